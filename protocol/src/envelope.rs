@@ -1,0 +1,73 @@
+//! The one message type: stored in the timeline, sent to agents and screens, answered by the history API.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, ConversationId, MessageId, Seq, Timestamp};
+
+/// A message at its place in the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Place in the user's timeline.
+    pub seq: Seq,
+    /// Idempotency key, unique within the user's timeline.
+    pub id: MessageId,
+    /// The thread of talk that it belongs to.
+    pub conversation: ConversationId,
+    /// Who wrote it.
+    pub from: Author,
+    /// The question that this message answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply_to: Option<Seq>,
+    /// When the relay accepted it.
+    pub at_ms: Timestamp,
+    /// Plain text or Markdown, at most [`crate::limit::TEXT_BYTES_MAX`] bytes.
+    pub text: String,
+    /// How far a question has come; absent on answers and notices.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub state: Option<State>,
+    /// Why the state is `failed` or `expired`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Author {
+    /// One of the user's agents.
+    Agent {
+        /// Which one.
+        id: AgentId,
+    },
+    /// The relay itself: a notice that something failed or was dropped.
+    Relay,
+    /// A person.
+    User {
+        /// Where it was written: `web`, `feishu`.
+        via: String,
+        /// The writer's id on that platform, where the platform has one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sender: Option<String>,
+    },
+}
+
+/// How far a question has come. In order of progress; `replied`, `failed` and `expired` are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Stored; no agent has it yet.
+    Queued,
+    /// An agent has stored it.
+    Delivered,
+    /// An agent is answering: deltas flow.
+    Replying,
+    /// The one final answer is in the timeline.
+    Replied,
+    /// It will not be answered, or its answer could not be handed to the platform: see `reason`.
+    Failed,
+    /// It waited longer than its time to live.
+    Expired,
+    /// A state of a newer relay.
+    #[serde(other)]
+    Unknown,
+}

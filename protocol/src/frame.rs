@@ -1,0 +1,249 @@
+//! Frames: what a WebSocket message holds. One JSON object, or an array of them (a batch, in order).
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{Envelope, State};
+use crate::error::Code;
+use crate::id::{AgentId, ConversationId, Cursor, MessageId, Seq, UserId};
+use crate::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
+
+/// From a device or an agent to the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// Everything sent to me up to `seq` is stored on my side. Cumulative; opens the window again.
+    Ack {
+        /// The last message stored.
+        seq: Seq,
+    },
+    /// Agents: the next piece of an answer that is being made. Never stored; the `reply` carries the whole text.
+    Delta {
+        /// The question being answered.
+        reply_to: Seq,
+        /// Where the piece begins, in UTF-16 code units from the start of the answer (what JavaScript counts).
+        offset: u64,
+        /// The piece.
+        text: String,
+    },
+    /// Agents: the question will not be answered.
+    Fail {
+        /// The question.
+        reply_to: Seq,
+        /// Why, in words that its writer may read.
+        reason: String,
+    },
+    /// The first frame of every connection.
+    Hello {
+        /// What the client knows already. Absent: agents get every open question, devices the last `last` messages.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cursor: Option<Cursor>,
+        /// Devices without a cursor: how many of the newest messages to send (default 100, at most 500).
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        last: Option<u64>,
+        /// What the client can do. Defined so far: `deltas` (devices: show answers while they are made).
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        capabilities: Vec<String>,
+        /// Name and version of the program, for the operator's eyes.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client: Option<String>,
+    },
+    /// Agents: the one final answer to a question. Repeat it until it is `accepted`.
+    Reply {
+        /// The question.
+        reply_to: Seq,
+        /// The whole answer.
+        text: String,
+    },
+    /// Devices: a new question. Repeat it with the same id until it is `accepted`.
+    Send {
+        /// Made by the client, unique per message; letters, digits, `_`, `-`, `.`; no colon.
+        id: MessageId,
+        /// Where it belongs. Default `web`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        conversation: Option<ConversationId>,
+        /// What it says.
+        text: String,
+    },
+    /// A frame of a newer client: ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// From the relay to a device or an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// A `send` or `reply` is committed (now, or already when it was sent before).
+    Accepted {
+        /// Its id: the client's own for `send`, `reply:{reply_to}` for `reply` and `fail`.
+        id: MessageId,
+        /// Its place in the timeline.
+        seq: Seq,
+    },
+    /// Devices: a piece of an answer that is being made.
+    Delta {
+        /// The question being answered.
+        reply_to: Seq,
+        /// Where the piece begins, in UTF-16 code units. 0 replaces whatever is shown for this question.
+        offset: u64,
+        /// The piece.
+        text: String,
+    },
+    /// Something was refused. The connection stays open unless a close frame follows.
+    Error {
+        /// What went wrong.
+        code: Code,
+        /// In words, for whoever builds the client.
+        detail: String,
+        /// The id of the `send` or `reply` that was refused.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<MessageId>,
+    },
+    /// A message of the timeline, in order of `seq`. Devices get all; agents the questions meant for them.
+    Message(Envelope),
+    /// Devices: which agents are connected.
+    Presence {
+        /// All agents of this user that ever connected.
+        agents: Vec<AgentPresence>,
+    },
+    /// Agents: send the answer being made to this question again from offset 0.
+    Restream {
+        /// The question.
+        reply_to: Seq,
+    },
+    /// Devices: a question has come further.
+    State {
+        /// The question.
+        seq: Seq,
+        /// How far.
+        state: State,
+        /// Why, when `failed` or `expired`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// The answer to `hello`.
+    Welcome {
+        /// Whose timeline this is.
+        user: UserId,
+        /// The end of the timeline at this moment.
+        cursor: Cursor,
+        /// Where the stream of messages begins.
+        resumed: Resumed,
+        /// Messages that may be on the way to the client before it must `ack`.
+        window: u64,
+        /// How often to send `ping`, in milliseconds.
+        ping_ms: u64,
+    },
+    /// A frame of a newer relay: ignore it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a `hello` was understood: messages follow from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Resumed {
+    /// Nothing was missed: the next message is the first after `after`.
+    Continued {
+        /// The client's own cursor.
+        after: Seq,
+    },
+    /// Messages `from..=to` will not come. The next message is the first after `to`; after `from - 1` when the cursor
+    /// was ahead, since those numbers are given out anew.
+    Gap {
+        /// The first one missing.
+        from: Seq,
+        /// The last one missing.
+        to: Seq,
+        /// Why.
+        reason: GapReason,
+    },
+    /// There was no cursor: the next message is the first after `after`.
+    Started {
+        /// The message before the first one sent.
+        after: Seq,
+    },
+}
+
+/// Why messages are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The cursor is ahead of the timeline, which was restored from an older copy.
+    Ahead,
+    /// The cursor is of another timeline (the old one was deleted): drop what you know.
+    Epoch,
+    /// They were older than the history limit.
+    Trimmed,
+    /// A reason of a newer relay.
+    #[serde(other)]
+    Unknown,
+}
+
+/// An agent and whether it is connected now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentPresence {
+    /// Which one.
+    pub id: AgentId,
+    /// As its owner named it.
+    pub name: String,
+    /// Connected now.
+    pub online: bool,
+}
+
+/// Why a WebSocket message could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// An array of more than [`BATCH_FRAMES_MAX`] frames.
+    BatchTooLong,
+    /// Not JSON, or a field is missing or of the wrong type: the parser's words. They may quote a value, so they are
+    /// for the sender alone and never logged.
+    Malformed(String),
+    /// More than [`FRAME_BYTES_MAX`] bytes.
+    TooLarge,
+}
+
+impl DecodeError {
+    /// The code for the `error` frame.
+    pub fn code(&self) -> Code {
+        match self {
+            // As `Cursor`'s own deserializer words it.
+            DecodeError::Malformed(why) if why.starts_with("cursor: ") => Code::BadCursor,
+            DecodeError::BatchTooLong | DecodeError::Malformed(_) => Code::BadFrame,
+            DecodeError::TooLarge => Code::FrameTooLarge,
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::BatchTooLong => write!(f, "a batch holds at most {BATCH_FRAMES_MAX} frames"),
+            DecodeError::Malformed(why) => write!(f, "{why}"),
+            DecodeError::TooLarge => write!(f, "a frame holds at most {FRAME_BYTES_MAX} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Reads a WebSocket message: one frame, or an array of frames.
+pub fn decode<F: DeserializeOwned>(text: &str) -> Result<Vec<F>, DecodeError> {
+    if text.len() > FRAME_BYTES_MAX {
+        return Err(DecodeError::TooLarge);
+    }
+    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
+    if !text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map(|frame| vec![frame]).map_err(malformed);
+    }
+    let frames: Vec<F> = serde_json::from_str(text).map_err(malformed)?;
+    if frames.len() > BATCH_FRAMES_MAX { Err(DecodeError::BatchTooLong) } else { Ok(frames) }
+}
+
+/// Writes one frame as JSON.
+pub fn encode<F: Serialize>(frame: &F) -> String {
+    serde_json::to_string(frame).expect("frames hold strings, integers and lists of them, which JSON never refuses")
+}

@@ -1,0 +1,20 @@
+//! The words that the relay, its agents and its screens say to each other.
+//!
+//! No behaviour lives here: only types, their JSON, and the limits both ends must know.
+//! `docs/protocol.md` explains the same words to people; `tests/vectors/frames.json` pins their JSON
+//! for Rust and for TypeScript.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod envelope;
+mod error;
+mod frame;
+mod id;
+pub mod limit;
+
+pub use envelope::{Author, Envelope, State};
+pub use error::Code;
+pub use frame::{AgentPresence, ClientFrame, DecodeError, GapReason, Resumed, ServerFrame, decode, encode};
+pub use id::{AccountId, AgentId, ConversationId, Cursor, InvalidId, MessageId, Seq, Timestamp, UserId};
+
+/// The WebSocket subprotocol that both sides name in the handshake.
+pub const SUBPROTOCOL: &str = "claw-relay.v1";

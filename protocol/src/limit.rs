@@ -1,0 +1,18 @@
+//! Limits that both ends of a socket must know. Bytes are UTF-8 bytes.
+
+/// Frames in one batch (a JSON array in one WebSocket message).
+pub const BATCH_FRAMES_MAX: usize = 64;
+/// One WebSocket message. A longer one is answered with `frame_too_large` and close code 1009.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// An id made by a client or by a platform.
+pub const ID_BYTES_MAX: usize = 200;
+/// The text of one message, and of one answer. Even when JSON escapes every byte (six for one) it fits into a frame.
+pub const TEXT_BYTES_MAX: usize = 128 * 1024;
+/// Messages that the relay sends ahead of a peer's `ack`. Beyond it the peer hears nothing until it acknowledges.
+pub const WINDOW_MESSAGES: u64 = 256;
+/// How often a client sends the text `ping`. The relay answers `pong` without waking.
+pub const PING_INTERVAL_MS: u64 = 30_000;
+/// The literal text of a client's heartbeat: not JSON, so that it is answered without waking the Hub.
+pub const PING: &str = "ping";
+/// The literal text of the answer to [`PING`].
+pub const PONG: &str = "pong";
