@@ -1,0 +1,290 @@
+//! Signed tokens: access tokens, agent keys and WebSocket tickets, as JWTs (RFC 7519) with HMAC-SHA256.
+//!
+//! The algorithm is pinned, each purpose has its own key derived from the deployment's one secret, and the claims are
+//! typed, so that a token of one kind is never accepted as another (RFC 8725 §3.1, §3.12).
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use chrono::DateTime;
+use hmac::{Hmac, Mac};
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken};
+use protocol::{AgentId, Timestamp, UserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// What a person may do on this deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the deployment: bot accounts, identities.
+    Operator,
+    /// Their own agents and conversations.
+    User,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Who.
+    #[serde(rename = "sub")]
+    pub user: UserId,
+    /// As what.
+    pub role: Role,
+}
+
+/// The right to connect as an agent. Has no end of life: it is revoked, not outlived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentKey {
+    /// Which agent.
+    #[serde(rename = "sub")]
+    pub agent: AgentId,
+    /// Whose.
+    pub user: UserId,
+    /// The key's own id, for listing and revoking.
+    #[serde(rename = "jti")]
+    pub key: String,
+    /// The agent's name when the key was made.
+    pub name: String,
+}
+
+/// The right to open one WebSocket as a device, within [`crate::limit::TICKET_MS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Who.
+    #[serde(rename = "sub")]
+    pub user: UserId,
+    /// The ticket's own id: the Hub accepts it once.
+    #[serde(rename = "jti")]
+    pub id: String,
+}
+
+/// Why a token was refused. For logs; a client only hears `unauthorized`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its time is over.
+    Expired,
+    /// Not a token, another algorithm, claims missing, or signed with another key.
+    Forged,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::Expired => "expired",
+            Refused::Forged => "forged",
+        })
+    }
+}
+
+/// Why a signing secret cannot be used: it has fewer than [`SECRET_BYTES_MIN`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeakSecret;
+
+/// The keys of this deployment, one per purpose.
+pub struct Keys {
+    access: Hs256Key,
+    agent: Hs256Key,
+    ticket: Hs256Key,
+}
+
+impl Keys {
+    /// Derives the keys from the deployment's secret.
+    pub fn derive(secret: &str) -> Result<Keys, WeakSecret> {
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(WeakSecret);
+        }
+        let key = |purpose: &str| {
+            // HMAC as the expand step of HKDF (RFC 5869 §2.3) for one block: the secret is already uniform.
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+            mac.update(purpose.as_bytes());
+            mac.update(&[1]);
+            Hs256Key::new(mac.finalize().into_bytes())
+        };
+        Ok(Keys { access: key("claw-relay access"), agent: key("claw-relay agent"), ticket: key("claw-relay ticket") })
+    }
+
+    /// An access token that is good until `expires`.
+    pub fn sign_access(&self, access: &Access, expires: Timestamp) -> String {
+        sign(&self.access, access, Some(expires))
+    }
+
+    /// Checks an access token.
+    pub fn verify_access(&self, token: &str, now: Timestamp) -> Result<Access, Refused> {
+        verify(&self.access, token, Life::Limited(now))
+    }
+
+    /// An agent key.
+    pub fn sign_agent(&self, key: &AgentKey) -> String {
+        sign(&self.agent, key, None)
+    }
+
+    /// Checks an agent key.
+    pub fn verify_agent(&self, token: &str) -> Result<AgentKey, Refused> {
+        verify(&self.agent, token, Life::Unlimited)
+    }
+
+    /// A ticket that is good until `expires`, once.
+    pub fn sign_ticket(&self, ticket: &Ticket, expires: Timestamp) -> String {
+        sign(&self.ticket, ticket, Some(expires))
+    }
+
+    /// Checks a ticket's signature and age. That it is used once only the Hub can tell.
+    pub fn verify_ticket(&self, token: &str, now: Timestamp) -> Result<Ticket, Refused> {
+        verify(&self.ticket, token, Life::Limited(now))
+    }
+}
+
+/// SHA-256, base64url without padding: how secrets that only need to be recognised are kept.
+pub fn hash(secret: &str) -> String {
+    Base64UrlUnpadded::encode_string(&Sha256::digest(secret.as_bytes()))
+}
+
+/// Compares two secrets in a time that depends on neither's content nor length.
+pub fn same_secret(left: &str, right: &str) -> bool {
+    Sha256::digest(left.as_bytes()).ct_eq(&Sha256::digest(right.as_bytes())).into()
+}
+
+/// A token of random bytes as text.
+pub fn token(random: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(random)
+}
+
+enum Life {
+    Limited(Timestamp),
+    Unlimited,
+}
+
+fn sign<T: Serialize>(key: &Hs256Key, custom: &T, expires: Option<Timestamp>) -> String {
+    let mut claims = Claims::new(custom);
+    claims.expiration = expires.and_then(|Timestamp(ms)| DateTime::from_timestamp((ms / 1000) as i64, 0));
+    let header = Header::empty().with_token_type("JWT");
+    Hs256.token(&header, &claims, key).expect("claims are strings and integers")
+}
+
+fn verify<T: DeserializeOwned>(key: &Hs256Key, token: &str, life: Life) -> Result<T, Refused> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(Refused::Forged);
+    }
+    let untrusted = UntrustedToken::new(token).map_err(|_| Refused::Forged)?;
+    // The validator refuses a header whose `alg` is not HS256 before it looks at the signature.
+    let token = Hs256.validator::<T>(key).validate(&untrusted).map_err(|_| Refused::Forged)?;
+    let expiration = token.claims().expiration.map(|time| time.timestamp_millis());
+    match (life, expiration) {
+        (Life::Unlimited, None) => {}
+        (Life::Limited(Timestamp(now)), Some(expiration)) if (now as i64) < expiration => {}
+        (Life::Limited(_), Some(_)) => return Err(Refused::Expired),
+        _ => return Err(Refused::Forged),
+    }
+    let (_, claims) = token.into_parts();
+    Ok(claims.custom)
+}
+
+/// A signing secret shorter than this many bytes is refused.
+pub const SECRET_BYTES_MIN: usize = 32;
+/// Our own tokens are far shorter; anything longer is not worth a signature check.
+const TOKEN_BYTES_MAX: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn keys() -> Keys {
+        Keys::derive("a secret of at least thirty-two bytes").unwrap()
+    }
+
+    fn access() -> Access {
+        Access { user: "usr_1".parse().unwrap(), role: Role::Operator }
+    }
+
+    fn agent() -> AgentKey {
+        let user = "usr_1".parse().unwrap();
+        AgentKey { agent: "agt_1".parse().unwrap(), user, key: "key_1".into(), name: "laptop".into() }
+    }
+
+    /// A token with any header and claims, signed with the right key for access tokens unless told otherwise.
+    fn forge(header: &str, claims: &str, key: Option<&[u8]>) -> String {
+        let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        let signature = match key {
+            None => Vec::new(),
+            Some(key) => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+                mac.update(signed.as_bytes());
+                mac.finalize().into_bytes().to_vec()
+            }
+        };
+        format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
+    }
+
+    fn access_key() -> Vec<u8> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"a secret of at least thirty-two bytes").unwrap();
+        mac.update(b"claw-relay access\x01");
+        mac.finalize().into_bytes().to_vec()
+    }
+
+    #[test]
+    fn tokens_round_trip_until_they_expire() {
+        let keys = keys();
+        let token = keys.sign_access(&access(), NOW.plus_ms(1000));
+        assert_eq!(keys.verify_access(&token, NOW), Ok(access()));
+        assert_eq!(keys.verify_access(&token, NOW.plus_ms(1000)), Err(Refused::Expired));
+        assert_eq!(keys.verify_agent(&keys.sign_agent(&agent())), Ok(agent()));
+        let ticket = Ticket { user: "usr_1".parse().unwrap(), id: "t1".into() };
+        let token = keys.sign_ticket(&ticket, NOW.plus_ms(30_000));
+        assert_eq!(keys.verify_ticket(&token, NOW.plus_ms(29_999)), Ok(ticket));
+        assert_eq!(keys.verify_ticket(&token, NOW.plus_ms(30_000)), Err(Refused::Expired));
+    }
+
+    #[test]
+    fn one_kind_is_never_taken_for_another() {
+        let keys = keys();
+        let agent = keys.sign_agent(&agent());
+        let access = keys.sign_access(&access(), NOW.plus_ms(1000));
+        assert_eq!(keys.verify_access(&agent, NOW), Err(Refused::Forged));
+        assert_eq!(keys.verify_agent(&access), Err(Refused::Forged));
+        assert_eq!(keys.verify_ticket(&access, NOW), Err(Refused::Forged));
+        let others = Keys::derive("another secret of thirty-two bytes!").unwrap();
+        assert_eq!(others.verify_access(&access, NOW), Err(Refused::Forged));
+    }
+
+    #[test]
+    fn forgeries_are_refused() {
+        let keys = keys();
+        let claims = r#"{"sub":"usr_1","role":"operator","exp":1900000000}"#;
+        let check = |token: &str, expected: Result<Access, Refused>| {
+            assert_eq!(keys.verify_access(token, NOW), expected, "{token}");
+        };
+        check(&forge(r#"{"alg":"HS256"}"#, claims, Some(&access_key())), Ok(access()));
+        check(&forge(r#"{"alg":"none"}"#, claims, None), Err(Refused::Forged));
+        check(&forge(r#"{"alg":"None"}"#, claims, Some(&access_key())), Err(Refused::Forged));
+        check(&forge(r#"{"alg":"HS512"}"#, claims, Some(&access_key())), Err(Refused::Forged));
+        check(&forge(r#"{"alg":"HS256"}"#, claims, None), Err(Refused::Forged));
+        check(&forge(r#"{"alg":"HS256"}"#, claims, Some(b"a secret of at least thirty-two bytes")), Err(Refused::Forged));
+        // Without an end of life, with a missing claim, or with a role that does not exist.
+        let forge = |claims: &str| forge(r#"{"alg":"HS256"}"#, claims, Some(&access_key()));
+        check(&forge(r#"{"sub":"usr_1","role":"operator"}"#), Err(Refused::Forged));
+        check(&forge(r#"{"role":"operator","exp":1900000000}"#), Err(Refused::Forged));
+        check(&forge(r#"{"sub":"usr_1","role":"root","exp":1900000000}"#), Err(Refused::Forged));
+        check(&forge(r#"{"sub":"","role":"user","exp":1900000000}"#), Err(Refused::Forged));
+        check("", Err(Refused::Forged));
+        check("a.b", Err(Refused::Forged));
+        check("ä.ö.ü", Err(Refused::Forged));
+        check(&"x".repeat(10_000), Err(Refused::Forged));
+        let tampered = keys.sign_access(&access(), NOW.plus_ms(1000)).replace('.', "A.");
+        check(&tampered, Err(Refused::Forged));
+    }
+
+    #[test]
+    fn secrets() {
+        assert!(Keys::derive("too short").is_err());
+        assert!(same_secret("abc", "abc"));
+        assert!(!same_secret("abc", "abd"));
+        assert!(!same_secret("abc", "abcd"));
+    }
+}

@@ -1,0 +1,159 @@
+//! From an agent's first delta to the answer's delivery at its platform.
+
+use protocol::limit::TEXT_BYTES_MAX;
+use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, State, Timestamp, encode};
+
+use super::stream::{Pushed, Stream};
+use super::{Hub, Output, PeerId, Role, shorten};
+use crate::limit::{DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, STREAMS_MAX};
+use crate::platform::Sent;
+use crate::store::{Outcome, Sql};
+
+/// How an agent ends a question.
+pub(super) enum Answer {
+    /// It could not.
+    Failure(String),
+    /// This is it.
+    Text(String),
+}
+
+impl<S: Sql> Hub<S> {
+    /// A piece of an answer: shown live, never stored.
+    pub(super) fn delta(
+        &mut self,
+        peer: PeerId,
+        agent: AgentId,
+        reply_to: Seq,
+        offset: u64,
+        text: String,
+    ) -> Result<(), S::Error> {
+        if !self.streams.contains_key(&reply_to) {
+            let open = self.store.question(reply_to)?.is_some_and(|asked| {
+                asked.outcome.is_none() && asked.agent.as_ref().is_none_or(|meant| *meant == agent)
+            });
+            // A late piece of a finished answer, or one stream too many: the final answer says it all.
+            if !open || self.streams.len() >= STREAMS_MAX {
+                return Ok(());
+            }
+            self.streams.insert(reply_to, Stream::new(agent.clone()));
+            self.tell_state(reply_to, State::Replying, None);
+        }
+        let Some(stream) = self.streams.get_mut(&reply_to).filter(|stream| stream.agent == agent) else {
+            return Ok(());
+        };
+        match stream.push(offset, &text) {
+            Pushed::Appended => self.show(&ServerFrame::Delta { reply_to, offset, text }),
+            Pushed::Missing => self.send_to(&[peer], &ServerFrame::Restream { reply_to }),
+            Pushed::TooLong => {}
+        }
+        Ok(())
+    }
+
+    /// The one final answer, or the word that there will be none. Repeated ones have no effect.
+    pub(super) fn answer(
+        &mut self,
+        now: Timestamp,
+        peer: PeerId,
+        agent: AgentId,
+        reply_to: Seq,
+        answer: Answer,
+    ) -> Result<(), S::Error> {
+        let id: MessageId = format!("reply:{reply_to}").parse().expect("letters, a colon and digits");
+        let (from, text, outcome, reason) = match answer {
+            Answer::Text(text) => (Author::Agent { id: agent.clone() }, text, Outcome::Replied, None),
+            Answer::Failure(reason) => {
+                let reason = shorten(reason);
+                let notice = format!("⚠️ 智能体未能回答：{reason}\nThe agent could not answer: {reason}");
+                (Author::Relay, notice, Outcome::Failed, Some(reason))
+            }
+        };
+        if text.len() > TEXT_BYTES_MAX {
+            let detail = format!("text: {} bytes, at most {TEXT_BYTES_MAX}", text.len());
+            self.error(peer, Code::TextTooLong, detail, Some(id));
+            return Ok(());
+        }
+        let asked = self.store.question(reply_to)?;
+        let Some(asked) = asked.filter(|asked| asked.agent.as_ref().is_none_or(|meant| *meant == agent)) else {
+            self.error(peer, Code::NotFound, format!("reply_to: no question {reply_to} is yours"), Some(id));
+            return Ok(());
+        };
+        if let Some((seq, stored)) = self.store.message_by_id(&id)? {
+            let frame = if stored == text {
+                ServerFrame::Accepted { id, seq }
+            } else {
+                let detail = format!("reply_to: question {reply_to} has its final answer");
+                ServerFrame::Error { code: Code::AlreadyReplied, detail, id: Some(id) }
+            };
+            self.send_to(&[peer], &frame);
+            return Ok(());
+        }
+        let seq = self.next_seq();
+        let conversation = asked.conversation;
+        let envelope = Envelope {
+            seq,
+            id: id.clone(),
+            conversation: conversation.clone(),
+            from,
+            reply_to: Some(reply_to),
+            at_ms: now,
+            text,
+            state: None,
+            reason: None,
+        };
+        self.store.insert_answer(&envelope)?;
+        self.store.finish(reply_to, outcome, reason.as_deref())?;
+        self.streams.remove(&reply_to);
+        if asked.has_origin {
+            self.store.insert_delivery(seq, &conversation, now)?;
+        }
+        self.send_to(&[peer], &ServerFrame::Accepted { id, seq });
+        self.publish(envelope, None);
+        let state = if outcome == Outcome::Failed { State::Failed } else { State::Replied };
+        self.tell_state(reply_to, state, reason);
+        self.trim(now)?;
+        self.arm()
+    }
+
+    /// What became of an answer at its platform: taken, tried again, or given up.
+    pub(super) fn delivered(&mut self, now: Timestamp, seq: Seq, sent: Sent) -> Result<(), S::Error> {
+        let Some(delivery) = self.store.delivery(seq)? else { return Ok(()) };
+        let given_up = match sent {
+            Sent::Taken => None,
+            Sent::Refused(why) => Some(why),
+            Sent::Later { after_ms, why } => {
+                let due = now.plus_ms(after_ms.unwrap_or(0).max(self.delay_ms(seq, delivery.attempts)));
+                if due <= delivery.since.plus_ms(DELIVERY_MS_MAX) {
+                    return self.store.postpone_delivery(seq, due);
+                }
+                Some(why)
+            }
+        };
+        self.store.delete_delivery(seq)?;
+        if let Some(why) = given_up {
+            let reason = shorten(format!("the answer was not delivered: {why}"));
+            self.store.finish(delivery.question, Outcome::Failed, Some(&reason))?;
+            self.tell_state(delivery.question, State::Failed, Some(reason));
+        }
+        Ok(())
+    }
+
+    /// Shows a delta to every device that wants deltas and is not behind.
+    fn show(&mut self, delta: &ServerFrame) {
+        let wants = |peer: &super::Peer| peer.role == Role::Device && peer.greeted && peer.deltas && peer.has_room();
+        let to: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(&id, _)| id).collect();
+        if !to.is_empty() {
+            self.outputs.push(Output::Send(to, encode(delta)));
+        }
+    }
+
+    /// 1 s, 2 s, 4 s … at most [`DELIVERY_DELAY_MS_MAX`], of which the upper half is spread: by a hash, since the core
+    /// draws no random numbers, of what differs between users, answers and tries.
+    fn delay_ms(&self, seq: Seq, attempts: u32) -> u64 {
+        let whole = 1000u64.checked_shl(attempts.min(20)).unwrap_or(u64::MAX).min(DELIVERY_DELAY_MS_MAX);
+        let mut hash = self.epoch ^ (seq.0 << 20) ^ u64::from(attempts);
+        // The finaliser of SplitMix64.
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        whole / 2 + (hash ^ (hash >> 31)) % (whole / 2 + 1)
+    }
+}

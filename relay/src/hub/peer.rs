@@ -1,0 +1,78 @@
+//! One connection: what it is, what it was sent, what it acknowledged.
+
+use protocol::limit::WINDOW_MESSAGES;
+use protocol::{AgentId, Seq};
+use serde::{Deserialize, Serialize};
+
+/// A connection's number, unique among the sockets of one Hub. Drawn by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PeerId(pub u64);
+
+/// What a connection is, as its token said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Role {
+    /// Answers the questions meant for it.
+    Agent {
+        /// Which agent.
+        id: AgentId,
+        /// As its key names it.
+        name: String,
+    },
+    /// Shows the whole timeline.
+    Device,
+}
+
+/// A connection. Kept in the socket's attachment, so that it outlives hibernation (at most 16 KiB; this is far less).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// What it is.
+    pub role: Role,
+    /// It said `hello`: only then is it sent anything.
+    pub greeted: bool,
+    /// Devices: shows answers while they are made.
+    pub deltas: bool,
+    /// Everything up to here was sent, or is not for this peer.
+    pub sent: Seq,
+    /// The last message that was sent.
+    pub last: Seq,
+    /// Everything up to here is stored at the peer.
+    pub acked: Seq,
+}
+
+impl Peer {
+    /// A connection that has not said `hello` yet.
+    pub fn new(role: Role) -> Peer {
+        let zero = Seq(0);
+        Peer { role, greeted: false, deltas: false, sent: zero, last: zero, acked: zero }
+    }
+
+    /// Begins the stream of messages after `after`.
+    pub fn start(&mut self, after: Seq) {
+        self.greeted = true;
+        self.sent = after;
+        self.last = after;
+        self.acked = after;
+    }
+
+    /// Whether it may be sent another message. A peer that acknowledged all it was sent always may, however many
+    /// messages for others lie between.
+    pub fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// How many more it may be sent. Counted in places of the timeline, so that for an agent, whose questions are only
+    /// some of the messages, it can be less than the window but never more.
+    pub fn room(&self) -> u64 {
+        WINDOW_MESSAGES.saturating_sub(self.last.0.saturating_sub(self.acked.0))
+    }
+
+    /// The agent, if it is one.
+    pub fn agent(&self) -> Option<&AgentId> {
+        match &self.role {
+            Role::Agent { id, .. } => Some(id),
+            Role::Device => None,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Where a connection begins, and how it catches up.
+
+use protocol::{AgentId, Code, Cursor, GapReason, Resumed, Seq, ServerFrame, State, encode};
+
+use super::{
+    AGENTS_MAX, Agent, FRAME_BYTES_MAX, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, Output, PING_INTERVAL_MS,
+    PeerId, REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
+};
+use crate::store::Sql;
+
+impl<S: Sql> Hub<S> {
+    /// Answers `hello`: continued, started, or a gap and why. Then everything the peer has not seen follows.
+    pub(super) fn hello(
+        &mut self,
+        id: PeerId,
+        cursor: Option<Cursor>,
+        last: Option<u64>,
+        deltas: bool,
+    ) -> Result<(), S::Error> {
+        let Some(peer) = self.peers.get(&id) else { return Ok(()) };
+        if peer.greeted {
+            self.error(id, Code::BadFrame, "hello: said already".into(), None);
+            return Ok(());
+        }
+        let role = peer.role.clone();
+        if let Role::Agent { id: agent, name } = &role {
+            if !self.admit(id, agent, name)? {
+                return Ok(());
+            }
+        }
+        let last = last.unwrap_or(LAST_MESSAGES_DEFAULT).min(LAST_MESSAGES_MAX);
+        let (resumed, after) = self.resume(&role, cursor, last);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.start(after);
+            peer.deltas = deltas;
+            self.touched.insert(id);
+        }
+        let welcome = ServerFrame::Welcome {
+            user: self.user.clone(),
+            cursor: self.cursor(self.head),
+            resumed: resumed.clone(),
+            window: WINDOW_MESSAGES,
+            ping_ms: PING_INTERVAL_MS,
+        };
+        self.send_to(&[id], &welcome);
+        match &role {
+            Role::Agent { id: agent, .. } => {
+                // The cursor is the agent's word for what it has stored, also when it lost some of it.
+                self.set_acked(agent, after)?;
+                self.pump(id)?;
+                self.tell_presence();
+            }
+            Role::Device => {
+                let presence = self.presence();
+                self.send_to(&[id], &presence);
+                if let Resumed::Continued { after } = resumed {
+                    self.tell_states(id, after)?;
+                }
+                self.pump(id)?;
+                if deltas {
+                    self.show_streams(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything up to `seq` is stored at the peer: more may follow.
+    pub(super) fn ack(&mut self, id: PeerId, seq: Seq) -> Result<(), S::Error> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        if seq > peer.last {
+            let detail = format!("seq: {seq} was never sent; the last was {}", peer.last);
+            self.error(id, Code::BadAck, detail, None);
+            return Ok(());
+        }
+        if seq <= peer.acked {
+            return Ok(());
+        }
+        peer.acked = seq;
+        self.touched.insert(id);
+        if let Some(agent) = peer.agent().cloned() {
+            let before = self.acked(&agent);
+            self.set_acked(&agent, seq)?;
+            for message in self.store.questions_between(Seq(before.0 + 1), seq)? {
+                let ours = message.agent.as_ref() == Some(&agent) && message.envelope.state == Some(State::Queued);
+                if ours && !self.streams.contains_key(&message.envelope.seq) {
+                    self.tell_state(message.envelope.seq, State::Delivered, None);
+                }
+            }
+        }
+        self.pump(id)
+    }
+
+    /// Sends a peer what it has not seen, in order and in batches, until it is up to date or its window is full.
+    fn pump(&mut self, id: PeerId) -> Result<(), S::Error> {
+        while let Some(peer) = self.peers.get(&id) {
+            if peer.sent >= self.head || !peer.has_room() {
+                break;
+            }
+            let limit = peer.room().min(REPLAY_MESSAGES);
+            let messages = match peer.agent() {
+                Some(agent) => self.store.open_questions_after(agent, peer.sent, limit)?,
+                None => self.store.messages_after(peer.sent, limit)?,
+            };
+            let end = messages.last().map(|message| message.envelope.seq);
+            let all = (messages.len() as u64) < limit;
+            let frames: Vec<String> = messages
+                .into_iter()
+                .map(|message| encode(&ServerFrame::Message(self.present(message))))
+                .collect();
+            self.send_batches(id, frames);
+            let head = self.head;
+            let Some(peer) = self.peers.get_mut(&id) else { break };
+            peer.last = end.unwrap_or(peer.last);
+            peer.sent = if all { head } else { end.unwrap_or(head) };
+            self.touched.insert(id);
+        }
+        Ok(())
+    }
+
+    fn resume(&self, role: &Role, cursor: Option<Cursor>, last: u64) -> (Resumed, Seq) {
+        let newest = match role {
+            Role::Agent { .. } => Seq(0),
+            Role::Device => Seq(self.head.0.saturating_sub(last).max(self.trimmed.0)),
+        };
+        let Some(cursor) = cursor else { return (Resumed::Started { after: newest }, newest) };
+        if cursor.epoch != self.epoch {
+            return (Resumed::Gap { from: Seq(0), to: newest, reason: GapReason::Epoch }, newest);
+        }
+        if cursor.seq > self.head {
+            let from = Seq(self.head.0 + 1);
+            return (Resumed::Gap { from, to: cursor.seq, reason: GapReason::Ahead }, self.head);
+        }
+        // Open questions are never trimmed, so an agent misses none.
+        if *role == Role::Device && cursor.seq < self.trimmed {
+            let from = Seq(cursor.seq.0 + 1);
+            return (Resumed::Gap { from, to: self.trimmed, reason: GapReason::Trimmed }, self.trimmed);
+        }
+        (Resumed::Continued { after: cursor.seq }, cursor.seq)
+    }
+
+    /// Makes an agent known, lets its newest connection win, and makes the first one ever the default.
+    fn admit(&mut self, id: PeerId, agent: &AgentId, name: &str) -> Result<bool, S::Error> {
+        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent) {
+            if known.name != name {
+                known.name = name.to_owned();
+                self.store.put_agent(known)?;
+            }
+        } else {
+            if self.agents.len() >= AGENTS_MAX {
+                self.refuse(id, 4400, Code::Forbidden, &format!("at most {AGENTS_MAX} agents"));
+                return Ok(false);
+            }
+            let new = Agent { id: agent.clone(), name: name.to_owned(), acked: Seq(0) };
+            self.store.put_agent(&new)?;
+            self.agents.push(new);
+        }
+        // TODO(#3): routing among several agents; until then the first one gets every question.
+        if self.default_agent.is_none() {
+            self.store.set_default_agent(agent)?;
+            self.default_agent = Some(agent.clone());
+        }
+        let older: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|&(&other, peer)| other != id && peer.greeted && peer.agent() == Some(agent))
+            .map(|(&other, _)| other)
+            .collect();
+        for other in older {
+            self.refuse(other, 4409, Code::Replaced, "a newer connection of this agent took over");
+        }
+        Ok(true)
+    }
+
+    fn set_acked(&mut self, agent: &AgentId, acked: Seq) -> Result<(), S::Error> {
+        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent) {
+            if known.acked != acked {
+                known.acked = acked;
+                self.store.put_agent(known)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// States may have changed while the device was away, of questions that it has already.
+    fn tell_states(&mut self, id: PeerId, upto: Seq) -> Result<(), S::Error> {
+        let from = Seq(upto.0.saturating_sub(RESUME_STATES) + 1);
+        let frames: Vec<String> = self
+            .store
+            .questions_between(from, upto)?
+            .into_iter()
+            .map(|message| self.present(message))
+            .filter_map(|envelope| {
+                let (seq, state) = (envelope.seq, envelope.state?);
+                Some(encode(&ServerFrame::State { seq, state, reason: envelope.reason }))
+            })
+            .collect();
+        self.send_batches(id, frames);
+        Ok(())
+    }
+
+    /// Answers that are being made now, each from its beginning.
+    fn show_streams(&mut self, id: PeerId) {
+        let frames = self.streams.iter().map(|(&reply_to, stream)| {
+            encode(&ServerFrame::Delta { reply_to, offset: 0, text: stream.text().to_owned() })
+        });
+        let frames = frames.collect();
+        self.send_batches(id, frames);
+    }
+
+    /// Sends encoded frames as JSON arrays of at most [`protocol::limit::BATCH_FRAMES_MAX`] frames and, unless a
+    /// single frame is longer, half of [`FRAME_BYTES_MAX`].
+    fn send_batches(&mut self, id: PeerId, frames: Vec<String>) {
+        let mut batch = String::new();
+        let mut count = 0;
+        for frame in frames {
+            let full = count == protocol::limit::BATCH_FRAMES_MAX || batch.len() + frame.len() > FRAME_BYTES_MAX / 2;
+            if count > 0 && full {
+                self.outputs.push(Output::Send(vec![id], format!("[{batch}]")));
+                batch.clear();
+                count = 0;
+            }
+            if count > 0 {
+                batch.push(',');
+            }
+            batch.push_str(&frame);
+            count += 1;
+        }
+        if count > 0 {
+            self.outputs.push(Output::Send(vec![id], format!("[{batch}]")));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Feishu and Lark: custom apps with a bot, events by webhook, answers by the reply API.
+//!
+//! Deadlines: a webhook must be answered within 3 s (address checks within 1 s), or it comes again after 15 s, 5 min,
+//! 1 h and 6 h. Limits: a text message of 150 KB as sent; 5 messages a second to one chat; an idempotency key (`uuid`,
+//! at most 50 characters) holds for 1 h. Source: open.feishu.cn, "Event subscription" and "Message" guides.
+
+mod crypto;
+mod event;
+pub mod long_connection;
+
+use std::fmt;
+
+use protocol::{AccountId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    HttpRequest, HttpResponse, Inbound, Malformed, NoToken, Outbound, Raw, Rejected, Reply, Sent, Token, Unsupported,
+    Verdict,
+};
+use crate::auth::same_secret;
+use crate::store::{Origin, Question};
+
+pub use crypto::{check_card_v1_signature, check_signature, decrypt};
+pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Received, Resource};
+
+/// What the operator copies from the app's page in the developer console.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `cli_…`
+    pub app_id: String,
+    /// Secret.
+    pub app_secret: String,
+    /// Secret; bodies are encrypted and signed when it is set.
+    #[serde(default)]
+    pub encrypt_key: String,
+    /// Secret; named in every event.
+    #[serde(default)]
+    pub verification_token: String,
+    /// The bot's own id, `ou_…`: asked of the platform when the account is created.
+    #[serde(default)]
+    pub bot_open_id: String,
+    /// `https://open.feishu.cn`, or `https://open.larksuite.com` for Lark.
+    #[serde(default = "default_api_base")]
+    pub api_base: String,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("app_id", &self.app_id).finish_non_exhaustive()
+    }
+}
+
+/// A body that was checked. Only [`verify`] makes one.
+pub struct Verified(Value);
+
+/// Checks signature, encryption and verification token.
+pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
+    let outer: Value = serde_json::from_slice(raw.body).map_err(|_| Rejected::NotJson)?;
+    let (value, signed) = if settings.encrypt_key.is_empty() {
+        (outer, true)
+    } else {
+        let signed = is_signed(settings, raw, now)?;
+        let encrypt = outer.get("encrypt").and_then(Value::as_str).ok_or(Rejected::MissingEncrypt)?;
+        let text = String::from_utf8(decrypt(&settings.encrypt_key, encrypt)?).map_err(|_| Rejected::NotUtf8)?;
+        (serde_json::from_str(&text).map_err(|_| Rejected::NotJson)?, signed)
+    };
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    // Address checks may come without a signature (feishu.md §2.1); nothing else may.
+    if !signed && text(&value, "type").as_deref() != Some("url_verification") {
+        return Err(Rejected::SignatureMissing);
+    }
+    if !settings.verification_token.is_empty() {
+        let token = value.get("header").and_then(|header| text(header, "token")).or_else(|| text(&value, "token"));
+        if !token.is_some_and(|token| same_secret(&token, &settings.verification_token)) {
+            return Err(Rejected::TokenMismatch);
+        }
+    }
+    Ok(Verified(value))
+}
+
+/// Reads a checked body.
+pub fn parse(verified: Verified) -> Result<Event, Malformed> {
+    event::read(verified.0)
+}
+
+/// What an event means to the relay: a text or post, sent directly or mentioning the bot, is a question.
+pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
+    let received = match event {
+        Event::Challenge(challenge) => return Inbound::Challenge(challenge),
+        Event::Message(received) => received,
+        // TODO(#6): buttons on cards, recalls, and the bot entering a chat.
+        Event::CardAction(_) | Event::Other { .. } => return Inbound::Ignored("event type"),
+    };
+    if received.sender_is_bot {
+        return Inbound::Ignored("sent by a bot");
+    }
+    // In schema 1.0 a mention has no id: it is the bot's.
+    let mentioned = received.mentions(&settings.bot_open_id) || received.mentions("");
+    if !received.is_direct && !mentioned {
+        return Inbound::Ignored("the bot is not mentioned");
+    }
+    // TODO(#6): images, files, audio and video.
+    let Content::Text(text) = &received.content else { return Inbound::Ignored("message type") };
+    let text = received.readable(text, &settings.bot_open_id);
+    if text.is_empty() {
+        return Inbound::Ignored("empty");
+    }
+    let id = format!("feishu:{account}:{}", received.dedupe_key).parse();
+    let conversation = format!("feishu:{account}:{}", received.chat_id).parse();
+    let (Ok(id), Ok(conversation)) = (id, conversation) else { return Inbound::Ignored("ids of another form") };
+    let origin = Origin { account: account.clone(), message: received.message_id };
+    let sender = received.sender_open_id;
+    let question = Question {
+        id,
+        conversation,
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        text,
+        origin: Some(origin),
+    };
+    Inbound::Message { sender, question }
+}
+
+/// The body that the platform expects.
+pub fn ack(inbound: &Inbound) -> Reply {
+    let body = match inbound {
+        Inbound::Challenge(challenge) => json!({ "challenge": challenge }),
+        Inbound::Ignored(_) | Inbound::Message { .. } => json!({}),
+    };
+    Reply { body: body.to_string() }
+}
+
+/// Replies to a message (`POST /im/v1/messages/:message_id/reply`).
+pub fn send(settings: &Settings, outbound: &Outbound) -> Result<HttpRequest, Unsupported> {
+    // In a text, `<at user_id="all">` would call everyone, whoever made the model say it.
+    let text = outbound.text.replace("<at", "＜at").replace("</at", "＜/at");
+    let content = json!({ "text": text }).to_string();
+    let body = json!({ "content": content, "msg_type": "text", "uuid": uuid(&outbound.origin) }).to_string();
+    // TODO(#3): split instead.
+    if body.len() > TEXT_BYTES_MAX {
+        return Err(Unsupported(format!("{} bytes as Feishu counts them, at most {TEXT_BYTES_MAX}", body.len())));
+    }
+    let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
+    Ok(HttpRequest { method: "POST".into(), url, body: Some(body) })
+}
+
+/// What the response to [`send`] means (feishu.md §4, §5.3).
+pub fn verdict(response: &HttpResponse) -> Verdict {
+    let later = |why: String| {
+        Verdict::Sent(Sent::Later { after_ms: response.retry_after_s.map(|seconds| seconds.saturating_mul(1000)), why })
+    };
+    let Ok(answer) = serde_json::from_str::<Answer>(&response.body) else {
+        return later(format!("Feishu answered HTTP {} without a code", response.status));
+    };
+    let why = format!("Feishu {}: {}", answer.code, answer.msg);
+    match answer.code {
+        0 => Verdict::Sent(Sent::Taken),
+        99991663 | 99991664 | 99991677 => Verdict::TokenExpired,
+        230020 | 230049 | 99991400 => later(why),
+        _ if response.status >= 500 || response.status == 429 => later(why),
+        _ => Verdict::Sent(Sent::Refused(why)),
+    }
+}
+
+/// Fetches a `tenant_access_token` of a custom app.
+pub fn token_request(settings: &Settings) -> HttpRequest {
+    let url = format!("{}/open-apis/auth/v3/tenant_access_token/internal", settings.api_base);
+    let body = json!({ "app_id": settings.app_id, "app_secret": settings.app_secret }).to_string();
+    HttpRequest { method: "POST".into(), url, body: Some(body) }
+}
+
+/// The token in the response: at the top level, not in `data`.
+pub fn token(response: &HttpResponse) -> Result<Token, NoToken> {
+    #[derive(Deserialize)]
+    struct Granted {
+        tenant_access_token: String,
+        expire: u64,
+    }
+    let answer = read_answer(response).map_err(NoToken::Later)?;
+    if answer.code != 0 {
+        let why = format!("Feishu {}: {}", answer.code, answer.msg);
+        let busy = response.status >= 500 || response.status == 429 || answer.code == 99991400;
+        return Err(if busy { NoToken::Later(why) } else { NoToken::Refused(why) });
+    }
+    let granted: Granted = serde_json::from_str(&response.body)
+        .map_err(|error| NoToken::Later(format!("Feishu's token answer: {error}")))?;
+    Ok(Token { value: granted.tenant_access_token, life_ms: granted.expire.saturating_mul(1000) })
+}
+
+/// Asks who the bot is.
+pub fn bot_request(settings: &Settings) -> HttpRequest {
+    let url = format!("{}/open-apis/bot/v3/info", settings.api_base);
+    HttpRequest { method: "GET".into(), url, body: None }
+}
+
+/// The bot's `open_id`.
+pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Info {
+        bot: Bot,
+    }
+    #[derive(Deserialize)]
+    struct Bot {
+        open_id: String,
+    }
+    let answer = read_answer(response)?;
+    if answer.code != 0 {
+        return Err(format!("Feishu {}: {}", answer.code, answer.msg));
+    }
+    let info: Info = serde_json::from_str(&response.body).map_err(|error| format!("Feishu's bot answer: {error}"))?;
+    Ok(info.bot.open_id)
+}
+
+/// The idempotency key: the same for every try at answering the same message, and 43 characters.
+fn uuid(origin: &Origin) -> String {
+    let digest = Sha256::digest(format!("{}:{}", origin.account, origin.message).as_bytes());
+    crate::auth::token(&digest)
+}
+
+/// Whether the signature is there and right. A wrong one is refused even where none would do.
+fn is_signed(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<bool, Rejected> {
+    let Some(signature) = raw.header("x-lark-signature") else { return Ok(false) };
+    let timestamp = raw.header("x-lark-request-timestamp").ok_or(Rejected::SignatureMissing)?;
+    let nonce = raw.header("x-lark-request-nonce").ok_or(Rejected::SignatureMissing)?;
+    check_signature(timestamp, nonce, &settings.encrypt_key, raw.body, signature)?;
+    let sent_s: u64 = timestamp.parse().map_err(|_| Rejected::SignatureMismatch)?;
+    if sent_s.saturating_add(SIGNATURE_AGE_S_MAX) < now.0 / 1000 {
+        return Err(Rejected::Stale);
+    }
+    Ok(true)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    code: i64,
+    #[serde(default)]
+    msg: String,
+}
+
+fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
+    serde_json::from_str(&response.body).map_err(|_| format!("Feishu answered HTTP {} without a code", response.status))
+}
+
+fn default_api_base() -> String {
+    "https://open.feishu.cn".to_owned()
+}
+
+/// A text message as sent, in bytes (feishu.md §5).
+const TEXT_BYTES_MAX: usize = 150_000;
+/// 24 h. The platform documents no limit; its last repetition comes about 7 h after the first try, and whether that
+/// carries a new timestamp is not documented either. Dedupe (72 h) does not depend on it.
+const SIGNATURE_AGE_S_MAX: u64 = 24 * 60 * 60;

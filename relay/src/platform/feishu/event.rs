@@ -1,0 +1,367 @@
+//! Feishu's events and callbacks as types (feishu.md §2.5–§2.7). Only the fields that the relay reads.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::platform::Malformed;
+
+/// What a request to the webhook holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A button or form on a card was used.
+    CardAction(CardAction),
+    /// The platform checks the address.
+    Challenge(String),
+    /// A message to the bot, or in a group that it can read.
+    Message(Received),
+    /// An event that this version does not use.
+    Other {
+        /// The platform's id of the event.
+        dedupe_key: String,
+        /// As the platform names it.
+        event_type: String,
+    },
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// What makes it the same message when it comes again: `message_id` in schema 2.0, `uuid` in 1.0.
+    pub dedupe_key: String,
+    /// The message to reply to.
+    pub message_id: String,
+    /// The chat that it is in.
+    pub chat_id: String,
+    /// One to one with the bot; anything else is a group.
+    pub is_direct: bool,
+    /// Who wrote it.
+    pub sender_open_id: String,
+    /// The writer is a bot.
+    pub sender_is_bot: bool,
+    /// As the platform names it: `text`, `post`, `image` …
+    pub message_type: String,
+    /// What it says.
+    pub content: Content,
+    /// Who is mentioned in it.
+    pub mentions: Vec<Mention>,
+    /// The first message of the thread, when it is a reply.
+    pub root_id: Option<String>,
+    /// The message that it replies to.
+    pub parent_id: Option<String>,
+    /// The topic that it is in.
+    pub thread_id: Option<String>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A picture, file, recording or video.
+    Resource(Resource),
+    /// Text with placeholders where people are mentioned.
+    Text(String),
+    /// A kind that has no text and cannot be fetched: a sticker, a forwarded bundle, or one of a newer platform.
+    Unsupported,
+}
+
+/// A file on the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// For the resource API.
+    pub key: String,
+    /// The resource API's `type`: `image` or `file`.
+    pub kind: &'static str,
+    /// Its name, for files and videos.
+    pub name: Option<String>,
+    /// Recordings and videos.
+    pub duration_ms: Option<u64>,
+}
+
+/// A person or bot mentioned in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The placeholder in the text: `@_user_1`.
+    pub key: String,
+    /// Whom it stands for.
+    pub open_id: String,
+    /// As shown.
+    pub name: String,
+}
+
+/// A button, form or menu on a card was used (`card.action.trigger`).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CardAction {
+    /// What was used.
+    pub action: Action,
+    /// Where.
+    pub context: CardContext,
+    /// By whom.
+    pub operator: Operator,
+    /// For updating the card later: 30 min, two uses.
+    pub token: String,
+}
+
+/// What was used on a card.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Action {
+    /// As the card's maker set it: an object, or a string.
+    #[serde(default)]
+    pub value: Value,
+    /// The element's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The form's fields.
+    #[serde(default)]
+    pub form_value: Option<Value>,
+    /// The chosen entry of a menu.
+    #[serde(default)]
+    pub option: Option<String>,
+}
+
+/// Where a card is.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CardContext {
+    /// The message that holds the card.
+    pub open_message_id: String,
+    /// The chat that it is in.
+    pub open_chat_id: String,
+}
+
+/// Who used a card.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Operator {
+    /// Their id.
+    pub open_id: String,
+}
+
+/// Reads an envelope of schema 2.0 (with `schema`) or 1.0 (with `uuid`), or a check of the address.
+pub fn read(value: Value) -> Result<Event, Malformed> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    if text("type") == Some("url_verification") {
+        let challenge = text("challenge").ok_or_else(|| Malformed::BadEvent("missing field `challenge`".into()))?;
+        return Ok(Event::Challenge(challenge.to_owned()));
+    }
+    if value.get("schema").is_some() {
+        let envelope: V2 = from_value(value)?;
+        return match envelope.header.event_type.as_str() {
+            "im.message.receive_v1" => read_message(from_value(envelope.event)?).map(Event::Message),
+            "card.action.trigger" => from_value(envelope.event).map(Event::CardAction),
+            _ => Ok(Event::Other { dedupe_key: envelope.header.event_id, event_type: envelope.header.event_type }),
+        };
+    }
+    if value.get("uuid").is_some() {
+        let envelope: V1 = from_value(value)?;
+        let event_type = envelope.event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        return match event_type.as_str() {
+            "message" => Ok(Event::Message(read_message_v1(envelope.uuid, from_value(envelope.event)?))),
+            _ => Ok(Event::Other { dedupe_key: envelope.uuid, event_type }),
+        };
+    }
+    Err(Malformed::UnknownEnvelope)
+}
+
+impl Received {
+    /// Whether the bot itself is mentioned. `@_all` is not the bot.
+    pub fn mentions(&self, bot_open_id: &str) -> bool {
+        self.mentions.iter().any(|mention| mention.open_id == bot_open_id)
+    }
+
+    /// A text with its placeholders replaced: the bot's own disappears, others become `@name`, everyone `@all`.
+    pub fn readable(&self, text: &str, bot_open_id: &str) -> String {
+        let mut readable = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("@_") {
+            let (before, from) = rest.split_at(at);
+            readable.push_str(before);
+            // The longest key wins: `@_user_1` is also the beginning of `@_user_10`.
+            let mention = self.mentions.iter().filter(|m| from.starts_with(&m.key)).max_by_key(|m| m.key.len());
+            rest = match mention {
+                Some(mention) if mention.open_id == bot_open_id => {
+                    let after = from.get(mention.key.len()..).unwrap_or_default();
+                    after.strip_prefix(' ').unwrap_or(after)
+                }
+                Some(mention) => {
+                    readable.push('@');
+                    readable.push_str(&mention.name);
+                    from.get(mention.key.len()..).unwrap_or_default()
+                }
+                None if from.starts_with("@_all") => {
+                    readable.push_str("@all");
+                    from.get("@_all".len()..).unwrap_or_default()
+                }
+                None => {
+                    readable.push_str("@_");
+                    from.get("@_".len()..).unwrap_or_default()
+                }
+            };
+        }
+        readable.push_str(rest);
+        readable.trim().to_owned()
+    }
+}
+
+#[derive(Deserialize)]
+struct V2 {
+    header: Header,
+    event: Value,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    event_id: String,
+    event_type: String,
+}
+
+#[derive(Deserialize)]
+struct V1 {
+    uuid: String,
+    event: Value,
+}
+
+#[derive(Deserialize)]
+struct MessageEvent {
+    sender: Sender,
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Sender {
+    sender_id: Ids,
+    sender_type: String,
+}
+
+#[derive(Deserialize)]
+struct Ids {
+    open_id: String,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    message_id: String,
+    chat_id: String,
+    chat_type: String,
+    message_type: String,
+    content: String,
+    #[serde(default)]
+    mentions: Vec<RawMention>,
+    root_id: Option<String>,
+    parent_id: Option<String>,
+    thread_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawMention {
+    key: String,
+    id: Ids,
+    name: String,
+}
+
+/// Schema 1.0: text only, the bot's mention removed by the platform.
+#[derive(Deserialize)]
+struct MessageEventV1 {
+    open_id: String,
+    open_chat_id: String,
+    open_message_id: String,
+    chat_type: String,
+    msg_type: String,
+    #[serde(default)]
+    text_without_at_bot: String,
+    #[serde(default)]
+    is_mention: bool,
+}
+
+fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
+    let message = event.message;
+    let mentions = message
+        .mentions
+        .into_iter()
+        .map(|mention| Mention { key: mention.key, open_id: mention.id.open_id, name: mention.name })
+        .collect();
+    Ok(Received {
+        dedupe_key: message.message_id.clone(),
+        content: read_content(&message.message_type, &message.content)?,
+        message_id: message.message_id,
+        chat_id: message.chat_id,
+        is_direct: message.chat_type == "p2p",
+        sender_open_id: event.sender.sender_id.open_id,
+        sender_is_bot: event.sender.sender_type != "user",
+        message_type: message.message_type,
+        mentions,
+        root_id: message.root_id,
+        parent_id: message.parent_id,
+        thread_id: message.thread_id,
+    })
+}
+
+fn read_message_v1(uuid: String, event: MessageEventV1) -> Received {
+    let is_text = event.msg_type == "text";
+    let mention = Mention { key: String::new(), open_id: String::new(), name: String::new() };
+    Received {
+        dedupe_key: uuid,
+        message_id: event.open_message_id,
+        chat_id: event.open_chat_id,
+        is_direct: event.chat_type == "private",
+        sender_open_id: event.open_id,
+        sender_is_bot: false,
+        content: if is_text { Content::Text(event.text_without_at_bot) } else { Content::Unsupported },
+        message_type: event.msg_type,
+        // The platform says only that the bot is mentioned, not by which placeholder.
+        mentions: if event.is_mention { vec![mention] } else { Vec::new() },
+        root_id: None,
+        parent_id: None,
+        thread_id: None,
+    }
+}
+
+fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed> {
+    // A forwarded bundle's content is a fixed sentence, not JSON.
+    if !matches!(message_type, "text" | "post" | "image" | "file" | "audio" | "media") {
+        return Ok(Content::Unsupported);
+    }
+    let content: Value = serde_json::from_str(content).map_err(|_| Malformed::BadContent)?;
+    let field = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let required = |key: &str| field(key).ok_or(Malformed::BadContent);
+    let resource = |key: String, kind| {
+        let duration_ms = content.get("duration").and_then(Value::as_u64);
+        Content::Resource(Resource { key, kind, name: field("file_name"), duration_ms })
+    };
+    Ok(match message_type {
+        "text" => Content::Text(required("text")?),
+        "post" => Content::Text(post_text(&content)?),
+        "image" => resource(required("image_key")?, "image"),
+        _ => resource(required("file_key")?, "file"),
+    })
+}
+
+/// A rich text as Markdown. A received post has no locale around it, unlike one that is sent.
+fn post_text(post: &Value) -> Result<String, Malformed> {
+    let mut lines = Vec::new();
+    if let Some(title) = post.get("title").and_then(Value::as_str).filter(|title| !title.is_empty()) {
+        lines.push(format!("**{title}**"));
+    }
+    for paragraph in post.get("content").and_then(Value::as_array).ok_or(Malformed::BadContent)? {
+        let nodes = paragraph.as_array().ok_or(Malformed::BadContent)?;
+        lines.push(nodes.iter().map(node_text).collect());
+    }
+    Ok(lines.join("\n"))
+}
+
+fn node_text(node: &Value) -> String {
+    let field = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default();
+    match field("tag") {
+        "text" | "md" => field("text").to_owned(),
+        "a" => format!("[{}]({})", field("text"), field("href")),
+        "at" => field("user_id").to_owned(),
+        "img" => format!("[image {}]", field("image_key")),
+        "media" => format!("[video {}]", field("file_key")),
+        "emotion" => format!(":{}:", field("emoji_type")),
+        "code_block" => {
+            format!("```{}\n{}\n```", field("language").to_lowercase(), field("text").trim_end_matches('\n'))
+        }
+        "hr" => "---".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Malformed> {
+    serde_json::from_value(value).map_err(|error| Malformed::BadEvent(error.to_string()))
+}

@@ -1,0 +1,263 @@
+//! Chat platforms. Each is one sibling module with the same functions, and this file holds the only `match` on which.
+//!
+//! `verify` → `parse` → `normalise` → `ack` turn a webhook into a message; `send` and `sent` turn an answer into a
+//! request and its response into a verdict. All are pure: the shell does the HTTP.
+
+pub mod feishu;
+
+use std::fmt;
+
+use protocol::{AccountId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Origin, Question};
+
+/// A bot on a chat platform, as the operator configured it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The last part of its webhook's path.
+    pub id: AccountId,
+    /// Whose agents answer senders who are bound to nobody; none: they are ignored.
+    #[serde(default)]
+    pub default_user: Option<UserId>,
+    /// Which platform, and its settings and secrets.
+    #[serde(flatten)]
+    pub platform: Platform,
+}
+
+/// Which platform, and its settings and secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "platform", rename_all = "snake_case")]
+pub enum Platform {
+    /// Feishu, or Lark.
+    Feishu(feishu::Settings),
+}
+
+impl Platform {
+    /// As it is named in paths and in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Platform::Feishu(_) => "feishu",
+        }
+    }
+}
+
+/// A webhook request as it came in.
+pub struct Raw<'a> {
+    /// Names in lower case.
+    pub headers: &'a [(String, String)],
+    /// Unchanged bytes.
+    pub body: &'a [u8],
+}
+
+impl Raw<'_> {
+    /// A header by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The sender cannot prove to be the platform. For logs and tests: all are answered alike, so that nothing can be
+/// learned by trying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// The ciphertext is not base64.
+    BadBase64,
+    /// The ciphertext is not a whole number of blocks after its IV.
+    BadLength,
+    /// The padding is not PKCS#7.
+    BadPadding,
+    /// An encrypted body was expected.
+    MissingEncrypt,
+    /// Not even a JSON object of the kind that carries a token.
+    NotJson,
+    /// The decrypted text is not UTF-8.
+    NotUtf8,
+    /// The signature is right, but older than any repetition by the platform.
+    Stale,
+    /// A signature header is wrong.
+    SignatureMismatch,
+    /// A signature header is missing.
+    SignatureMissing,
+    /// The verification token is wrong or missing.
+    TokenMismatch,
+}
+
+/// The platform sent something that this version cannot read, properly signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// A message's content is not what its type promises. It is acknowledged all the same, or it would block the
+    /// platform's queue.
+    BadContent,
+    /// A field is missing or of the wrong type: the parser's words, which name it.
+    BadEvent(String),
+    /// Neither a 1.0 nor a 2.0 envelope.
+    UnknownEnvelope,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::BadContent => f.write_str("the message's content is not what its type promises"),
+            Malformed::BadEvent(why) => write!(f, "event: {why}"),
+            Malformed::UnknownEnvelope => f.write_str("neither a schema 2.0 nor a schema 1.0 event"),
+        }
+    }
+}
+
+/// What a webhook means to the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// The platform checks that this address is ours: say this back.
+    Challenge(String),
+    /// Nothing to do, and why.
+    Ignored(&'static str),
+    /// A question, and who asks.
+    Message {
+        /// The sender's id on the platform.
+        sender: String,
+        /// The question.
+        question: Question,
+    },
+}
+
+/// What the platform expects to hear, with status 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// JSON.
+    pub body: String,
+}
+
+/// A call of a platform's API, without the access token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// GET, POST …
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// JSON, when there is one.
+    pub body: Option<String>,
+}
+
+/// What the platform answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Seconds the platform asks to wait, from its headers.
+    pub retry_after_s: Option<u64>,
+    /// As it came.
+    pub body: String,
+}
+
+/// An access token and its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Secret.
+    pub value: String,
+    /// Milliseconds from the moment it was fetched.
+    pub life_ms: u64,
+}
+
+/// What a platform's answer to a call means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The access token is not good any more: fetch another, and try once more.
+    TokenExpired,
+    /// What became of the answer.
+    Sent(Sent),
+}
+
+/// Why there is no access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoToken {
+    /// The platform is busy, or does not answer: try again.
+    Later(String),
+    /// The platform refused the bot's credentials: the operator must mend them.
+    Refused(String),
+}
+
+/// What became of an answer at its platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "sent", rename_all = "snake_case")]
+pub enum Sent {
+    /// Try again, after at least so long.
+    Later {
+        /// As the platform asked.
+        after_ms: Option<u64>,
+        /// The platform's words.
+        why: String,
+    },
+    /// It will never be taken.
+    Refused(String),
+    /// It is there.
+    Taken,
+}
+
+/// Why a webhook has no meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoEvent {
+    /// The sender can prove itself, but cannot be read.
+    Malformed(Malformed),
+    /// The sender cannot prove itself.
+    Rejected(Rejected),
+}
+
+/// An answer on its way to the message that it replies to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// The message that it replies to.
+    pub origin: Origin,
+    /// The answer.
+    pub text: String,
+}
+
+/// What this platform cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported(pub String);
+
+/// Checks that a webhook comes from the platform, reads it, and says what it means.
+pub fn receive(account: &Account, raw: &Raw<'_>, now: Timestamp) -> Result<Inbound, NoEvent> {
+    match &account.platform {
+        Platform::Feishu(settings) => {
+            let verified = feishu::verify(settings, raw, now).map_err(NoEvent::Rejected)?;
+            let event = feishu::parse(verified).map_err(NoEvent::Malformed)?;
+            Ok(feishu::normalise(&account.id, settings, event))
+        }
+    }
+}
+
+/// What the platform expects to hear, with status 200.
+pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
+    match &account.platform {
+        Platform::Feishu(_) => feishu::ack(inbound),
+    }
+}
+
+/// The call that hands an answer over.
+pub fn send(account: &Account, outbound: &Outbound) -> Result<HttpRequest, Unsupported> {
+    match &account.platform {
+        Platform::Feishu(settings) => feishu::send(settings, outbound),
+    }
+}
+
+/// What the platform's response to [`send`] means.
+pub fn verdict(account: &Account, response: &HttpResponse) -> Verdict {
+    match &account.platform {
+        Platform::Feishu(_) => feishu::verdict(response),
+    }
+}
+
+/// The call that fetches an access token.
+pub fn token_request(account: &Account) -> HttpRequest {
+    match &account.platform {
+        Platform::Feishu(settings) => feishu::token_request(settings),
+    }
+}
+
+/// The access token in the response to [`token_request`].
+pub fn token(account: &Account, response: &HttpResponse) -> Result<Token, NoToken> {
+    match &account.platform {
+        Platform::Feishu(_) => feishu::token(response),
+    }
+}

@@ -1,0 +1,425 @@
+//! The promises of docs/protocol.md §1, one scenario each, on real SQLite.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::limit::{TEXT_BYTES_MAX, WINDOW_MESSAGES};
+use protocol::{Code, Cursor, Seq, ServerFrame, State};
+use relay::hub::{Input, Posted, Role};
+use relay::limit::*;
+use relay::platform::Sent;
+use support::{World, feishu};
+
+#[test]
+fn a_question_is_answered_live_and_once() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.hears(device);
+    world.sends(device, "m-1", "hi");
+    assert_eq!(
+        world.hears(device),
+        [
+            r#"{"type":"message","seq":1,"id":"m-1","conversation":"web","from":{"kind":"user","via":"web"},"at_ms":1800000000000,"text":"hi","state":"queued"}"#,
+            r#"{"type":"accepted","id":"m-1","seq":1}"#,
+        ]
+    );
+    assert_eq!(world.messages(agent), ["hi"]);
+    world.acks(agent, 1);
+    assert_eq!(world.hears(device), [r#"{"type":"state","seq":1,"state":"delivered"}"#]);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hel"}"#);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":3,"text":"lo"}"#);
+    assert_eq!(
+        world.hears(device),
+        [
+            r#"{"type":"state","seq":1,"state":"replying"}"#,
+            r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hel"}"#,
+            r#"{"type":"delta","reply_to":1,"offset":3,"text":"lo"}"#,
+        ]
+    );
+    world.hears(agent);
+    for _ in 0..3 {
+        world.replies(agent, 1, "Hello.");
+    }
+    assert_eq!(world.hears(agent), [r#"{"type":"accepted","id":"reply:1","seq":2}"#; 3]);
+    assert_eq!(
+        world.hears(device),
+        [
+            r#"{"type":"message","seq":2,"id":"reply:1","conversation":"web","from":{"kind":"agent","id":"agt_1"},"reply_to":1,"at_ms":1800000000000,"text":"Hello."}"#,
+            r#"{"type":"state","seq":1,"state":"replied"}"#,
+        ]
+    );
+    world.replies(agent, 1, "Something else.");
+    assert!(world.hears(agent)[0].contains("already_replied"));
+    assert_eq!(world.hears(device), [""; 0]);
+}
+
+#[test]
+fn the_same_message_is_stored_once_for_72_hours_and_more() {
+    let mut world = World::new();
+    assert_eq!(world.post("om_1", "hi"), Ok(Posted { seq: Seq(1), new: true }));
+    assert_eq!(world.post("om_1", "hi"), Ok(Posted { seq: Seq(1), new: false }));
+    world.crash();
+    world.advance_ms(DEDUPE_MS_MIN);
+    assert_eq!(world.post("om_1", "hi"), Ok(Posted { seq: Seq(1), new: false }));
+    let agent = world.agent(None);
+    assert_eq!(world.messages(agent), ["hi"]);
+}
+
+#[test]
+fn what_waits_for_an_agent_arrives_in_order() {
+    let mut world = World::new();
+    for n in 1..=600 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    let agent = world.agent(None);
+    // No more than the window, until the agent says that it has them.
+    assert_eq!(world.messages(agent).len() as u64, WINDOW_MESSAGES);
+    world.acks(agent, 100);
+    assert_eq!(world.messages(agent).len() as u64, 100 + WINDOW_MESSAGES);
+    world.acks(agent, 356);
+    world.acks(agent, 600);
+    let expected: Vec<String> = (1..=600).map(|n| n.to_string()).collect();
+    assert_eq!(world.messages(agent), expected);
+    // Up to date: new ones come at once.
+    world.post("om_601", "601").unwrap();
+    assert_eq!(world.messages(agent).last().unwrap(), "601");
+}
+
+#[test]
+fn an_agent_resumes_from_its_cursor() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 1..=5 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    world.acks(agent, 3);
+    world.drop(agent);
+    world.crash();
+    let again = world.agent(Some(world.cursor(3)));
+    assert_eq!(world.messages(again), ["4", "5"]);
+    assert!(world.hears(again)[0].contains(r#""resumed":{"outcome":"continued","after":3}"#));
+    // One that lost its store gets every open question, and none that is answered.
+    world.replies(again, 2, "two");
+    let new = world.agent(None);
+    assert_eq!(world.messages(new), ["1", "3", "4", "5"]);
+}
+
+#[test]
+fn the_newest_connection_of_an_agent_wins() {
+    let mut world = World::new();
+    let old = world.agent(None);
+    let new = world.agent(None);
+    assert_eq!(world.closed.get(&old), Some(&4409));
+    world.post("om_1", "hi").unwrap();
+    assert_eq!((world.messages(old).len(), world.messages(new).len()), (0, 1));
+}
+
+#[test]
+fn devices_resume_continue_and_learn_of_gaps() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 1..=3 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    let device = world.device(Some(world.cursor(1)));
+    assert_eq!(world.messages(device), ["2", "3"]);
+    assert!(world.hears(device)[0].contains(r#"{"outcome":"continued","after":1}"#));
+    // What happened meanwhile to questions that it has.
+    world.drop(device);
+    world.acks(agent, 3);
+    world.replies(agent, 1, "one");
+    let device = world.device(Some(world.cursor(3)));
+    let heard = world.hears(device);
+    assert!(heard.contains(&r#"{"type":"state","seq":1,"state":"replied"}"#.into()), "{heard:?}");
+    assert!(heard.contains(&r#"{"type":"state","seq":2,"state":"delivered"}"#.into()), "{heard:?}");
+    // A cursor ahead of the timeline, and one of another timeline.
+    let device = world.device(Some(world.cursor(99)));
+    assert!(world.hears(device)[0].contains(r#"{"outcome":"gap","from":5,"to":99,"reason":"ahead"}"#));
+    let device = world.device(Some(Cursor { epoch: 1, seq: Seq(2) }));
+    let heard = world.hears(device);
+    assert!(heard[0].contains(r#"{"outcome":"gap","from":0,"to":0,"reason":"epoch"}"#), "{heard:?}");
+    // A new device gets as many as it asks for.
+    let device = world.open(Role::Device);
+    world.says(device, r#"{"type":"hello","last":2}"#);
+    assert_eq!(world.messages(device), ["3", "one"]);
+}
+
+#[test]
+fn a_stream_is_shown_to_a_device_that_comes_back() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.sends(device, "m-1", "hi");
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"a🚀"}"#);
+    world.drop(device);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":3,"text":"b"}"#);
+    let device = world.device(Some(world.cursor(1)));
+    let heard = world.hears(device);
+    assert_eq!(heard.last().unwrap(), r#"{"type":"delta","reply_to":1,"offset":0,"text":"a🚀b"}"#);
+    assert!(heard.contains(&r#"{"type":"state","seq":1,"state":"replying"}"#.into()), "{heard:?}");
+    // Hibernation loses the text so far: the agent is asked for all of it.
+    world.hibernate();
+    world.hears(agent);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":4,"text":"c"}"#);
+    assert_eq!(world.hears(agent), [r#"{"type":"restream","reply_to":1}"#]);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"a🚀bc"}"#);
+    assert_eq!(world.hears(device).last().unwrap(), r#"{"type":"delta","reply_to":1,"offset":0,"text":"a🚀bc"}"#);
+    // An agent that leaves in the middle: the question waits for it again.
+    world.drop(agent);
+    assert_eq!(
+        world.hears(device),
+        [
+            r#"{"type":"state","seq":1,"state":"delivered"}"#,
+            r#"{"type":"presence","agents":[{"id":"agt_1","name":"laptop","online":false}]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_device_that_does_not_acknowledge_hears_no_more_and_harms_nobody() {
+    let mut world = World::new();
+    let (silent, device) = (world.device(None), world.device(None));
+    for n in 1..=WINDOW_MESSAGES + 10 {
+        world.sends(device, &format!("m-{n}"), "x");
+        world.acks(device, n);
+    }
+    assert_eq!(world.messages(silent).len() as u64, WINDOW_MESSAGES);
+    assert_eq!(world.messages(device).len() as u64, WINDOW_MESSAGES + 10);
+    world.acks(silent, 10);
+    assert_eq!(world.messages(silent).len() as u64, WINDOW_MESSAGES + 10);
+    world.acks(silent, 9_999);
+    assert!(world.hears(silent).last().unwrap().contains("bad_ack"));
+}
+
+#[test]
+fn hibernation_changes_nothing_for_those_connected() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=20 {
+        world.sends(device, &format!("m-{n}"), &n.to_string());
+        world.hibernate();
+        world.acks(agent, n);
+    }
+    let expected: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+    assert_eq!(world.messages(device), expected);
+    assert_eq!(world.messages(agent), expected);
+}
+
+#[test]
+fn an_answer_is_delivered_to_its_platform_once_and_in_order() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 1..=3 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    for n in 1..=3 {
+        world.replies(agent, n, &format!("answer {n}"));
+        world.replies(agent, n, &format!("answer {n}"));
+    }
+    assert_eq!(world.alarm, Some(world.now));
+    let delivered = world.ring(|_| Sent::Taken);
+    let delivered: Vec<(&str, &str)> =
+        delivered.iter().map(|d| (d.origin.message.as_str(), d.text.as_str())).collect();
+    assert_eq!(delivered, [("om_1", "answer 1"), ("om_2", "answer 2"), ("om_3", "answer 3")]);
+    assert_eq!(world.ring(|_| Sent::Taken), []);
+    assert_eq!(world.alarm, None);
+}
+
+#[test]
+fn a_delivery_is_tried_again_and_holds_its_conversation_back() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.post("om_1", "1").unwrap();
+    world.post("om_2", "2").unwrap();
+    world.replies(agent, 1, "one");
+    world.replies(agent, 2, "two");
+    let busy = || Sent::Later { after_ms: Some(7_000), why: "busy".into() };
+    assert_eq!(world.ring(|_| busy()).len(), 1);
+    // Not before the platform's own wish, also when everything in memory was lost.
+    world.crash();
+    assert_eq!(world.alarm, Some(world.now.plus_ms(7_000)));
+    assert_eq!(world.ring(|_| Sent::Taken), []);
+    world.advance_ms(7_000);
+    let texts: Vec<String> = world.ring(|_| Sent::Taken).into_iter().map(|delivery| delivery.text).collect();
+    assert_eq!(texts, ["one", "two"]);
+    // Given up: the question says why, to every device and to those that come later.
+    world.post("om_3", "3").unwrap();
+    let agent = world.agent(Some(world.cursor(5)));
+    world.replies(agent, 5, "three");
+    world.hears(device);
+    let mut tries = 0;
+    for _ in 0..100 {
+        let Some(at) = world.alarm else { break };
+        world.now = at;
+        tries += world.ring(|_| Sent::Later { after_ms: None, why: "Feishu 230020: busy".into() }).len();
+    }
+    assert!((10..30).contains(&tries), "{tries} tries in 50 minutes");
+    let device = world.device(None);
+    let failed = world.envelopes(device).into_iter().find(|envelope| envelope.seq == Seq(5)).unwrap();
+    assert_eq!(failed.state, Some(State::Failed));
+    assert_eq!(failed.reason.unwrap(), "the answer was not delivered: Feishu 230020: busy");
+}
+
+#[test]
+fn a_refused_delivery_fails_the_question_at_once() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.post("om_1", "1").unwrap();
+    world.replies(agent, 1, "one");
+    world.hears(device);
+    world.ring(|_| Sent::Refused("Feishu 230002: bot not in group".into()));
+    assert_eq!(
+        world.hears(device),
+        [r#"{"type":"state","seq":1,"state":"failed","reason":"the answer was not delivered: Feishu 230002: bot not in group"}"#]
+    );
+}
+
+#[test]
+fn an_agent_that_gives_up_is_heard_where_the_question_came_from() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.post("om_1", "1").unwrap();
+    world.hears(device);
+    world.says(agent, r#"{"type":"fail","reply_to":1,"reason":"model server unreachable"}"#);
+    let heard = world.hears(device);
+    assert!(heard[0].contains(r#""from":{"kind":"relay"},"reply_to":1"#), "{heard:?}");
+    assert_eq!(heard[1], r#"{"type":"state","seq":1,"state":"failed","reason":"model server unreachable"}"#);
+    let delivered = world.ring(|_| Sent::Taken);
+    assert!(delivered[0].text.contains("model server unreachable"));
+}
+
+#[test]
+fn questions_wait_for_the_first_agent_ever() {
+    let mut world = World::new();
+    let device = world.device(None);
+    world.sends(device, "m-1", "hi");
+    world.crash();
+    let agent = world.agent(None);
+    assert_eq!(world.messages(agent), ["hi"]);
+}
+
+#[test]
+fn limits_refuse_visibly() {
+    let mut world = World::new();
+    for n in 1..=QUEUE_MESSAGES_MAX {
+        world.post(&format!("om_{n}"), "x").unwrap();
+    }
+    assert_eq!(world.post("om_more", "x").unwrap_err().code, Code::QueueFull);
+    // What was accepted before is still accepted.
+    assert!(!world.post("om_1", "x").unwrap().new);
+    let device = world.device(None);
+    world.hears(device);
+    world.sends(device, "m-1", "x");
+    assert!(world.hears(device)[0].contains(r#""code":"queue_full""#));
+    world.sends(device, "m-2", &"x".repeat(TEXT_BYTES_MAX + 1));
+    assert!(world.hears(device)[0].contains(r#""code":"text_too_long""#));
+    for _ in 0..SOCKETS_MAX - 1 {
+        assert!(world.hub().has_room());
+        world.device(None);
+    }
+    assert!(!world.hub().has_room());
+}
+
+#[test]
+fn history_is_trimmed_in_the_background_and_says_so() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_open", "never answered").unwrap();
+    let total = HISTORY_MESSAGES_MAX + 2 * TRIM_ROWS_MAX;
+    for n in 2..=total / 2 {
+        world.post(&format!("om_{n}"), "x").unwrap();
+        let seq = 2 * n - 2;
+        world.acks(agent, seq);
+        world.replies(agent, seq, "y");
+        world.ring(|_| Sent::Taken);
+    }
+    // Nothing is trimmed before it is 72 hours old.
+    let device = world.device(Some(world.cursor(0)));
+    assert!(world.hears(device)[0].contains(r#""outcome":"continued""#));
+    world.drop(device);
+    world.advance_ms(DEDUPE_MS_MIN + 1);
+    for n in 0..4 {
+        world.post(&format!("om_late_{n}"), "x").unwrap();
+    }
+    let device = world.device(Some(world.cursor(0)));
+    let welcome = world.hears(device)[0].clone();
+    assert!(welcome.contains(r#"{"outcome":"gap","from":1,"to":"#) && welcome.contains("trimmed"), "{welcome}");
+    // A question without an answer is kept.
+    let agent = world.agent(None);
+    assert_eq!(world.messages(agent)[0], "never answered");
+}
+
+#[test]
+fn bad_frames_are_answered_and_harm_nothing() {
+    let mut world = World::new();
+    let device = world.device(None);
+    world.hears(device);
+    let mut check = |frame: &str, expected: &str| {
+        world.says(device, frame);
+        let heard = world.hears(device);
+        assert!(heard.len() == 1 && heard[0].contains(expected), "{frame}: {heard:?}");
+    };
+    check("not json", r#""code":"bad_frame""#);
+    check("{}", "missing field `type`");
+    check(r#"{"type":"send","text":"x"}"#, "missing field `id`");
+    check(r#"{"type":"send","id":"m-1","text":""}"#, "text: must not be empty");
+    check(r#"{"type":"send","id":"a:b","text":"x"}"#, "colon");
+    check(r#"{"type":"ack","seq":-1}"#, "bad_frame");
+    check(r#"{"type":"ack","seq":7}"#, "bad_ack");
+    check(r#"{"type":"reply","reply_to":1,"text":"x"}"#, "agent");
+    check(r#"{"type":"hello"}"#, "said already");
+    check(&format!("[{}]", vec![r#"{"type":"x"}"#; 65].join(",")), "at most 64");
+    world.says(device, r#"{"type":"from_the_future","x":1}"#);
+    world.says(device, r#"[{"type":"from_the_future"},{"type":"send","id":"m-1","text":"x","new_field":1}]"#);
+    assert_eq!(world.hears(device).len(), 2);
+
+    let agent = world.agent(None);
+    world.hears(agent);
+    world.says(agent, r#"{"type":"reply","reply_to":99,"text":"x"}"#);
+    assert!(world.hears(agent)[0].contains(r#""code":"not_found""#));
+    world.says(agent, r#"{"type":"delta","reply_to":99,"offset":0,"text":"x"}"#);
+    assert_eq!(world.hears(agent), [""; 0]);
+}
+
+#[test]
+fn bad_beginnings_close_the_connection() {
+    let check = |input: fn(relay::hub::PeerId) -> Input, code: u16| {
+        let mut world = World::new();
+        let peer = world.open(Role::Device);
+        world.input(input(peer));
+        assert_eq!(world.closed.get(&peer), Some(&code));
+        assert!(matches!(world.heard[&peer].as_slice(), [ServerFrame::Error { .. }]));
+        // Nothing that it says after that is heard.
+        world.input(Input::Received(peer, r#"{"type":"hello"}"#.into()));
+        assert_eq!(world.heard[&peer].len(), 1);
+    };
+    check(Input::Binary, 1003);
+    check(|peer| Input::Received(peer, " ".repeat(2_000_000)), 1009);
+    check(|peer| Input::Received(peer, r#"{"type":"ack","seq":1}"#.into()), 4400);
+    check(|peer| Input::Received(peer, r#"{"type":"hello","cursor":"x"}"#.into()), 4400);
+}
+
+#[test]
+fn history_is_paged_by_cursor() {
+    let mut world = World::new();
+    for n in 1..=5 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    let conversation = feishu("om", "x").conversation;
+    let page = |before, limit| world.hub().page(&conversation, before, limit).unwrap();
+    let newest = page(None, 2).unwrap();
+    let texts: Vec<&str> = newest.messages.iter().map(|envelope| envelope.text.as_str()).collect();
+    assert_eq!((texts, newest.next), (vec!["4", "5"], Some(world.cursor(4))));
+    let oldest = page(newest.next, 10).unwrap();
+    assert_eq!((oldest.messages.len(), oldest.next), (3, None));
+    let other = Cursor { epoch: 1, seq: Seq(3) };
+    assert_eq!(page(Some(other), 10).unwrap_err().code, Code::BadCursor);
+    assert_eq!(world.hub().conversations().unwrap()[0].last_seq, Seq(5));
+}
+
+#[test]
+fn a_ticket_is_good_once() {
+    let world = World::new();
+    assert!(world.hub().spend_ticket(world.now, "t1").unwrap());
+    assert!(!world.hub().spend_ticket(world.now, "t1").unwrap());
+    assert!(world.hub().spend_ticket(world.now, "t2").unwrap());
+}

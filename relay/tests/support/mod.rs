@@ -1,0 +1,265 @@
+//! A Hub on real SQLite, with a clock and peers that remember what they were sent.
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
+use relay::hub::{Hub, Input, Output, Peer, PeerId, Posted, Refusal, Role};
+use relay::platform::Sent;
+use relay::store::{Corrupt, Delivery, Origin, Question, Row, Sql, Value};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+/// SQLite under `rusqlite`: the second implementation of [`Sql`].
+#[derive(Clone)]
+pub struct Sqlite(Rc<Connection>);
+
+impl Sqlite {
+    pub fn new() -> Sqlite {
+        Sqlite(Rc::new(Connection::open_in_memory().unwrap()))
+    }
+
+    pub fn execute(&self, statement: &str) {
+        self.0.execute_batch(statement).unwrap();
+    }
+}
+
+#[derive(Debug)]
+pub struct SqliteError(pub String);
+
+impl std::fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Corrupt> for SqliteError {
+    fn from(Corrupt(what): Corrupt) -> SqliteError {
+        SqliteError(what.to_owned())
+    }
+}
+
+impl From<rusqlite::Error> for SqliteError {
+    fn from(error: rusqlite::Error) -> SqliteError {
+        SqliteError(error.to_string())
+    }
+}
+
+impl Sql for Sqlite {
+    type Error = SqliteError;
+
+    fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, SqliteError> {
+        let mut statement = self.0.prepare_cached(statement)?;
+        let columns = statement.column_count();
+        let parameters = parameters.into_iter().map(|value| match value {
+            Value::Integer(integer) => rusqlite::types::Value::Integer(integer),
+            Value::Null => rusqlite::types::Value::Null,
+            Value::Text(text) => rusqlite::types::Value::Text(text),
+        });
+        let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
+        let mut read = Vec::new();
+        while let Some(row) = rows.next()? {
+            let column = |index| match row.get_ref(index)? {
+                ValueRef::Integer(integer) => Ok(Value::Integer(integer)),
+                ValueRef::Null => Ok(Value::Null),
+                ValueRef::Text(text) => Ok(Value::Text(String::from_utf8(text.to_vec()).unwrap())),
+                other => Err(SqliteError(format!("a column holds {other:?}"))),
+            };
+            read.push((0..columns).map(column).collect::<Result<Row, SqliteError>>()?);
+        }
+        Ok(read)
+    }
+}
+
+/// One user's Hub and everyone around it.
+pub struct World {
+    pub sql: Sqlite,
+    pub now: Timestamp,
+    hub: Hub<Sqlite>,
+    attachments: BTreeMap<PeerId, Peer>,
+    /// What each peer was sent, open or closed.
+    pub heard: BTreeMap<PeerId, Vec<ServerFrame>>,
+    pub closed: BTreeMap<PeerId, u16>,
+    pub alarm: Option<Timestamp>,
+    pub deliveries: Vec<Delivery>,
+    next_peer: u64,
+}
+
+impl World {
+    pub fn new() -> World {
+        let sql = Sqlite::new();
+        let now = Timestamp(1_800_000_000_000);
+        let hub = Hub::restore(user(), sql.clone(), now, []).unwrap();
+        let mut world = World {
+            sql,
+            now,
+            hub,
+            attachments: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            alarm: None,
+            deliveries: Vec::new(),
+            next_peer: 1,
+        };
+        world.input(Input::Woken);
+        world
+    }
+
+    /// Everything in memory is lost; sockets and their attachments stay.
+    pub fn hibernate(&mut self) {
+        let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, peer)| (id, peer.clone())).collect();
+        self.hub = Hub::restore(user(), self.sql.clone(), self.now, peers).unwrap();
+        self.input(Input::Woken);
+    }
+
+    /// Memory and sockets are lost.
+    pub fn crash(&mut self) {
+        self.attachments.clear();
+        self.hibernate();
+    }
+
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    pub fn input(&mut self, input: Input) -> Option<Result<Posted, Refusal>> {
+        let outputs = self.hub.handle(self.now, input).unwrap();
+        let mut result = None;
+        for output in outputs {
+            match output {
+                Output::Attach(id, peer) => {
+                    assert!(serde_json::to_string(&peer).unwrap().len() < 1_000, "attachments are small");
+                    self.attachments.insert(id, peer);
+                }
+                Output::Close(id, code, _) => {
+                    self.attachments.remove(&id);
+                    self.closed.insert(id, code);
+                }
+                Output::Deliver(delivery) => self.deliveries.push(delivery),
+                Output::Posted(posted) => result = Some(posted),
+                Output::Send(ids, text) => {
+                    let frames = decode::<ServerFrame>(&text).unwrap();
+                    for id in ids {
+                        self.heard.entry(id).or_default().extend(frames.clone());
+                    }
+                }
+                Output::WakeAt(at) => self.alarm = Some(at),
+            }
+        }
+        result
+    }
+
+    pub fn open(&mut self, role: Role) -> PeerId {
+        let peer = PeerId(self.next_peer);
+        self.next_peer += 1;
+        self.heard.insert(peer, Vec::new());
+        self.input(Input::Opened(peer, role));
+        peer
+    }
+
+    /// An agent connects and says hello.
+    pub fn agent(&mut self, cursor: Option<Cursor>) -> PeerId {
+        let peer = self.open(Role::Agent { id: "agt_1".parse().unwrap(), name: "laptop".into() });
+        self.hello(peer, cursor);
+        peer
+    }
+
+    /// A device connects and says hello.
+    pub fn device(&mut self, cursor: Option<Cursor>) -> PeerId {
+        let peer = self.open(Role::Device);
+        self.hello(peer, cursor);
+        peer
+    }
+
+    fn hello(&mut self, peer: PeerId, cursor: Option<Cursor>) {
+        let cursor = cursor.map_or(String::new(), |cursor| format!(r#""cursor":"{cursor}","#));
+        self.says(peer, &format!(r#"{{"type":"hello",{cursor}"capabilities":["deltas"]}}"#));
+    }
+
+    pub fn says(&mut self, peer: PeerId, text: &str) {
+        self.input(Input::Received(peer, text.to_owned()));
+    }
+
+    pub fn sends(&mut self, device: PeerId, id: &str, text: &str) {
+        self.says(device, &format!(r#"{{"type":"send","id":"{id}","text":"{text}"}}"#));
+    }
+
+    pub fn replies(&mut self, agent: PeerId, reply_to: u64, text: &str) {
+        self.says(agent, &format!(r#"{{"type":"reply","reply_to":{reply_to},"text":"{text}"}}"#));
+    }
+
+    pub fn acks(&mut self, peer: PeerId, seq: u64) {
+        self.says(peer, &format!(r#"{{"type":"ack","seq":{seq}}}"#));
+    }
+
+    pub fn drop(&mut self, peer: PeerId) {
+        self.attachments.remove(&peer);
+        self.input(Input::Closed(peer));
+    }
+
+    /// A webhook brings a question from Feishu.
+    pub fn post(&mut self, message: &str, text: &str) -> Result<Posted, Refusal> {
+        self.input(Input::Posted(feishu(message, text))).unwrap()
+    }
+
+    /// The alarm rings, and each delivery meets `sent`, until nothing is due.
+    pub fn ring(&mut self, mut sent: impl FnMut(&Delivery) -> Sent) -> Vec<Delivery> {
+        let mut all = Vec::new();
+        self.alarm = None;
+        loop {
+            self.input(Input::Tick);
+            let deliveries = std::mem::take(&mut self.deliveries);
+            if deliveries.is_empty() {
+                return all;
+            }
+            for delivery in deliveries {
+                let sent = sent(&delivery);
+                self.input(Input::Delivered(delivery.seq, sent));
+                all.push(delivery);
+            }
+        }
+    }
+
+    /// The texts of the messages that a peer was sent, in order.
+    pub fn messages(&self, peer: PeerId) -> Vec<String> {
+        self.envelopes(peer).into_iter().map(|envelope| envelope.text).collect()
+    }
+
+    pub fn envelopes(&self, peer: PeerId) -> Vec<Envelope> {
+        let message = |frame: &ServerFrame| match frame {
+            ServerFrame::Message(envelope) => Some(envelope.clone()),
+            _ => None,
+        };
+        self.heard[&peer].iter().filter_map(message).collect()
+    }
+
+    /// Everything else, as JSON, and forgets all that was heard.
+    pub fn hears(&mut self, peer: PeerId) -> Vec<String> {
+        let frames = std::mem::take(self.heard.get_mut(&peer).unwrap());
+        frames.iter().map(|frame| serde_json::to_string(frame).unwrap()).collect()
+    }
+
+    pub fn cursor(&self, seq: u64) -> Cursor {
+        Cursor { epoch: 1_800_000_000_000, seq: Seq(seq) }
+    }
+
+    pub fn hub(&self) -> &Hub<Sqlite> {
+        &self.hub
+    }
+}
+
+pub fn feishu(message: &str, text: &str) -> Question {
+    Question {
+        id: format!("feishu:main:{message}").parse().unwrap(),
+        conversation: "feishu:main:oc_1".parse().unwrap(),
+        via: "feishu".into(),
+        sender: Some("ou_1".into()),
+        text: text.into(),
+        origin: Some(Origin { account: "main".parse().unwrap(), message: message.into() }),
+    }
+}
+
+fn user() -> protocol::UserId {
+    "usr_1".parse().unwrap()
+}
