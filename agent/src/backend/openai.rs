@@ -1,0 +1,336 @@
+//! Asks an OpenAI-compatible server: `POST {base}/chat/completions`, streamed as server-sent events.
+//! LM Studio, Ollama, vLLM and others speak it; <https://platform.openai.com/docs/api-reference/chat> describes it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use eventsource_stream::{EventStreamError, Eventsource};
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::backend::{Event, Failure, Pieces, Question};
+use crate::backoff::Backoff;
+use crate::error::Stop;
+use crate::tls;
+
+/// One model on one server.
+pub struct OpenAi {
+    client: Client,
+    /// Without trailing slash.
+    base: String,
+    key: Option<String>,
+    /// The one asked for, or the first that the server lists, once known.
+    model: OnceCell<String>,
+    system: Option<String>,
+}
+
+/// What went wrong with one attempt.
+#[derive(Debug)]
+pub enum Fault {
+    /// Another attempt would end the same.
+    Final(Failure),
+    /// It may pass: try again, not before `after` if the server said so.
+    Passing {
+        /// In a few words.
+        why: String,
+        /// From `Retry-After`.
+        after: Option<Duration>,
+    },
+}
+
+impl OpenAi {
+    /// Does not connect yet.
+    pub fn new(
+        client: Client,
+        base: String,
+        key: Option<String>,
+        model: Option<String>,
+        system: Option<String>,
+    ) -> Self {
+        OpenAi { client, base, key, model: OnceCell::new_with(model), system }
+    }
+
+    /// The model's name; asks the server the first time.
+    pub async fn model(&self) -> Result<&str, Fault> {
+        let ask = || first_model(&self.client, &self.base, self.key.as_deref());
+        self.model.get_or_try_init(ask).await.map(String::as_str)
+    }
+
+    /// Tries until there is an answer, the fault is final, or [`RETRY_TOTAL`] is over.
+    pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut backoff = Backoff::new(RETRY_BASE, RETRY_MAX);
+        loop {
+            let (why, after) = match self.attempt(&question, pieces).await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Final(failure)) => return Err(failure),
+                Err(Fault::Passing { why, after }) => (why, after),
+            };
+            let delay = backoff.next(fastrand::f64()).max(after.unwrap_or_default());
+            if began.elapsed() + delay > RETRY_TOTAL {
+                return Err(Failure::new(format!("{why}; given up after {} minutes", RETRY_TOTAL.as_secs() / 60)));
+            }
+            warn!("{why}; next attempt in {} ms", delay.as_millis());
+            pieces.put(Event::Restart).await;
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn attempt(&self, question: &Question, pieces: &Pieces) -> Result<(), Fault> {
+        let mut messages = Vec::new();
+        messages.extend(self.system.iter().map(|system| json!({ "role": "system", "content": system })));
+        for turn in &question.turns {
+            messages.push(json!({ "role": "user", "content": turn.question }));
+            messages.push(json!({ "role": "assistant", "content": turn.answer }));
+        }
+        messages.push(json!({ "role": "user", "content": question.text }));
+        let body = json!({ "model": self.model().await?, "messages": messages, "stream": true });
+
+        let request = self.client.post(format!("{}/chat/completions", self.base)).json(&body);
+        let response = send(request, self.key.as_deref()).await?;
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if content_type.is_some_and(|value| value.starts_with("application/json")) {
+            let value: Value = serde_json::from_slice(&read_body(response, BODY_BYTES_MAX).await?).unwrap_or_default();
+            return Err(match value.get("error") {
+                Some(error) => stream_fault(error),
+                None => final_fault("the model server does not stream its answers"),
+            });
+        }
+        read_stream(response, pieces).await
+    }
+}
+
+impl fmt::Display for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = self.model.get().map_or("its first model", String::as_str);
+        write!(f, "{model} at {}", self.base)
+    }
+}
+
+/// Hands over the answer's pieces. A stream that ends without `[DONE]` or a finish reason was cut off.
+async fn read_stream(response: Response, pieces: &Pieces) -> Result<(), Fault> {
+    let mut bytes = 0;
+    let limited = response.bytes_stream().map_err(Broken::Transport).and_then(|chunk| {
+        bytes += chunk.len();
+        std::future::ready(if bytes > STREAM_BYTES_MAX { Err(Broken::TooLong) } else { Ok(chunk) })
+    });
+    let mut events = std::pin::pin!(limited.eventsource());
+    let (mut finished, mut empty) = (false, true);
+    loop {
+        // Nothing of the answer follows a finish reason: a server that forgets `[DONE]` delays nobody.
+        let patience = if finished { AFTER_FINISH } else { Duration::MAX };
+        let Ok(Some(event)) = timeout(patience, events.next()).await else { break };
+        let event = match event {
+            Ok(event) => event,
+            // Some servers drop the connection after the last chunk: nothing is missing then.
+            Err(_) if finished => break,
+            Err(EventStreamError::Transport(Broken::TooLong)) => {
+                return Err(final_fault("the model server's answer does not end"));
+            }
+            Err(EventStreamError::Transport(Broken::Transport(error))) => return Err(http_fault(&error)),
+            Err(EventStreamError::Utf8(_) | EventStreamError::Parser(_)) => {
+                return Err(passing("the model server sent something that is not an event stream"));
+            }
+        };
+        if event.data.trim() == "[DONE]" {
+            finished = true;
+            break;
+        }
+        let Ok(chunk) = serde_json::from_str::<Chunk>(&event.data) else {
+            return Err(passing("the model server sent a piece that cannot be read"));
+        };
+        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+            return Err(stream_fault(&error));
+        }
+        let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() else { continue };
+        finished |= choice.finish_reason.is_some_and(|reason| !reason.is_empty());
+        if let Some(text) = choice.delta.and_then(|delta| delta.content).filter(|text| !text.is_empty()) {
+            empty &= text.trim().is_empty();
+            pieces.put(Event::Piece(text)).await;
+        }
+    }
+    match (finished, empty) {
+        (false, _) => Err(passing("the model server broke off in the middle of an answer")),
+        (true, true) => Err(final_fault("the model gave an empty answer")),
+        (true, false) => Ok(()),
+    }
+}
+
+/// The first model that the server lists, passing over those that only make embeddings.
+pub async fn first_model(client: &Client, base: &str, key: Option<&str>) -> Result<String, Fault> {
+    let response = send(client.get(format!("{base}/models")), key).await?;
+    let body = read_body(response, BODY_BYTES_MAX).await?;
+    let Ok(list) = serde_json::from_slice::<ModelList>(&body) else {
+        return Err(final_fault("what answers at the model server's address does not list models"));
+    };
+    let mut ids = list.data.unwrap_or_default().into_iter().map(|model| model.id).collect::<Vec<_>>();
+    ids.sort_by_key(|id| id.contains("embed"));
+    ids.into_iter().next().ok_or_else(|| passing("the model server has no model loaded"))
+}
+
+/// The HTTP client for model servers.
+pub fn client() -> Result<Client, Stop> {
+    Client::builder()
+        .tls_backend_preconfigured(tls::client_config()?)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_IDLE_TIMEOUT)
+        .build()
+        .map_err(|error| Stop::Failed(format!("cannot set up HTTP: {error}")))
+}
+
+/// Sends, and sorts the answers that are no success.
+async fn send(request: RequestBuilder, key: Option<&str>) -> Result<Response, Fault> {
+    let request = match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    };
+    let response = request.send().await.map_err(|error| http_fault(&error))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let why = format!("the model server answered {}", status.as_u16());
+    if status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) {
+        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        return Err(Fault::Passing { why, after: after.map(Duration::from_secs) });
+    }
+    let body = read_body(response, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let said = value.get("error").or(value.get("message")).map(error_text);
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
+    Err(Fault::Final(Failure { reason: why, said: shorten(&said) }))
+}
+
+async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| http_fault(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > bytes_max {
+            return Err(final_fault("the model server's answer is too long"));
+        }
+    }
+    Ok(body)
+}
+
+fn http_fault(error: &reqwest::Error) -> Fault {
+    if error.is_builder() || error.is_redirect() {
+        return final_fault("the model server's address does not work");
+    }
+    passing(match (error.is_timeout(), error.is_connect()) {
+        (true, _) => "the model server did not answer in time",
+        (false, true) => "the model server cannot be reached",
+        (false, false) => "the connection to the model server broke",
+    })
+}
+
+/// An error object inside a stream: passing if it carries the code of a passing HTTP error.
+fn stream_fault(error: &Value) -> Fault {
+    let why = "the model server reported an error";
+    let code = error.get("code").or(error.get("status")).and_then(Value::as_u64);
+    if code.is_some_and(|code| code == 429 || (500..600).contains(&code)) {
+        return passing(why);
+    }
+    Fault::Final(Failure { reason: why.to_owned(), said: shorten(&error_text(error)) })
+}
+
+fn error_text(error: &Value) -> String {
+    let text = error.get("message").unwrap_or(error);
+    text.as_str().map_or_else(|| text.to_string(), str::to_owned)
+}
+
+fn shorten(text: &str) -> String {
+    text.trim().chars().take(SAID_CHARS_MAX).collect()
+}
+
+fn passing(why: &str) -> Fault {
+    Fault::Passing { why: why.to_owned(), after: None }
+}
+
+fn final_fault(why: &str) -> Fault {
+    Fault::Final(Failure::new(why.to_owned()))
+}
+
+#[derive(Debug)]
+enum Broken {
+    TooLong,
+    Transport(reqwest::Error),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::TooLong => f.write_str("too long"),
+            Broken::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+// Only what is used of a chunk. `reasoning_content` and tool calls are no part of the answer.
+#[derive(Deserialize)]
+struct Chunk {
+    error: Option<Value>,
+    choices: Option<Vec<Choice>>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ModelList {
+    data: Option<Vec<Model>>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+const AFTER_FINISH: Duration = Duration::from_secs(1);
+/// Body of a list of models, or of an answer that is no stream.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// Longest silence of the server, also before its first word.
+const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const RETRY_BASE: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// No attempt begins later than this after the question's first.
+const RETRY_TOTAL: Duration = Duration::from_secs(600);
+/// What is passed on of the server's own words.
+const SAID_CHARS_MAX: usize = 300;
+/// One streamed answer, with its wrapping and reasoning; the text itself is limited by the desk.
+const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_errors_are_sorted_by_code() {
+        let check = |error: Value, expected: Option<&str>| match (stream_fault(&error), expected) {
+            (Fault::Final(failure), Some(said)) => assert_eq!(failure.said, said),
+            (Fault::Passing { .. }, None) => {}
+            (fault, expected) => panic!("{error}: {fault:?} is not {expected:?}"),
+        };
+        check(json!({ "message": "context too long", "code": 400 }), Some("context too long"));
+        check(json!({ "message": "no code" }), Some("no code"));
+        check(json!("plain"), Some("plain"));
+        check(json!({ "message": "overloaded", "code": 503 }), None);
+        check(json!({ "message": "slow down", "code": 429 }), None);
+        check(json!("é".repeat(400)), Some(&"é".repeat(300)));
+    }
+}

@@ -1,0 +1,291 @@
+//! The real program against a fake relay and a fake model server.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+use protocol::ClientFrame;
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::support::{Agent, KEY, Model, Relay, Script, accepted, question, welcome};
+
+mod support;
+
+const ECHO: &[&str] = &["--backend", "echo", "--echo-delay-ms", "5"];
+/// Slow enough that a test can always step in between.
+const SLOW_ECHO: &[&str] = &["--backend", "echo", "--echo-delay-ms", "300"];
+
+#[tokio::test]
+async fn a_question_is_answered_piece_by_piece_and_once() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, None);
+    peer.started().await;
+    let text = "w0rds 中 😀 ".repeat(20);
+    peer.ask(1, &text).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.text, Ok(format!("echo: {text}")));
+    assert_eq!(answer.offsets[0], 0);
+    assert!(answer.offsets.len() > 1, "{:?}", answer.offsets);
+    assert!(format!("echo: {text}").starts_with(&answer.shown));
+    // The same question again is acknowledged and not answered: the next answer is to the next question.
+    peer.ask(1, &text).await;
+    peer.ask(2, "next").await;
+    assert_eq!(peer.answer(2).await.text, Ok("echo: next".into()));
+
+    agent.terminate();
+    assert_eq!(peer.closed().await, 1000);
+    let (code, log) = agent.exit().await;
+    assert_eq!(code, Some(0));
+    assert!(log.contains("answering with echo") && log.contains("connected as usr_1"), "{log}");
+    assert!(!log.contains(KEY) && !log.contains("w0rds"), "a secret or a message reached the log");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_an_answer_loses_nothing() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, &"word ".repeat(100)).await;
+    peer.first_delta(1).await;
+    agent.kill();
+    drop(peer);
+
+    let agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("1.1".parse().unwrap()));
+    peer.welcome("1.1", json!({ "outcome": "continued", "after": 1 })).await;
+    assert_eq!(peer.answer(1).await.text, Ok(format!("echo: {}", "word ".repeat(100))));
+    // Once `accepted` is stored, nothing of it is left: the ack of question 2 shows that it was handled.
+    peer.ask(2, "two").await;
+    peer.answer(2).await;
+    peer.ask(3, "three").await;
+    agent.kill();
+    drop(peer);
+
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("1.3".parse().unwrap()));
+    peer.welcome("1.3", json!({ "outcome": "continued", "after": 3 })).await;
+    assert_eq!(peer.answer(3).await.text, Ok("echo: three".into()));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_accepted_is_sent_again() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "hello there").await;
+    let first = peer.unaccepted_answer(1).await.text;
+    drop(peer);
+
+    // After a reconnect, and after a crash.
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("1.1".parse().unwrap()));
+    peer.welcome("1.1", json!({ "outcome": "continued", "after": 1 })).await;
+    assert_eq!(peer.unaccepted_answer(1).await.text, first);
+    agent.kill();
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.welcome("1.1", json!({ "outcome": "continued", "after": 1 })).await;
+    assert_eq!(peer.unaccepted_answer(1).await.text, first);
+
+    // A refusal for good ends it as well; so does a text that is too long, after a `fail`.
+    peer.send(json!({ "type": "error", "code": "already_replied", "detail": "", "id": "reply:1" })).await;
+    peer.ask(2, "long").await;
+    peer.unaccepted_answer(2).await.text.unwrap();
+    peer.send(json!({ "type": "error", "code": "text_too_long", "detail": "", "id": "reply:2" })).await;
+    assert_eq!(peer.answer(2).await.text, Err("the relay refused the answer: Text too long".into()));
+    peer.ask(3, "three").await;
+    peer.unaccepted_answer(3).await.text.unwrap();
+    drop(peer);
+    let (mut peer, _) = relay.accept().await;
+    peer.welcome("1.3", json!({ "outcome": "continued", "after": 3 })).await;
+    assert_eq!(peer.answer(3).await.text, Ok("echo: three".into()));
+}
+
+#[tokio::test]
+async fn an_answer_in_progress_begins_again_for_whoever_missed_it() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, &"word ".repeat(25)).await;
+    assert_eq!(peer.first_delta(1).await, "echo: ");
+    while !matches!(peer.next().await, ClientFrame::Delta { offset: 6.., .. }) {}
+    peer.send(json!({ "type": "restream", "reply_to": 1 })).await;
+    assert!(peer.first_delta(1).await.starts_with("echo: word "));
+    drop(peer);
+    let (mut peer, _) = relay.accept().await;
+    peer.welcome("1.1", json!({ "outcome": "continued", "after": 1 })).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.text, Ok(format!("echo: {}", "word ".repeat(25))));
+    assert!(answer.offsets.first().is_none_or(|&offset| offset == 0));
+}
+
+#[tokio::test]
+async fn a_model_is_asked_with_the_talk_so_far_and_asked_again_when_it_stumbles() {
+    let model = Model::start(vec![
+        Script::Status(500, "boom"),
+        Script::Stream(&["Hel", "lo ", "😀"]),
+        Script::BreakOff(&["half an ans"]),
+        Script::Stream(&["whole"]),
+        Script::Status(404, r#"{"error":{"message":"model 'x' not found"}}"#),
+        Script::Raw("data: {\"error\":{\"message\":\"context too long\",\"code\":400}}\n\n"),
+        Script::Stream(&[]),
+        Script::Later(2),
+        Script::Stream(&["again"]),
+    ])
+    .await;
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url, "--system", "Be brief."]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+
+    let mut answers = Vec::new();
+    for (seq, text) in [(1, "one"), (2, "two"), (3, "three"), (4, "four"), (5, "five")] {
+        peer.ask(seq, text).await;
+        answers.push(peer.answer(seq).await.text);
+    }
+    assert_eq!(answers[0], Ok("Hello 😀".into()));
+    assert_eq!(answers[1], Ok("whole".into()));
+    assert_eq!(answers[2], Err("the model server answered 404: model 'x' not found".into()));
+    assert_eq!(answers[3], Err("the model server reported an error: context too long".into()));
+    assert_eq!(answers[4], Err("the model gave an empty answer".into()));
+
+    // The talk so far survives a restart; failures are no part of it.
+    agent.kill();
+    drop(peer);
+    let agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.welcome("1.5", json!({ "outcome": "continued", "after": 5 })).await;
+    peer.ask(6, "six").await;
+    let began = Instant::now();
+    assert_eq!(peer.answer(6).await.text, Ok("again".into()));
+    assert!(began.elapsed() > Duration::from_millis(1_500), "Retry-After was not respected");
+    let asked = model.asked.lock().unwrap().clone();
+    let user = |content: &str| json!({ "role": "user", "content": content });
+    let assistant = |content: &str| json!({ "role": "assistant", "content": content });
+    let system = json!({ "role": "system", "content": "Be brief." });
+    assert_eq!(asked[0], json!({ "model": "fake-model", "messages": [system, user("one")], "stream": true }));
+    assert_eq!(asked[1], asked[0]);
+    assert_eq!(
+        asked[8]["messages"],
+        json!([user("one"), assistant("Hello 😀"), user("two"), assistant("whole"), user("six")])
+    );
+    agent.terminate();
+    let (_, log) = agent.exit().await;
+    assert!(log.contains("answering with fake-model at http://127.0.0.1"), "{log}");
+}
+
+#[tokio::test]
+async fn another_timeline_drops_what_is_held_of_the_old_one() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "old").await;
+    peer.unaccepted_answer(1).await.text.unwrap();
+    peer.ask(2, &"old ".repeat(100)).await;
+    drop(peer);
+
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("1.2".parse().unwrap()));
+    peer.welcome("2.0", json!({ "outcome": "gap", "from": 1, "to": 0, "reason": "epoch" })).await;
+    // Neither the old answer nor the old question: the first frames belong to the new timeline's question 1.
+    peer.send(question(1, "web", "new")).await;
+    assert_eq!(peer.answer(1).await.text, Ok("echo: new".into()));
+    drop(peer);
+    let (_peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("2.1".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn without_a_cursor_nothing_held_is_run_twice() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "one").await;
+    let first = peer.unaccepted_answer(1).await.text;
+    peer.send(json!({ "type": "error", "code": "bad_cursor", "detail": "" })).await;
+    peer.gone().await;
+
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, None);
+    peer.started().await;
+    assert_eq!(peer.unaccepted_answer(1).await.text, first);
+    peer.send(json!([question(1, "web", "one"), question(2, "web", "two"), accepted(1)])).await;
+    assert_eq!(peer.answer(2).await.text, Ok("echo: two".into()));
+}
+
+#[tokio::test]
+async fn a_silent_relay_is_dropped_and_dialled_again() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    relay.refuse(503).await;
+    let (mut peer, _) = relay.accept().await;
+    peer.send(welcome("1.0", json!({ "outcome": "started", "after": 0 }), 200)).await;
+    // Pings come and nobody answers them.
+    peer.gone().await;
+    let (mut peer, cursor) = relay.accept().await;
+    assert_eq!(cursor, Some("1.0".parse().unwrap()));
+    peer.send(
+        json!([welcome("1.0", json!({ "outcome": "continued", "after": 0 }), 30_000), { "type": "from_the_future" }]),
+    )
+    .await;
+    peer.ask(1, "still here").await;
+    assert_eq!(peer.answer(1).await.text, Ok("echo: still here".into()));
+}
+
+#[tokio::test]
+async fn final_refusals_end_the_program() {
+    for (status, expected) in [(401, 3), (403, 3)] {
+        let (relay, state) = (Relay::start().await, tempdir().unwrap());
+        let agent = Agent::run(&relay.url, &state, ECHO);
+        relay.refuse(status).await;
+        let (code, log) = agent.exit().await;
+        assert_eq!(code, Some(expected), "{log}");
+        assert!(log.contains("refused the agent key"), "{log}");
+    }
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.close(4409).await;
+    let (code, log) = agent.exit().await;
+    assert_eq!(code, Some(4), "{log}");
+    assert!(log.contains("a newer connection of the same agent took over"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_state_is_refused() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    let (_peer, _) = relay.accept().await;
+    let (code, log) = Agent::run(&relay.url, &state, ECHO).exit().await;
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("another claw-agent is running on the state directory"), "{log}");
+}
+
+#[tokio::test]
+async fn wrong_settings_are_one_line_and_exit_code_2() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    std::fs::write(&file, "relay = 'https://h'\nkey = 'k'\nrelais = 1\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (args, expected) in [
+        (&["run", "--key", "k"][..], "claw-agent: relay is missing: pass --relay"),
+        (&["run", "--relay", "https://h"], "claw-agent: key is missing: pass --key"),
+        (&["run", "--relay", "ftp://h", "--key", "k"], "claw-agent: relay is not a URL"),
+        (&["run", "--config", "/nonexistent.toml"], "claw-agent: config file /nonexistent.toml: cannot be read"),
+        (&["run", "--config", file], "unknown keys: relais;"),
+    ] {
+        let (code, log) = Agent::start(args).exit().await;
+        assert_eq!(code, Some(2), "{log}");
+        assert!(log.contains(expected) && log.lines().count() == 1, "{log}");
+    }
+}

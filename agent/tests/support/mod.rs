@@ -1,0 +1,355 @@
+//! A fake relay, a fake model server, and the real program between them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::{ClientFrame, Cursor, decode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+/// Far beyond what anything takes, so that a loaded machine fails no test.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const KEY: &str = "k3y-s3cret";
+
+pub struct Relay {
+    listener: TcpListener,
+    pub url: String,
+}
+
+impl Relay {
+    pub async fn start() -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        Relay { listener, url }
+    }
+
+    /// The next connection, with key and subprotocol checked, and the cursor of its `hello`.
+    pub async fn accept(&self) -> (Peer, Option<Cursor>) {
+        let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody dials").unwrap();
+        #[allow(clippy::result_large_err)]
+        let check = |request: &Request, mut response: Response| {
+            let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(request.uri().path(), "/v1/ws");
+            assert_eq!(header("authorization"), Some(format!("Bearer {KEY}")));
+            assert_eq!(header("sec-websocket-protocol").as_deref(), Some("claw-relay.v1"));
+            response.headers_mut().insert("sec-websocket-protocol", "claw-relay.v1".parse().unwrap());
+            Ok(response)
+        };
+        let socket = tokio_tungstenite::accept_hdr_async(stream, check).await.unwrap();
+        let mut peer = Peer { socket, unread: Vec::new() };
+        match peer.next().await {
+            ClientFrame::Hello { cursor, .. } => (peer, cursor),
+            other => panic!("expected hello, got {other:?}"),
+        }
+    }
+
+    /// Answers the next handshake with a plain HTTP status.
+    pub async fn refuse(&self, status: u16) {
+        let (mut stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody dials").unwrap();
+        let _ = read_request(&mut stream).await;
+        let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+pub struct Peer {
+    pub socket: WebSocketStream<TcpStream>,
+    unread: Vec<ClientFrame>,
+}
+
+impl Peer {
+    /// The next frame. Pings are answered on the way.
+    pub async fn next(&mut self) -> ClientFrame {
+        loop {
+            if !self.unread.is_empty() {
+                return self.unread.remove(0);
+            }
+            match timeout(PATIENCE, self.socket.next()).await.expect("silence") {
+                Some(Ok(Message::Text(text))) if text.as_str() == "ping" => self.text("pong").await,
+                Some(Ok(Message::Text(text))) => self.unread = decode(&text).unwrap(),
+                other => panic!("expected a frame, got {other:?}"),
+            }
+        }
+    }
+
+    /// The code with which the other side closes; frames before it are skipped.
+    pub async fn closed(&mut self) -> u16 {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("silence") {
+                Some(Ok(Message::Close(frame))) => return frame.unwrap().code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
+        }
+    }
+
+    /// Waits until the connection is gone, in whatever way.
+    pub async fn gone(&mut self) {
+        while let Some(Ok(_)) = timeout(PATIENCE, self.socket.next()).await.expect("still connected") {}
+    }
+
+    pub async fn text(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    pub async fn send(&mut self, frame: Value) {
+        self.text(&frame.to_string()).await;
+    }
+
+    pub async fn close(&mut self, code: u16) {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        self.socket.close(Some(frame)).await.unwrap();
+    }
+
+    pub async fn welcome(&mut self, cursor: &str, resumed: Value) {
+        self.send(welcome(cursor, resumed, 30_000)).await;
+    }
+
+    pub async fn started(&mut self) {
+        self.welcome("1.0", json!({ "outcome": "started", "after": 0 })).await;
+    }
+
+    /// Sends a question and waits for its `ack`.
+    pub async fn ask(&mut self, seq: u64, text: &str) {
+        self.send(question(seq, "web", text)).await;
+        loop {
+            if let ClientFrame::Ack { seq: acked } = self.next().await {
+                assert_eq!(acked.0, seq);
+                return;
+            }
+        }
+    }
+
+    /// Puts deltas together, as a device would, until the final answer, and accepts it.
+    pub async fn answer(&mut self, seq: u64) -> Answer {
+        let answer = self.unaccepted_answer(seq).await;
+        self.send(accepted(seq)).await;
+        answer
+    }
+
+    pub async fn unaccepted_answer(&mut self, seq: u64) -> Answer {
+        let (mut shown, mut offsets): (Vec<u16>, Vec<u64>) = Default::default();
+        loop {
+            match self.next().await {
+                ClientFrame::Delta { reply_to, offset, text } if reply_to.0 == seq => {
+                    assert!(offset as usize <= shown.len(), "a hole before {offset}");
+                    shown.truncate(offset as usize);
+                    shown.extend(text.encode_utf16());
+                    offsets.push(offset);
+                }
+                ClientFrame::Reply { reply_to, text } if reply_to.0 == seq => {
+                    return Answer { text: Ok(text), shown: String::from_utf16(&shown).unwrap(), offsets };
+                }
+                ClientFrame::Fail { reply_to, reason } if reply_to.0 == seq => {
+                    return Answer { text: Err(reason), shown: String::from_utf16(&shown).unwrap(), offsets };
+                }
+                ClientFrame::Ack { .. } => {}
+                other => panic!("expected the answer to {seq}, got {other:?}"),
+            }
+        }
+    }
+
+    /// The first piece of the answer that is being made, from its beginning.
+    pub async fn first_delta(&mut self, seq: u64) -> String {
+        loop {
+            if let ClientFrame::Delta { reply_to, offset: 0, text } = self.next().await {
+                assert_eq!(reply_to.0, seq);
+                return text;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    /// The text, or why there is none.
+    pub text: Result<String, String>,
+    /// What a device shows just before the final answer.
+    pub shown: String,
+    pub offsets: Vec<u64>,
+}
+
+pub fn welcome(cursor: &str, resumed: Value, ping_ms: u64) -> Value {
+    json!({ "type": "welcome", "user": "usr_1", "cursor": cursor, "resumed": resumed, "window": 256, "ping_ms": ping_ms })
+}
+
+pub fn question(seq: u64, conversation: &str, text: &str) -> Value {
+    json!({ "type": "message", "seq": seq, "id": format!("m-{seq}"), "conversation": conversation,
+        "from": { "kind": "user", "via": "web" }, "at_ms": 1, "text": text, "state": "queued" })
+}
+
+pub fn accepted(seq: u64) -> Value {
+    json!({ "type": "accepted", "id": format!("reply:{seq}"), "seq": seq + 1_000 })
+}
+
+/// What the fake model server does with one `POST /chat/completions`.
+pub enum Script {
+    /// Streams the pieces, then breaks off.
+    BreakOff(&'static [&'static str]),
+    /// Answers 429 and asks for this many seconds of patience.
+    Later(u64),
+    /// Answers with these lines as an event stream.
+    Raw(&'static str),
+    /// Answers with an HTTP error and this body.
+    Status(u16, &'static str),
+    /// Streams the pieces and ends as it should.
+    Stream(&'static [&'static str]),
+}
+
+pub struct Model {
+    pub url: String,
+    /// Bodies of the requests so far.
+    pub asked: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Model {
+    pub async fn start(scripts: Vec<Script>) -> Model {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut scripts = scripts.into_iter();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let Some((head, body)) = read_request(&mut stream).await else { continue };
+                let answer = if head.starts_with("GET /v1/models ") {
+                    http(200, "application/json", r#"{"object":"list","data":[{"id":"fake-model"}]}"#)
+                } else {
+                    assert!(head.starts_with("POST /v1/chat/completions "), "{head}");
+                    log.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+                    match scripts.next().expect("asked too often") {
+                        Script::BreakOff(pieces) => {
+                            event_stream(&pieces.iter().copied().map(chunk).collect::<String>())
+                        }
+                        Script::Later(seconds) => format!(
+                            "HTTP/1.1 429 X\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        ),
+                        Script::Raw(lines) => event_stream(lines),
+                        Script::Status(status, body) => http(status, "application/json", body),
+                        Script::Stream(pieces) => {
+                            let chunks = pieces.iter().copied().map(chunk).collect::<String>();
+                            let end = json!({ "choices": [{ "delta": { "content": null }, "finish_reason": "stop" }] });
+                            event_stream(&format!("{chunks}data: {end}\n\ndata: [DONE]\n\n"))
+                        }
+                    }
+                };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.shutdown().await;
+            }
+        });
+        Model { url, asked }
+    }
+}
+
+fn chunk(text: &str) -> String {
+    let chunk = json!({ "choices": [{ "index": 0, "delta": { "content": text, "reasoning_content": "hm" }, "finish_reason": null }] });
+    format!("data: {chunk}\n\n")
+}
+
+fn event_stream(lines: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n{lines}")
+}
+
+fn http(status: u16, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+/// Head and body of an HTTP request; `None` if the client went away.
+async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return Some((head.to_owned(), body.to_owned()));
+            }
+        }
+        let mut more = [0; 4096];
+        match stream.read(&mut more).await {
+            Ok(read) if read > 0 => bytes.extend_from_slice(&more[..read]),
+            _ => return None,
+        }
+    }
+}
+
+/// The program. Killed when dropped.
+pub struct Agent {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Agent {
+    /// `claw-agent run`, with the test's key and a state directory.
+    pub fn run(relay: &str, state: &tempfile::TempDir, more: &[&str]) -> Agent {
+        let state = state.path().to_str().unwrap();
+        Agent::start(&[&["run", "--relay", relay, "--key", KEY, "--state-dir", state], more].concat())
+    }
+
+    pub fn start(args: &[&str]) -> Agent {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claw-agent"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CLAW_AGENT_") {
+                command.env_remove(name);
+            }
+        }
+        // Neither the tester's own config file nor the tester's own log level.
+        command.env("XDG_CONFIG_HOME", "/nonexistent").env("RUST_LOG", "trace");
+        let mut child = command.args(args).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                eprintln!("{line}");
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Agent { child, log }
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end: exit code and everything that was logged.
+    pub async fn exit(mut self) -> (Option<i32>, String) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                // The log's last line may still be on its way through the pipe.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                return (status.code(), self.log.lock().unwrap().clone());
+            }
+            assert!(began.elapsed() < PATIENCE, "still running");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
