@@ -1,0 +1,47 @@
+// Names and times as a person reads them, in the chosen language.
+
+import { platform } from './lib/conversation'
+import type { Strings } from './strings'
+
+export function conversationName(id: string, t: Strings): string {
+  const kind = platform(id)
+  if (id === 'web') return t.webChat
+  if (kind === 'feishu') return t.feishuChat(id.slice(id.lastIndexOf(':') + 1).slice(-4))
+  return id
+}
+
+export function platformName(id: string, t: Strings): string {
+  return { feishu: t.platformFeishu, other: t.platformOther, web: t.platformWeb }[platform(id)]
+}
+
+export function clockTime(ms: number, t: Strings): string {
+  // Making a formatter is slow, and a long list needs hundreds of times.
+  clock = clock?.locale === t.locale ? clock : { locale: t.locale, format: new Intl.DateTimeFormat(t.locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }) }
+  return clock.format.format(ms)
+}
+
+/** The day as a heading between messages. */
+export function dayName(ms: number, nowMs: number, t: Strings): string {
+  const days = daysBetween(ms, nowMs)
+  if (days === 0) return t.today
+  if (days === 1) return t.yesterday
+  const sameYear = new Date(ms).getFullYear() === new Date(nowMs).getFullYear()
+  return new Date(ms).toLocaleDateString(t.locale, { ...(sameYear ? {} : { year: 'numeric' }), month: 'long', day: 'numeric' })
+}
+
+/** As short as a list needs it: the time today, the day before that. */
+export function shortTime(ms: number, nowMs: number, t: Strings): string {
+  if (daysBetween(ms, nowMs) === 0) return clockTime(ms, t)
+  if (daysBetween(ms, nowMs) === 1) return t.yesterday
+  return new Date(ms).toLocaleDateString(t.locale, { month: 'numeric', day: 'numeric' })
+}
+
+export function dayOf(ms: number): number {
+  return new Date(ms).setHours(0, 0, 0, 0)
+}
+
+let clock: { locale: string; format: Intl.DateTimeFormat } | undefined
+
+function daysBetween(ms: number, nowMs: number): number {
+  return Math.round((dayOf(nowMs) - dayOf(ms)) / 86_400_000)
+}

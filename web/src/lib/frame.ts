@@ -1,0 +1,64 @@
+// The words of the protocol, field for field in the order of protocol/src/frame.rs and envelope.rs:
+// the order is what makes `encode` give the very bytes that tests/vectors/frames.json pins.
+
+export type Seq = number
+/** `epoch.seq`, e.g. `1732233600000.42`. */
+export type Cursor = string
+
+export type ClientFrame =
+  | { type: 'ack'; seq: Seq }
+  | { type: 'delta'; reply_to: Seq; offset: number; text: string }
+  | { type: 'fail'; reply_to: Seq; reason: string }
+  | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; client?: string }
+  | { type: 'reply'; reply_to: Seq; text: string }
+  | { type: 'send'; id: string; conversation?: string; text: string }
+  | { type: 'unknown' }
+
+export type ServerFrame =
+  | { type: 'accepted'; id: string; seq: Seq }
+  | { type: 'delta'; reply_to: Seq; offset: number; text: string }
+  | { type: 'error'; code: string; detail: string; id?: string }
+  | ({ type: 'message' } & Envelope)
+  | { type: 'presence'; agents: AgentPresence[] }
+  | { type: 'restream'; reply_to: Seq }
+  | { type: 'state'; seq: Seq; state: State; reason?: string }
+  | { type: 'welcome'; user: string; cursor: Cursor; resumed: Resumed; window: number; ping_ms: number }
+  | { type: 'unknown' }
+
+/** A message at its place in the timeline. */
+export interface Envelope {
+  seq: Seq
+  id: string
+  conversation: string
+  from: Author
+  reply_to?: Seq
+  at_ms: number
+  text: string
+  state?: State
+  reason?: string
+}
+
+export type Author = { kind: 'agent'; id: string } | { kind: 'relay' } | { kind: 'user'; via: string; sender?: string }
+
+/** How far a question has come. */
+export type State = (typeof STATES)[number]
+export const STATES = ['queued', 'delivered', 'replying', 'replied', 'failed', 'expired'] as const
+
+export type Resumed =
+  | { outcome: 'continued'; after: Seq }
+  | { outcome: 'gap'; from: Seq; to: Seq; reason: GapReason }
+  | { outcome: 'started'; after: Seq }
+
+export type GapReason = (typeof GAP_REASONS)[number]
+export const GAP_REASONS = ['ahead', 'epoch', 'trimmed', 'unknown'] as const
+
+export interface AgentPresence {
+  id: string
+  name: string
+  online: boolean
+}
+
+export const SUBPROTOCOL = 'claw-relay.v1'
+/** Not JSON, so that the relay answers it without waking the user's object. */
+export const PING = 'ping'
+export const PONG = 'pong'

@@ -1,0 +1,13 @@
+// Whether the window is too narrow for two columns.
+
+import { onScopeDispose, ref } from 'vue'
+import type { Ref } from 'vue'
+
+export function useNarrow(): Ref<boolean> {
+  const query = matchMedia('(max-width: 820px)')
+  const narrow = ref(query.matches)
+  const update = () => (narrow.value = query.matches)
+  query.addEventListener('change', update)
+  onScopeDispose(() => query.removeEventListener('change', update))
+  return narrow
+}

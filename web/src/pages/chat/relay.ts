@@ -1,0 +1,163 @@
+// One user's relay, as the chat page sees it: the client's frames run through the reducer into Vue.
+
+import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+
+import { browserRequest, browserSurroundings, newMessageId } from '../../browser'
+import { conversations, history } from '../../lib/api'
+import type { ConversationRow } from '../../lib/api'
+import { parseCursor } from '../../lib/codec'
+import { Client } from '../../lib/client'
+import type { Status } from '../../lib/client'
+import { items, summaries, WEB } from '../../lib/conversation'
+import type { ServerFrame } from '../../lib/frame'
+import { wellFormed } from '../../lib/text'
+import { EMPTY, reduce } from '../../lib/timeline'
+import type { Outgoing, TimelineEvent } from '../../lib/timeline'
+import type { SignedOutWhy } from '../sign-in/why'
+
+export type Earlier = 'failed' | 'loading' | 'more' | 'none'
+
+export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void) {
+  const timeline = shallowRef(EMPTY)
+  const status = ref<Status>({ state: 'connecting' })
+  const rows = shallowRef<ConversationRow[]>([])
+  const active = ref(WEB)
+  /** Conversations whose older messages are on the way (or failed to come). */
+  const fetching = ref<Record<string, 'failed' | 'loading'>>({})
+  /** Per conversation: the newest message that was on the screen. */
+  const seen = ref<Record<string, number>>({})
+  /** What was there when the page came is history, not news. */
+  const backlog = ref(0)
+
+  const request = browserRequest(token, () => onSignedOut('expired'))
+  const client = new Client(browserSurroundings(request), { client: CLIENT, last: 100, onFrame: take, onStatus })
+
+  const summary = computed(() => summaries(timeline.value, rows.value))
+  const shown = computed(() => items(timeline.value, active.value))
+  const earlier = computed<Earlier>(() => {
+    const state = fetching.value[active.value]
+    if (state !== undefined) return state
+    const next = timeline.value.history[active.value]
+    return next === null || (next === undefined && timeline.value.start === 0) ? 'none' : 'more'
+  })
+  /** What was there when the page came is here; before, an empty list means nothing. */
+  const ready = computed(() => timeline.value.epoch !== null && (timeline.value.messages.at(-1)?.seq ?? timeline.value.start) >= backlog.value)
+  const unread = computed(() => summary.value.filter((row) => row.id !== active.value && row.lastSeq > (seen.value[row.id] ?? Infinity)).map((row) => row.id))
+
+  function apply(event: TimelineEvent): void {
+    timeline.value = reduce(timeline.value, event)
+  }
+
+  function take(frame: ServerFrame): void {
+    apply({ type: 'frame', frame })
+    if (frame.type === 'message') {
+      const read = frame.conversation === active.value || frame.seq <= backlog.value
+      seen.value[frame.conversation] = read ? frame.seq : (seen.value[frame.conversation] ?? frame.seq - 1)
+    }
+    if (frame.type === 'welcome') {
+      const continued = frame.resumed.outcome === 'continued'
+      if (!continued) backlog.value = parseCursor(frame.cursor).seq
+      void welcomed(continued)
+    }
+  }
+
+  /** The list of conversations reaches further back than the messages that come by themselves. */
+  async function welcomed(continued: boolean): Promise<void> {
+    if (!continued) {
+      fetching.value = {}
+      seen.value = {}
+    }
+    try {
+      rows.value = await conversations(request)
+      for (const row of rows.value) seen.value[row.id] ??= row.last_seq
+    } catch {
+      // Without it, the list holds the conversations of the messages at hand; the next connection tries again.
+    }
+    fill()
+  }
+
+  function onStatus(now: Status): void {
+    status.value = now
+    if (now.state !== 'stopped') return
+    if (now.why === 'unauthorized') onSignedOut('expired')
+    if (now.why === 'forbidden') onSignedOut('forbidden')
+  }
+
+  function open(conversation: string): void {
+    active.value = conversation
+    seen.value[conversation] = summary.value.find((row) => row.id === conversation)?.lastSeq ?? 0
+    fill()
+  }
+
+  /** A conversation that was quiet lately may have nothing among the newest messages: fetch its own. */
+  function fill(): void {
+    if (shown.value.length < FEW && earlier.value === 'more' && timeline.value.history[active.value] === undefined) void loadEarlier()
+  }
+
+  async function loadEarlier(): Promise<void> {
+    const conversation = active.value
+    const { epoch, start } = timeline.value
+    if (epoch === null || fetching.value[conversation] === 'loading') return
+    const before = timeline.value.history[conversation] ?? `${epoch}.${start + 1}`
+    fetching.value[conversation] = 'loading'
+    try {
+      const page = await history(request, conversation, before)
+      // Meanwhile the timeline may have been replaced by another one.
+      if (timeline.value.epoch !== epoch) return
+      apply({ type: 'history', conversation, ...page })
+      delete fetching.value[conversation]
+    } catch {
+      fetching.value[conversation] = 'failed'
+    }
+  }
+
+  function send(text: string): void {
+    transmit({ id: newMessageId(), conversation: active.value, text: wellFormed(text), at_ms: Date.now() })
+  }
+
+  function sendAgain({ id, conversation, text }: Outgoing): void {
+    transmit({ id, conversation, text, at_ms: Date.now() })
+  }
+
+  function transmit(message: Outgoing): void {
+    const { id, conversation, text } = message
+    const sent = client.send({ id, conversation, text })
+    apply({ type: 'sending', message: sent ? message : { ...message, refused: 'text_too_long' } })
+  }
+
+  function discard(id: string): void {
+    apply({ type: 'dropped', id })
+  }
+
+  /** A person asks: that also revives a connection which another one replaced. */
+  function retry(): void {
+    if (status.value.state === 'stopped') client.start()
+    else client.wake()
+  }
+
+  const wake = () => client.wake()
+  const wakeIfVisible = () => {
+    if (!document.hidden) client.wake()
+  }
+  // Messages live in memory only: leaving with unsent ones loses them, so the browser asks first.
+  const warn = (event: BeforeUnloadEvent) => {
+    if (timeline.value.outgoing.some((message) => message.seq === undefined && message.refused === undefined)) event.preventDefault()
+  }
+  addEventListener('beforeunload', warn)
+  addEventListener('offline', wake)
+  addEventListener('online', wake)
+  document.addEventListener('visibilitychange', wakeIfVisible)
+  onScopeDispose(() => {
+    removeEventListener('beforeunload', warn)
+    removeEventListener('offline', wake)
+    removeEventListener('online', wake)
+    document.removeEventListener('visibilitychange', wakeIfVisible)
+    client.leave()
+  })
+  client.start()
+
+  return { active, agents: computed(() => timeline.value.agents), discard, earlier, loadEarlier, open, ready, retry, send, sendAgain, shown, status, summary, unread }
+}
+
+const CLIENT = 'web/0.1.0'
+const FEW = 12

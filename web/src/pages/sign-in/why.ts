@@ -1,0 +1,1 @@
+export type SignedOutWhy = 'expired' | 'forbidden' | 'new'
