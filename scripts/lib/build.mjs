@@ -1,0 +1,81 @@
+// Building what runs: the Worker (Wasm), the page, the agent.
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { ROOT, run } from './run.mjs'
+import { Fix, say } from './say.mjs'
+
+/** The Worker's bundle must stay below this, gzipped. */
+const BUNDLE_BYTES_MAX = 400 * 1024
+const BIN = join(ROOT, 'node_modules', '.bin')
+
+/** Builds the Worker into build/, unless nothing it is made of changed. */
+export async function buildWorker(tools) {
+  const output = join(ROOT, 'build', 'index_bg.wasm')
+  const sources = ['Cargo.toml', 'Cargo.lock', 'src', 'relay/src', 'relay/Cargo.toml', 'protocol/src', 'protocol/Cargo.toml']
+  if (!isFresh(output, sources)) {
+    say('building the Worker (about 2 min the first time)')
+    // Without --package it would build the agent too, which is not for Wasm.
+    await run(tools.workerBuild, ['--release', '--', '--package', 'claw-relay', '--quiet'], {
+      env: { ESBUILD_BIN: join(BIN, 'esbuild'), WASM_BINDGEN_BIN: tools.wasmBindgen, WASM_OPT_BIN: join(BIN, 'wasm-opt') },
+    })
+    await optimise(output)
+  }
+  printBundle()
+}
+
+/** Builds the page into web/dist/, unless nothing it is made of changed. */
+export async function buildWeb() {
+  const output = join(ROOT, 'web', 'dist', 'index.html')
+  const sources = ['web/index.html', 'web/package.json', 'web/public', 'web/src', 'web/vite.config.ts', 'package-lock.json']
+  if (isFresh(output, sources)) return
+  say('building the page')
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'web'])
+}
+
+/** Builds the agent, and answers where it is. */
+export async function buildAgent() {
+  say('building the agent (about 2 min the first time)')
+  await run('cargo', ['build', '--quiet', '--package', 'claw-agent'])
+  return join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'claw-agent')
+}
+
+/** The features that rustc and wasm-bindgen use and workerd supports; not "all", which enables encodings it does not. */
+async function optimise(path) {
+  const features = [
+    'bulk-memory',
+    'exception-handling',
+    'multivalue',
+    'mutable-globals',
+    'nontrapping-float-to-int',
+    'reference-types',
+    'sign-ext',
+  ]
+  const enable = features.map((feature) => `--enable-${feature}`)
+  const began = Date.now()
+  await run(join(BIN, 'wasm-opt'), [path, '-o', path, '-Oz', '--strip-debug', '--strip-producers', ...enable])
+  say(`wasm-opt took ${((Date.now() - began) / 1000).toFixed(0)} s`)
+}
+
+function printBundle() {
+  const bytes = ['index.js', 'index_bg.wasm'].map((name) => readFileSync(join(ROOT, 'build', name)))
+  const gzipped = bytes.reduce((sum, file) => sum + gzipSync(file, { level: 9 }).length, 0)
+  const kib = (size) => `${(size / 1024).toFixed(1)} KiB`
+  say(`the Worker's bundle is ${kib(gzipped)} gzipped (limit ${kib(BUNDLE_BYTES_MAX)})`)
+  if (gzipped > BUNDLE_BYTES_MAX) throw new Fix("the Worker's bundle is over its limit (scripts/lib/build.mjs)")
+}
+
+/** Whether `output` was made after the last change of every source. */
+function isFresh(output, sources) {
+  if (!existsSync(output)) return false
+  const made = statSync(output).mtimeMs
+  return sources.every((source) => newest(join(ROOT, source)) <= made)
+}
+
+function newest(path) {
+  if (!existsSync(path)) return 0
+  const { mtimeMs } = statSync(path)
+  if (!statSync(path).isDirectory()) return mtimeMs
+  return Math.max(mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
+}

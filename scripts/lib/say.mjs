@@ -1,0 +1,19 @@
+// What the scripts print: one line per step, and one line for a mistake.
+
+/** Prints a step. */
+export function say(text) {
+  console.log(`\x1b[36m▸\x1b[0m ${text}`)
+}
+
+/** A mistake that the person at the keyboard can mend: said in one line, without a stack trace. */
+export class Fix extends Error {}
+
+/** Runs a script's main function; a Fix is one line, anything else is a fault of ours with its stack. */
+export async function main(run) {
+  try {
+    await run()
+  } catch (error) {
+    console.error(error instanceof Fix ? `\x1b[31m✗\x1b[0m ${error.message}` : error)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,103 @@
+// Everything that a fresh machine lacks, installed once and kept by version: npm packages in node_modules, Rust tools
+// in ~/.cache/claw-relay. Nothing comes from GitHub, so that a registry mirror is enough.
+
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { capture, ROOT, run } from './run.mjs'
+import { Fix, say } from './say.mjs'
+
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'claw-relay')
+const NODE_MIN = [20, 19]
+const RUST_MIN = [1, 91]
+
+/** Installs what building and running need, and answers where the Rust tools are. */
+export async function install() {
+  checkNode()
+  await checkRust()
+  await installPackages()
+  await installWasmTarget()
+  const locked = lockedVersions()
+  return {
+    wasmBindgen: await cargoTool('wasm-bindgen-cli', locked['wasm-bindgen'], 'wasm-bindgen'),
+    workerBuild: await cargoTool('worker-build', locked.worker, 'worker-build'),
+  }
+}
+
+/** Where Chromium is; installed from Debian's packages when the machine has none. */
+export async function chromium() {
+  const known = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+  const found = [process.env.CHROMIUM, ...known].find((path) => path && existsSync(path))
+  if (found) return found
+  if (!existsSync('/usr/bin/apt-get') || process.getuid() !== 0) {
+    throw new Fix('no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path')
+  }
+  say('installing Chromium and fonts from the system packages (about 2 min)')
+  await run('apt-get', ['-qq', 'update'])
+  const packages = ['chromium', 'fonts-noto-cjk', 'fonts-noto-color-emoji']
+  const options = ['-qq', '-y', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', 'install']
+  await run('apt-get', [...options, ...packages], { env: { DEBIAN_FRONTEND: 'noninteractive' } })
+  return '/usr/bin/chromium'
+}
+
+function checkNode() {
+  if (!atLeast(process.versions.node, NODE_MIN)) {
+    throw new Fix(`Node ${process.versions.node} is too old: install Node ${NODE_MIN.join('.')} or newer (nodejs.org)`)
+  }
+}
+
+async function checkRust() {
+  const found = await capture('cargo', ['--version']).catch(() => null)
+  if (found?.code !== 0) throw new Fix('cargo is missing: install Rust from https://rustup.rs, then run this again')
+  const version = found.stdout.split(' ')[1] ?? ''
+  if (!atLeast(version, RUST_MIN)) {
+    throw new Fix(`Rust ${version} is too old: run "rustup update stable" for ${RUST_MIN.join('.')} or newer`)
+  }
+}
+
+async function installPackages() {
+  const lock = readFileSync(join(ROOT, 'package-lock.json'))
+  const stamp = join(ROOT, 'node_modules', '.claw-relay')
+  const wanted = createHash('sha256').update(lock).digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  say('installing npm packages (about 1 min)')
+  // Not `npm ci`: it refuses a lock file made where the registry lacks other systems' optional packages. With --no-save
+  // the lock file is obeyed and left alone. Not with the Node inside node_modules, which may be replaced.
+  const path = process.env.PATH.split(':').filter((folder) => !folder.includes('node_modules'))
+  await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { env: { PATH: path.join(':') } })
+  writeFileSync(stamp, wanted)
+}
+
+async function installWasmTarget() {
+  const sysroot = (await capture('rustc', ['--print', 'sysroot'])).stdout.trim()
+  if (existsSync(join(sysroot, 'lib', 'rustlib', 'wasm32-unknown-unknown'))) return
+  say('adding the Rust target wasm32-unknown-unknown')
+  const added = await capture('rustup', ['target', 'add', 'wasm32-unknown-unknown']).catch((error) => error)
+  if (added.code !== 0) {
+    throw new Fix(`no target wasm32-unknown-unknown: run "rustup target add wasm32-unknown-unknown" (${added.stderr ?? added.message})`)
+  }
+}
+
+/** Installs a program from crates.io into the cache, once per version. A debug build halves the wait. */
+async function cargoTool(crate, version, binary) {
+  const root = join(CACHE, `${crate}-${version}`)
+  const path = join(root, 'bin', binary)
+  if (existsSync(path)) return path
+  say(`installing ${crate} ${version} into ${root} (about 2 min)`)
+  mkdirSync(root, { recursive: true })
+  await run('cargo', ['install', crate, '--version', version, '--locked', '--debug', '--quiet', '--root', root])
+  return path
+}
+
+/** Versions from Cargo.lock: a tool must equal the library that it goes with. */
+function lockedVersions() {
+  const lock = readFileSync(join(ROOT, 'Cargo.lock'), 'utf8')
+  const packages = lock.matchAll(/name = "([^"]+)"\nversion = "([^"]+)"/g)
+  return Object.fromEntries([...packages].map(([, name, version]) => [name, version]))
+}
+
+function atLeast(version, minimum) {
+  const [major, minor] = version.split('.').map(Number)
+  return major > minimum[0] || (major === minimum[0] && minor >= minimum[1])
+}

@@ -1,0 +1,149 @@
+//! The Durable Object of one bot account: it alone holds and renews the platform's access token, since two that renew
+//! invalidate each other's, and every call of that bot's API goes through it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use protocol::Timestamp;
+use relay::platform::{self, Account as Settings, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Method, Request, RequestInit, Response, State, console_log, durable_object};
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::error::{self, Error};
+use crate::{db, outbound, request};
+
+/// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
+pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
+    let later = |error: Error| Sent::Later { after_ms: None, why: error.detail };
+    ask(config, outbound).await.unwrap_or_else(later)
+}
+
+async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
+    let body = serde_json::to_string(outbound).map_err(|error| Error::internal("an answer", error))?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(body.into()));
+    let request = Request::new_with_init("https://account/", &init)?;
+    let account = config.accounts()?.get_by_name(outbound.origin.account.as_str())?;
+    let unavailable = |error| Error::unavailable("the account does not answer", error);
+    let mut response = account.fetch_with_request(request).await.map_err(unavailable)?;
+    response.json().await.map_err(unavailable)
+}
+
+/// One bot account.
+#[durable_object]
+pub struct Account {
+    state: State,
+    env: Env,
+    token: Rc<RefCell<Option<Held>>>,
+}
+
+impl DurableObject for Account {
+    fn new(state: State, env: Env) -> Self {
+        Account { state, env, token: Rc::default() }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        match self.answer(request).await {
+            Ok(sent) => Response::from_json(&sent),
+            Err(error) => error::respond(error),
+        }
+    }
+}
+
+/// An access token, and until when it may be used.
+#[derive(Clone, Serialize, Deserialize)]
+struct Held {
+    value: String,
+    until: Timestamp,
+}
+
+impl Account {
+    async fn answer(&self, mut request: Request) -> Result<Sent, Error> {
+        let body = request::body(&mut request, protocol::limit::FRAME_BYTES_MAX).await?;
+        let outbound: Outbound = serde_json::from_slice(&body).map_err(|error| Error::internal("an answer", error))?;
+        let config = Config::from_env(self.env.clone());
+        let Some(settings) = db::account(&config.db()?, outbound.origin.account.as_str()).await? else {
+            return Ok(Sent::Refused("the bot account was deleted".into()));
+        };
+        Ok(match platform::send(&settings, &outbound) {
+            Ok(call) => self.call(&settings, &call).await,
+            Err(unsupported) => Sent::Refused(unsupported.0),
+        })
+    }
+
+    /// Performs a call. When the platform says that the token is not good any more, once more with a new one.
+    async fn call(&self, settings: &Settings, call: &HttpRequest) -> Sent {
+        let mut expired = None;
+        for _ in 0..2 {
+            let token = match self.token(settings, expired.as_deref()).await {
+                Ok(token) => token,
+                Err(NoToken::Later(why)) => return Sent::Later { after_ms: None, why },
+                Err(NoToken::Refused(why)) => return Sent::Refused(why),
+            };
+            let response = match outbound::perform(call, Some(&token)).await {
+                Ok(response) => response,
+                Err(why) => return Sent::Later { after_ms: None, why },
+            };
+            match platform::verdict(settings, &response) {
+                Verdict::Sent(sent) => return sent,
+                Verdict::TokenExpired => expired = Some(token),
+            }
+        }
+        Sent::Later { after_ms: None, why: "the platform refuses even a new access token".into() }
+    }
+
+    /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
+    /// event of this object waits, so that however many calls find it expired, one renews it.
+    async fn token(&self, settings: &Settings, expired: Option<&str>) -> Result<String, NoToken> {
+        if let Some(value) = usable(&self.token.borrow(), expired) {
+            return Ok(value);
+        }
+        let (held, storage) = (self.token.clone(), self.state.storage());
+        let (settings, expired) = (settings.clone(), expired.map(str::to_owned));
+        let renewed = self.state.block_concurrency_while(async move {
+            if held.borrow().is_none() {
+                let stored: Option<Held> = storage.get("token").await?;
+                *held.borrow_mut() = stored;
+            }
+            if let Some(value) = usable(&held.borrow(), expired.as_deref()) {
+                return Ok(Ok(value));
+            }
+            console_log!("account {}: renewing the access token", settings.id);
+            let token = match fetch_token(&settings).await {
+                Ok(token) => token,
+                Err(no_token) => return Ok(Err(no_token)),
+            };
+            storage.put("token", &token).await?;
+            let value = token.value.clone();
+            *held.borrow_mut() = Some(token);
+            Ok(Ok(value))
+        });
+        renewed.await.unwrap_or_else(|error| Err(NoToken::Later(format!("the access token: {error}"))))
+    }
+}
+
+async fn fetch_token(settings: &Settings) -> Result<Held, NoToken> {
+    let asked = now();
+    let response = outbound::perform(&platform::token_request(settings), None).await.map_err(NoToken::Later)?;
+    let token = platform::token(settings, &response)?;
+    Ok(Held { value: token.value, until: asked.plus_ms(token.life_ms.saturating_sub(RENEW_BEFORE_MS)) })
+}
+
+/// Asks the platform who the bot is, with a token that is fetched for this alone: how new settings are tried before
+/// they are kept.
+pub async fn introduce(settings: &Settings, call: &HttpRequest) -> Result<HttpResponse, String> {
+    let held = fetch_token(settings).await.map_err(|error| match error {
+        NoToken::Later(why) | NoToken::Refused(why) => why,
+    })?;
+    outbound::perform(call, Some(&held.value)).await
+}
+
+fn usable(held: &Option<Held>, expired: Option<&str>) -> Option<String> {
+    let held = held.as_ref().filter(|held| now() < held.until && expired != Some(&held.value))?;
+    Some(held.value.clone())
+}
+
+/// A token is renewed this long before its end, so that none ends on its way.
+const RENEW_BEFORE_MS: u64 = 5 * 60 * 1000;

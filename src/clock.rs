@@ -1,0 +1,17 @@
+//! Time and randomness, which the core does not have.
+
+use protocol::Timestamp;
+
+use crate::error::Error;
+
+/// The time now. In production it stands still while code runs, and moves on after I/O.
+pub fn now() -> Timestamp {
+    Timestamp(worker::Date::now().as_millis())
+}
+
+/// `N` random bytes as URL-safe text.
+pub fn random<const N: usize>() -> Result<String, Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
+    Ok(relay::auth::token(&bytes))
+}

@@ -1,0 +1,53 @@
+//! Bindings and secrets, read in one place. What is missing or weak is named.
+
+use protocol::Code;
+use relay::auth::{Keys, SECRET_BYTES_MIN};
+use worker::{D1Database, Env, ObjectNamespace};
+
+use crate::error::Error;
+
+/// What the Worker was deployed with.
+pub struct Config {
+    env: Env,
+}
+
+impl Config {
+    /// Wraps the environment; every part is checked when it is asked for.
+    pub fn from_env(env: Env) -> Config {
+        Config { env }
+    }
+
+    /// The signing keys, from the secret `SIGNING_KEY`.
+    pub fn keys(&self) -> Result<Keys, Error> {
+        let secret = self.env.secret("SIGNING_KEY").map(|secret| secret.to_string()).unwrap_or_default();
+        Keys::derive(&secret).map_err(|_| {
+            let why = format!("secret SIGNING_KEY is missing or has fewer than {SECRET_BYTES_MIN} bytes: npm run deploy");
+            Error::unavailable("configuration", why)
+        })
+    }
+
+    /// The one-time token of whoever deployed this, from the secret `OPERATOR_TOKEN`.
+    pub fn operator_token(&self) -> Result<String, Error> {
+        let token = self.env.secret("OPERATOR_TOKEN").map(|secret| secret.to_string()).unwrap_or_default();
+        if token.len() < SECRET_BYTES_MIN {
+            let detail = format!("secret OPERATOR_TOKEN is not set or has fewer than {SECRET_BYTES_MIN} bytes");
+            return Err(Error::new(Code::Unauthorized, detail));
+        }
+        Ok(token)
+    }
+
+    /// D1.
+    pub fn db(&self) -> Result<D1Database, Error> {
+        self.env.d1("DB").map_err(|error| Error::unavailable("binding DB", error))
+    }
+
+    /// One Hub per user, named by the user's id.
+    pub fn hubs(&self) -> Result<ObjectNamespace, Error> {
+        self.env.durable_object("HUB").map_err(|error| Error::unavailable("binding HUB", error))
+    }
+
+    /// One Account per bot account, named by the account's id.
+    pub fn accounts(&self) -> Result<ObjectNamespace, Error> {
+        self.env.durable_object("ACCOUNT").map_err(|error| Error::unavailable("binding ACCOUNT", error))
+    }
+}

@@ -1,0 +1,100 @@
+//! Which account a webhook is for, and whose Hub its sender reaches: D1 behind a short-lived cache in this isolate, so
+//! that a known sender's message reads no row. When D1 does not answer, what was known still holds.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use protocol::{Timestamp, UserId};
+use relay::platform::Account;
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::db;
+use crate::error::Error;
+
+/// The account with this name. A miss is not kept, so that a new account works at once.
+pub async fn account(config: &Config, id: &str) -> Result<Option<Account>, Error> {
+    if let Some(account) = ACCOUNTS.with_borrow(|cache| cache.fresh(id)) {
+        return Ok(Some(account));
+    }
+    match read_account(config, id).await {
+        Ok(Some(account)) => {
+            ACCOUNTS.with_borrow_mut(|cache| cache.put(id.to_owned(), account.clone()));
+            Ok(Some(account))
+        }
+        Ok(None) => Ok(None),
+        Err(error) => ACCOUNTS.with_borrow(|cache| cache.stale(id)).map(Some).ok_or(error),
+    }
+}
+
+/// Whose Hub a sender reaches: the user they are bound to, else the account's default.
+pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Option<UserId>, Error> {
+    let key = format!("{}\n{sender}", account.id);
+    if let Some(user) = SENDERS.with_borrow(|cache| cache.fresh(&key)) {
+        return Ok(Some(user));
+    }
+    match read_identity(config, account, sender).await {
+        Ok(bound) => {
+            let user = bound.or_else(|| account.default_user.clone());
+            if let Some(user) = &user {
+                SENDERS.with_borrow_mut(|cache| cache.put(key, user.clone()));
+            }
+            Ok(user)
+        }
+        Err(error) => SENDERS.with_borrow(|cache| cache.stale(&key)).map(Some).ok_or(error),
+    }
+}
+
+/// Forgets what this isolate knows; others forget within [`FRESH_MS`].
+pub fn forget() {
+    ACCOUNTS.with_borrow_mut(|cache| cache.entries.clear());
+    SENDERS.with_borrow_mut(|cache| cache.entries.clear());
+}
+
+async fn read_account(config: &Config, id: &str) -> Result<Option<Account>, Error> {
+    db::account(&config.db()?, id).await
+}
+
+async fn read_identity(config: &Config, account: &Account, sender: &str) -> Result<Option<UserId>, Error> {
+    db::identity(&config.db()?, &account.id, sender).await
+}
+
+struct Cache<T> {
+    entries: HashMap<String, (Timestamp, T)>,
+}
+
+impl<T: Clone> Cache<T> {
+    fn new() -> Cache<T> {
+        Cache { entries: HashMap::new() }
+    }
+
+    fn fresh(&self, key: &str) -> Option<T> {
+        let (read, value) = self.entries.get(key)?;
+        (now() < read.plus_ms(FRESH_MS)).then(|| value.clone())
+    }
+
+    fn stale(&self, key: &str) -> Option<T> {
+        let (read, value) = self.entries.get(key)?;
+        (now() < read.plus_ms(STALE_MS_MAX)).then(|| value.clone())
+    }
+
+    fn put(&mut self, key: String, value: T) {
+        // Rare, and cheap to make again: no order of use to keep.
+        if self.entries.len() >= ENTRIES_MAX {
+            self.entries.clear();
+        }
+        self.entries.insert(key, (now(), value));
+    }
+}
+
+thread_local! {
+    static ACCOUNTS: RefCell<Cache<Account>> = RefCell::new(Cache::new());
+    static SENDERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
+}
+
+/// How long an entry is used without asking D1 again.
+const FRESH_MS: u64 = 60_000;
+/// How long an entry is used while D1 does not answer.
+const STALE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Entries of each kind.
+const ENTRIES_MAX: usize = 2_000;

@@ -1,0 +1,91 @@
+//! The one error of the Worker, answered as RFC 9457 problem details.
+
+use protocol::Code;
+use relay::hub::Refusal;
+use relay::platform::{NoEvent, Rejected};
+use serde_json::json;
+use worker::{Headers, Response, ResponseBuilder, console_error};
+
+/// What went wrong, as the client hears it.
+#[derive(Debug)]
+pub struct Error {
+    /// Which kind.
+    pub code: Code,
+    /// What to do about it, naming the field.
+    pub detail: String,
+    /// A header that goes with the status: `Allow`, `Retry-After`.
+    pub header: Option<(&'static str, String)>,
+}
+
+impl Error {
+    /// An error of this kind.
+    pub fn new(code: Code, detail: impl Into<String>) -> Error {
+        Error { code, detail: detail.into(), header: None }
+    }
+
+    /// A fault of ours. The cause is logged with what was being done, and never sent.
+    pub fn internal(doing: &str, cause: impl std::fmt::Display) -> Error {
+        console_error!("{doing}: {cause}");
+        Error::new(Code::Internal, "a fault of the relay; try again")
+    }
+
+    /// Something that the relay needs does not answer. The cause is logged, and never sent.
+    pub fn unavailable(doing: &str, cause: impl std::fmt::Display) -> Error {
+        console_error!("{doing}: {cause}");
+        let retry = ("Retry-After", RETRY_AFTER_S.to_string());
+        Error { header: Some(retry), ..Error::new(Code::Unavailable, format!("{doing}: try again")) }
+    }
+
+    /// No valid proof of who is asking.
+    pub fn unauthorized(detail: &str) -> Error {
+        let header = Some(("WWW-Authenticate", "Bearer".to_owned()));
+        Error { header, ..Error::new(Code::Unauthorized, detail) }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(Refusal { code, detail }: Refusal) -> Error {
+        // In an HTTP request there are fields, not frames.
+        let code = if code == Code::BadFrame { Code::BadRequest } else { code };
+        let header = (code.status() == 429).then(|| ("Retry-After", RETRY_AFTER_S.to_string()));
+        Error { header, ..Error::new(code, detail) }
+    }
+}
+
+impl From<NoEvent> for Error {
+    /// All failures to prove who sent it are answered alike, so that nothing can be learned by trying.
+    fn from(error: NoEvent) -> Error {
+        match error {
+            NoEvent::Malformed(malformed) => Error::new(Code::BadRequest, malformed.to_string()),
+            NoEvent::Rejected(Rejected::NotJson) => Error::new(Code::BadRequest, "body: not JSON"),
+            NoEvent::Rejected(_) => Error::new(Code::Unauthorized, "the request is not signed by the platform"),
+        }
+    }
+}
+
+impl From<worker::Error> for Error {
+    fn from(error: worker::Error) -> Error {
+        Error::internal("runtime", error)
+    }
+}
+
+/// The answer to a request that failed.
+pub fn respond(error: Error) -> worker::Result<Response> {
+    let Error { code, detail, header } = error;
+    let headers = Headers::new();
+    headers.set("Content-Type", "application/problem+json")?;
+    if let Some((name, value)) = header {
+        headers.set(name, &value)?;
+    }
+    let body = json!({
+        "type": format!("/errors/{code}"),
+        "title": code.title(),
+        "status": code.status(),
+        "detail": detail,
+    });
+    let response = ResponseBuilder::new().with_status(code.status()).with_headers(headers);
+    Ok(response.fixed(body.to_string().into_bytes()))
+}
+
+/// How long a client waits after a refusal that may pass.
+const RETRY_AFTER_S: u32 = 5;

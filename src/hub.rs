@@ -1,0 +1,349 @@
+//! The per-user Durable Object: a shell around [`relay::hub::Hub`]. Each event becomes one input, handled in one
+//! transaction; its outputs are performed in order. The object sleeps between events while its sockets stay open.
+
+use std::cell::RefCell;
+
+use futures_util::future::join_all;
+use protocol::limit::{PING, PONG};
+use protocol::{Code, Cursor, SUBPROTOCOL, UserId};
+use relay::hub::{Hub as Core, Input, Output, Peer, PeerId, Posted, Refusal, Role};
+use relay::platform::{Outbound, Sent};
+use relay::store::{Delivery, Question};
+use serde::{Deserialize, Serialize};
+use worker::{
+    DurableObject, Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
+};
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::error::{self, Error};
+use crate::sqlite::{Sqlite, SqliteError, transaction};
+use crate::{account, request};
+
+/// A request to a Hub from the Worker, which has checked who asks.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// Open a socket.
+    Connect {
+        /// What for.
+        role: Role,
+        /// The ticket to use up, when it is a browser.
+        ticket: Option<String>,
+    },
+    /// List the conversations.
+    Conversations,
+    /// One page of history.
+    Messages {
+        /// Of which conversation.
+        conversation: protocol::ConversationId,
+        /// Before where.
+        before: Option<Cursor>,
+        /// How many.
+        limit: u64,
+    },
+    /// Commit a question.
+    Post(Question),
+}
+
+/// Commits a question in a user's Hub.
+pub async fn post(config: &Config, user: &UserId, question: &Question) -> Result<(), Error> {
+    let mut response = ask(config, user, &Ask::Post(question.clone())).await?;
+    if response.status_code() == 200 {
+        return Ok(());
+    }
+    let refusal: Problem = response.json().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
+    Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
+}
+
+/// Asks a user's Hub. Its answer is meant for the client as it is.
+pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
+    let headers = Headers::new();
+    let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
+    // In a header, not a body, so that a socket can be opened the same way; but a question may be long.
+    let mut init = RequestInit::new();
+    if let Ask::Connect { .. } = ask {
+        headers.set("Upgrade", "websocket")?;
+        headers.set(ASK_HEADER, &body)?;
+        init.with_method(Method::Get);
+    } else {
+        init.with_method(Method::Post).with_body(Some(body.into()));
+    }
+    headers.set(USER_HEADER, user.as_str())?;
+    init.with_headers(headers);
+    let request = Request::new_with_init("https://hub/", &init)?;
+    let hub = config.hubs()?.get_by_name(user.as_str())?;
+    hub.fetch_with_request(request).await.map_err(|error| Error::unavailable("the hub does not answer", error))
+}
+
+/// One user's relay.
+#[durable_object]
+pub struct Hub {
+    state: State,
+    env: Env,
+    core: RefCell<Option<Core<Sqlite>>>,
+}
+
+impl DurableObject for Hub {
+    fn new(state: State, env: Env) -> Self {
+        // Heartbeats are answered by the runtime: they wake nothing and cost nothing.
+        match WebSocketRequestResponsePair::new(PING, PONG) {
+            Ok(pair) => state.set_websocket_auto_response(&pair),
+            Err(error) => console_error!("auto-response: {error:?}"),
+        }
+        Hub { state, env, core: RefCell::new(None) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        self.answer(request).await.or_else(error::respond)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        for _ in 0..ROUNDS_MAX {
+            let done = self.handle(Input::Tick).await.map_err(failed)?;
+            if done.deliveries.is_empty() {
+                return Response::empty();
+            }
+            let sent = join_all(done.deliveries.iter().map(|delivery| self.deliver(delivery))).await;
+            for (delivery, sent) in done.deliveries.iter().zip(sent) {
+                self.handle(Input::Delivered(delivery.seq, sent)).await.map_err(failed)?;
+            }
+        }
+        // More than one alarm's worth: go on in the next.
+        self.state.storage().set_alarm(1i64).await?;
+        Response::empty()
+    }
+
+    async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
+        let Some(peer) = self.peer(&ws) else { return Ok(()) };
+        let input = match message {
+            WebSocketIncomingMessage::String(text) => Input::Received(peer, text),
+            WebSocketIncomingMessage::Binary(_) => Input::Binary(peer),
+        };
+        if self.handle(input).await.is_err() {
+            // Nothing was committed: the peer comes back and says again what was not accepted.
+            close(&ws, 1011, Code::Internal);
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
+        self.closed(&ws, &format!("{code}")).await;
+        Ok(())
+    }
+
+    async fn websocket_error(&self, ws: WebSocket, error: worker::Error) -> worker::Result<()> {
+        self.closed(&ws, &error.to_string()).await;
+        Ok(())
+    }
+}
+
+/// What is left of an input's outputs once the sockets have theirs.
+#[derive(Default)]
+struct Done {
+    deliveries: Vec<Delivery>,
+    posted: Option<Result<Posted, Refusal>>,
+}
+
+impl Hub {
+    async fn answer(&self, mut request: Request) -> Result<Response, Error> {
+        let ask = match request.headers().get(ASK_HEADER)? {
+            Some(header) => header.into_bytes(),
+            None => request::body(&mut request, ASK_BYTES_MAX).await?,
+        };
+        let ask: Ask = serde_json::from_slice(&ask).map_err(|error| Error::internal("asked of the hub", error))?;
+        let user = request.headers().get(USER_HEADER)?.and_then(|user| user.parse().ok());
+        self.wake(user).await?;
+        match ask {
+            Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
+            Ask::Conversations => {
+                let conversations = self.read(|core| core.conversations())?;
+                Ok(Response::from_json(&serde_json::json!({ "conversations": conversations }))?)
+            }
+            Ask::Messages { conversation, before, limit } => {
+                let page = self.read(|core| core.page(&conversation, before, limit))??;
+                Ok(Response::from_json(&page)?)
+            }
+            Ask::Post(question) => {
+                let done = self.handle(Input::Posted(question)).await?;
+                let posted = done.posted.ok_or_else(|| Error::internal("posting", "no output"))??;
+                Ok(Response::from_json(&serde_json::json!({ "seq": posted.seq, "new": posted.new }))?)
+            }
+        }
+    }
+
+    async fn open_socket(&self, role: Role, ticket: Option<String>) -> Result<Response, Error> {
+        if let Some(ticket) = ticket {
+            if !self.read(|core| core.spend_ticket(now(), &ticket))? {
+                return Err(Error::unauthorized("ticket: used already; get another from POST /v1/tickets"));
+            }
+        }
+        if !self.read(|core| Ok(core.has_room()))? {
+            let max = relay::limit::SOCKETS_MAX;
+            return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
+        }
+        let pair = WebSocketPair::new()?;
+        let peer = PeerId(self.draw_peer()?);
+        self.state.accept_websocket_with_tags(&pair.server, &[&tag(peer)]);
+        self.handle(Input::Opened(peer, role)).await?;
+        let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
+        Ok(response.with_websocket(pair.client).empty())
+    }
+
+    /// Handles an input in one transaction, and performs what follows from it. On `Err` nothing has happened.
+    async fn handle(&self, input: Input) -> Result<Done, Error> {
+        self.wake(None).await?;
+        let outputs = {
+            let mut held = self.core.borrow_mut();
+            let core = held.as_mut().ok_or_else(|| Error::internal("hub", "asleep"))?;
+            let handled = transaction(&self.state.storage(), || core.handle(now(), input));
+            if handled.is_err() {
+                // What it holds in memory may be ahead of what is stored.
+                *held = None;
+            }
+            handled.map_err(store_failed)?
+        };
+        self.perform(outputs).await
+    }
+
+    /// Restores the core if it is not in memory.
+    async fn wake(&self, user: Option<UserId>) -> Result<(), Error> {
+        if self.core.borrow().is_some() {
+            return Ok(());
+        }
+        let storage = self.state.storage();
+        let user = user.or_else(|| self.state.id().name()?.parse().ok());
+        let user = user.ok_or_else(|| Error::internal("waking", "whose hub this is"))?;
+        let peers = self.state.get_websockets().iter().filter_map(attached).collect::<Vec<_>>();
+        let outputs = {
+            let (core, outputs) = transaction(&storage, || {
+                let mut core = Core::restore(user, Sqlite::new(&storage), now(), peers)?;
+                let outputs = core.handle(now(), Input::Woken)?;
+                Ok((core, outputs))
+            })
+            .map_err(store_failed)?;
+            *self.core.borrow_mut() = Some(core);
+            outputs
+        };
+        self.perform(outputs).await.map(drop)
+    }
+
+    fn read<T>(&self, question: impl FnOnce(&Core<Sqlite>) -> Result<T, SqliteError>) -> Result<T, Error> {
+        let held = self.core.borrow();
+        let core = held.as_ref().ok_or_else(|| Error::internal("hub", "asleep"))?;
+        question(core).map_err(store_failed)
+    }
+
+    async fn perform(&self, outputs: Vec<Output>) -> Result<Done, Error> {
+        let mut done = Done::default();
+        let mut wake_at = None;
+        for output in outputs {
+            match output {
+                Output::Attach(id, peer) => {
+                    if let (Some(ws), Ok(text)) = (self.socket(id), serde_json::to_string(&(id, peer))) {
+                        ws.serialize_attachment(text)?;
+                    }
+                }
+                Output::Close(id, code, reason) => {
+                    if let Some(ws) = self.socket(id) {
+                        close(&ws, code, reason);
+                    }
+                }
+                Output::Deliver(delivery) => done.deliveries.push(delivery),
+                Output::Posted(posted) => done.posted = Some(posted),
+                Output::Send(ids, text) => {
+                    for id in ids {
+                        // A socket that is closing refuses; its peer resumes from its cursor.
+                        if let Some(Err(error)) = self.socket(id).map(|ws| ws.send_with_str(&text)) {
+                            console_log!("send to peer {}: {error}", id.0);
+                        }
+                    }
+                }
+                Output::WakeAt(at) => wake_at = Some(at),
+            }
+        }
+        if let Some(at) = wake_at {
+            let in_ms = at.0.saturating_sub(now().0).max(1) as i64;
+            self.state.storage().set_alarm(in_ms).await?;
+        }
+        Ok(done)
+    }
+
+    /// Hands an answer to the account, which knows the platform.
+    async fn deliver(&self, delivery: &Delivery) -> Sent {
+        let outbound = Outbound { origin: delivery.origin.clone(), text: delivery.text.clone() };
+        let config = Config::from_env(self.env.clone());
+        let sent = account::send(&config, &outbound).await;
+        console_log!("answer {} to account {}: {sent:?}", delivery.seq, delivery.origin.account);
+        sent
+    }
+
+    async fn closed(&self, ws: &WebSocket, why: &str) {
+        let Some(peer) = self.peer(ws) else { return };
+        console_log!("peer {} closed: {why}", peer.0);
+        // A failure here leaves a peer that the next restore does not find among the sockets.
+        if let Err(error) = self.handle(Input::Closed(peer)).await {
+            console_error!("peer {}: {}", peer.0, error.detail);
+        }
+    }
+
+    fn peer(&self, ws: &WebSocket) -> Option<PeerId> {
+        self.state.get_tags(ws).first()?.parse().ok().map(PeerId)
+    }
+
+    fn socket(&self, peer: PeerId) -> Option<WebSocket> {
+        self.state.get_websockets_with_tag(&tag(peer)).into_iter().next()
+    }
+
+    /// A number that no other socket of this Hub has, below 2^53.
+    fn draw_peer(&self) -> Result<u64, Error> {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
+        Ok(u64::from_le_bytes(bytes) >> 11)
+    }
+}
+
+/// A problem-details answer of a Hub.
+#[derive(Deserialize)]
+struct Problem {
+    r#type: String,
+    detail: String,
+}
+
+impl Problem {
+    fn code(&self) -> Code {
+        let code = self.r#type.trim_start_matches("/errors/");
+        Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::Internal)
+    }
+}
+
+fn attached(ws: &WebSocket) -> Option<(PeerId, Peer)> {
+    let text = ws.deserialize_attachment::<String>().ok()??;
+    serde_json::from_str(&text).ok()
+}
+
+fn close(ws: &WebSocket, code: u16, reason: Code) {
+    if let Err(error) = ws.close(Some(code), Some(reason.as_str())) {
+        console_log!("close: {error}");
+    }
+}
+
+fn tag(peer: PeerId) -> String {
+    peer.0.to_string()
+}
+
+fn store_failed(error: SqliteError) -> Error {
+    Error::unavailable("the hub's store failed", error)
+}
+
+fn failed(error: Error) -> worker::Error {
+    worker::Error::RustError(error.detail)
+}
+
+const ASK_HEADER: &str = "x-claw-ask";
+const USER_HEADER: &str = "x-claw-user";
+/// A question of the longest text, as JSON that escapes every byte, and its ids.
+const ASK_BYTES_MAX: usize = protocol::limit::FRAME_BYTES_MAX;
+/// Rounds of deliveries in one alarm, each at most [`relay::limit::DELIVERIES_MAX`] at once.
+const ROUNDS_MAX: usize = 20;

@@ -1,0 +1,51 @@
+//! Webhooks: checked, read, and committed in the Hub before the platform hears 200.
+
+use protocol::Code;
+use relay::limit::WEBHOOK_BYTES_MAX;
+use relay::platform::{self, Account, Inbound, Malformed, NoEvent, Raw};
+use worker::{Request, Response, ResponseBuilder, console_log};
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::error::Error;
+use crate::{directory, hub, request};
+
+/// `POST /webhook/{platform}/{account}`
+///
+/// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
+/// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
+pub async fn receive(
+    mut request: Request,
+    config: Config,
+    platform: &str,
+    account: &str,
+) -> Result<Response, Error> {
+    request::require_json(&request)?;
+    let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
+    let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
+    let Some(account) = account else {
+        return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
+    };
+    let headers: Vec<(String, String)> = request.headers().entries().collect();
+    let inbound = match platform::receive(&account, &Raw { headers: &headers, body: &body }, now()) {
+        // Refused, it would come again and again and hold up the platform's queue (feishu.md §2.2).
+        Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
+        received => received?,
+    };
+    match &inbound {
+        Inbound::Challenge(_) => {}
+        Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
+        Inbound::Message { sender, question } => match directory::user(&config, &account, sender).await? {
+            Some(user) => hub::post(&config, &user, question).await?,
+            // TODO(#5): a pairing code.
+            None => console_log!("webhook {}: ignored: the sender is bound to nobody", account.id),
+        },
+    }
+    acknowledge(&account, &inbound)
+}
+
+fn acknowledge(account: &Account, inbound: &Inbound) -> Result<Response, Error> {
+    let reply = platform::ack(account, inbound);
+    let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
+    Ok(response.fixed(reply.body.into_bytes()))
+}
