@@ -53,11 +53,12 @@ impl From<Refusal> for Error {
 }
 
 impl From<NoEvent> for Error {
-    /// All failures to prove who sent it are answered alike, so that nothing can be learned by trying.
+    /// All failures to prove who sent it are answered alike: bad padding told apart from bad JSON would be a padding
+    /// oracle, since address checks are decrypted without a signature.
     fn from(error: NoEvent) -> Error {
         match error {
             NoEvent::Malformed(malformed) => Error::new(Code::BadRequest, malformed.to_string()),
-            NoEvent::Rejected(Rejected::NotJson) => Error::new(Code::BadRequest, "body: not JSON"),
+            NoEvent::Rejected(Rejected::BodyNotJson) => Error::new(Code::BadRequest, "body: not JSON"),
             NoEvent::Rejected(_) => Error::new(Code::Unauthorized, "the request is not signed by the platform"),
         }
     }

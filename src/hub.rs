@@ -129,7 +129,12 @@ impl DurableObject for Hub {
     }
 
     async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
-        self.closed(&ws, &format!("{code}")).await;
+        // The other half of the handshake: the runtime does not answer it for hibernatable sockets (seen on workerd
+        // 1.20261117), and the peer would wait 10 s. Answered without a code, since not every code may be echoed.
+        if let Err(error) = ws.close(None, None::<&str>) {
+            console_log!("close: {error}");
+        }
+        self.closed(&ws, &code.to_string()).await;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use super::{
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
 
-pub use crypto::{check_card_v1_signature, check_signature, decrypt};
+pub use crypto::{check_card_v1_signature, decrypt};
 pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Received, Resource};
 
 /// What the operator copies from the app's page in the developer console.
@@ -58,11 +58,16 @@ pub struct Verified(Value);
 
 /// Checks signature, encryption and verification token.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
-    let outer: Value = serde_json::from_slice(raw.body).map_err(|_| Rejected::NotJson)?;
+    let outer: Value = serde_json::from_slice(raw.body).map_err(|_| Rejected::BodyNotJson)?;
     let (value, signed) = if settings.encrypt_key.is_empty() {
         (outer, true)
     } else {
-        let signed = is_signed(settings, raw, now)?;
+        let signed = match check_headers(settings, raw, now) {
+            Ok(()) => true,
+            Err(Rejected::SignatureMissing) => false,
+            // A wrong one is refused even where none would do.
+            Err(rejected) => return Err(rejected),
+        };
         let encrypt = outer.get("encrypt").and_then(Value::as_str).ok_or(Rejected::MissingEncrypt)?;
         let text = String::from_utf8(decrypt(&settings.encrypt_key, encrypt)?).map_err(|_| Rejected::NotUtf8)?;
         (serde_json::from_str(&text).map_err(|_| Rejected::NotJson)?, signed)
@@ -79,6 +84,19 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
         }
     }
     Ok(Verified(value))
+}
+
+/// Checks the signature in the headers, and its age.
+pub fn check_headers(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<(), Rejected> {
+    let signature = raw.header("x-lark-signature").ok_or(Rejected::SignatureMissing)?;
+    let timestamp = raw.header("x-lark-request-timestamp").ok_or(Rejected::SignatureMissing)?;
+    let nonce = raw.header("x-lark-request-nonce").ok_or(Rejected::SignatureMissing)?;
+    crypto::check_signature(timestamp, nonce, &settings.encrypt_key, raw.body, signature)?;
+    let sent_s: u64 = timestamp.parse().map_err(|_| Rejected::SignatureMismatch)?;
+    if sent_s.saturating_add(SIGNATURE_AGE_S_MAX) < now.0 / 1000 {
+        return Err(Rejected::Stale);
+    }
+    Ok(())
 }
 
 /// Reads a checked body.
@@ -218,19 +236,6 @@ pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
 fn uuid(origin: &Origin) -> String {
     let digest = Sha256::digest(format!("{}:{}", origin.account, origin.message).as_bytes());
     crate::auth::token(&digest)
-}
-
-/// Whether the signature is there and right. A wrong one is refused even where none would do.
-fn is_signed(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<bool, Rejected> {
-    let Some(signature) = raw.header("x-lark-signature") else { return Ok(false) };
-    let timestamp = raw.header("x-lark-request-timestamp").ok_or(Rejected::SignatureMissing)?;
-    let nonce = raw.header("x-lark-request-nonce").ok_or(Rejected::SignatureMissing)?;
-    check_signature(timestamp, nonce, &settings.encrypt_key, raw.body, signature)?;
-    let sent_s: u64 = timestamp.parse().map_err(|_| Rejected::SignatureMismatch)?;
-    if sent_s.saturating_add(SIGNATURE_AGE_S_MAX) < now.0 / 1000 {
-        return Err(Rejected::Stale);
-    }
-    Ok(true)
 }
 
 #[derive(Deserialize)]

@@ -67,9 +67,11 @@ pub enum Rejected {
     BadLength,
     /// The padding is not PKCS#7.
     BadPadding,
+    /// The body is not JSON: said to the sender, since it tells nothing about our keys.
+    BodyNotJson,
     /// An encrypted body was expected.
     MissingEncrypt,
-    /// Not even a JSON object of the kind that carries a token.
+    /// The decrypted text is not JSON.
     NotJson,
     /// The decrypted text is not UTF-8.
     NotUtf8,

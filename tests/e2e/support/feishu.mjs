@@ -1,0 +1,136 @@
+// Feishu, as far as the relay can tell: the APIs it calls, which refuse what Feishu refuses, and the events it sends.
+// Facts: open.feishu.cn; codes as in the reply and tenant_access_token references.
+
+import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
+import { json, serve } from './server.mjs'
+
+export const APP = { app_id: 'cli_a1b2c3d4e5f60001', app_secret: 'app-secret-that-must-not-leak' }
+export const ENCRYPT_KEY = 'encrypt-key-that-must-not-leak'
+export const VERIFICATION_TOKEN = 'v-token-0001'
+export const BOT = 'ou_bot000000000000000000000000000'
+
+/** Starts the fake. `replies` are the messages that exist in chats: one per idempotency key. */
+export async function startFeishu() {
+  const fake = {
+    /** Messages in chats: { messageId, text, uuid, token }. */
+    replies: [],
+    /** Every call of the reply API, also refused and repeated ones. */
+    calls: [],
+    /** How many access tokens were given out. */
+    tokens: 0,
+    /** Answers the next calls of the reply API with these: [{ status, body, headers }]. */
+    next: [],
+    /** From now on the present access token is not good any more. */
+    expireToken: () => valid.clear(),
+    repliesTo: (messageId) => fake.replies.filter((reply) => reply.messageId === messageId),
+  }
+  const valid = new Set()
+  const byUuid = new Map()
+
+  const server = await serve((request, body, response) => {
+    const { pathname } = new URL(request.url, 'http://fake')
+    if (pathname === '/open-apis/auth/v3/tenant_access_token/internal') {
+      must(request.method === 'POST', 'method of the token call')
+      const { app_id, app_secret } = JSON.parse(body)
+      if (app_id !== APP.app_id) return json(response, 200, { code: 10003, msg: 'invalid param' })
+      if (app_secret !== APP.app_secret) return json(response, 200, { code: 10015, msg: 'app secret invalid' })
+      fake.tokens += 1
+      const token = `t-${fake.tokens}-${randomUUID()}`
+      valid.add(token)
+      return json(response, 200, { code: 0, msg: 'ok', tenant_access_token: token, expire: 7200 })
+    }
+    const token = (request.headers.authorization ?? '').replace(/^Bearer /, '')
+    if (!token) return json(response, 400, { code: 99991661, msg: 'Missing access token for authorization' })
+    if (!valid.has(token)) return json(response, 400, { code: 99991663, msg: 'Invalid access token for authorization' })
+    if (pathname === '/open-apis/bot/v3/info') {
+      must(request.method === 'GET', 'method of the bot call')
+      return json(response, 200, { code: 0, msg: 'ok', bot: { activate_status: 2, app_name: 'claw', open_id: BOT } })
+    }
+    const [, messageId] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reply$/) ?? []
+    if (!messageId) return json(response, 404, { code: 404, msg: `no such api ${request.method} ${pathname}` })
+    return reply(request, messageId, token, body, response)
+  })
+
+  function reply(request, messageId, token, body, response) {
+    must(request.method === 'POST', 'method of the reply call')
+    must(/^application\/json/.test(request.headers['content-type'] ?? ''), 'content type of the reply call')
+    const scripted = fake.next.shift()
+    const { content, msg_type, uuid } = JSON.parse(body)
+    fake.calls.push({ messageId, uuid, at: Date.now() })
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    must(msg_type === 'text', 'msg_type')
+    must(typeof uuid === 'string' && uuid.length > 0 && uuid.length <= 50, 'uuid')
+    const { text } = JSON.parse(content)
+    must(typeof text === 'string' && text.length > 0, 'content.text')
+    if (Buffer.byteLength(body) > 150 * 1024) return json(response, 400, { code: 230025, msg: 'message is too long' })
+    // The same uuid within an hour: the message that is there already, and no second one.
+    const message = byUuid.get(uuid) ?? { messageId, text, uuid, token, id: `om_reply_${byUuid.size + 1}` }
+    if (!byUuid.has(uuid)) {
+      byUuid.set(uuid, message)
+      fake.replies.push(message)
+    }
+    json(response, 200, { code: 0, msg: 'success', data: { message_id: message.id, msg_type: 'text' } })
+  }
+
+  return Object.assign(fake, server)
+}
+
+/** A message event, schema 2.0. */
+export function messageEvent(messageId, text, { chat = 'oc_1', group = false, mentions = [], type = 'text', content } = {}) {
+  return {
+    schema: '2.0',
+    header: {
+      event_id: randomUUID(),
+      event_type: 'im.message.receive_v1',
+      create_time: String(Date.now()),
+      token: VERIFICATION_TOKEN,
+      app_id: APP.app_id,
+      tenant_key: '2ca1d211f64f6438',
+    },
+    event: {
+      sender: { sender_id: { union_id: 'on_1', user_id: null, open_id: 'ou_alice' }, sender_type: 'user', tenant_key: 't' },
+      message: {
+        message_id: messageId,
+        create_time: String(Date.now()),
+        update_time: String(Date.now()),
+        chat_id: chat,
+        chat_type: group ? 'group' : 'p2p',
+        message_type: type,
+        content: JSON.stringify(content ?? { text }),
+        ...(mentions.length && { mentions }),
+      },
+    },
+  }
+}
+
+export const MENTION_BOT = { key: '@_user_1', id: { union_id: 'on_b', user_id: '', open_id: BOT }, mentioned_type: 'bot', name: '助手', tenant_key: 't' }
+export const MENTION_TOM = { key: '@_user_2', id: { union_id: 'on_t', user_id: '', open_id: 'ou_tom' }, mentioned_type: 'user', name: 'Tom', tenant_key: 't' }
+
+/** Encrypts as Feishu does: AES-256-CBC, key = SHA-256 of the Encrypt Key, the IV in front, base64. */
+export function encrypt(event, key = ENCRYPT_KEY) {
+  const iv = randomBytes(16)
+  const cipher = createCipheriv('aes-256-cbc', createHash('sha256').update(key).digest(), iv)
+  return Buffer.concat([iv, cipher.update(JSON.stringify(event), 'utf8'), cipher.final()]).toString('base64')
+}
+
+/** The headers and body of an encrypted, signed request. */
+export function sign(event) {
+  const body = JSON.stringify({ encrypt: encrypt(event) })
+  return { body, headers: signatureOf(body) }
+}
+
+export function signatureOf(body) {
+  const timestamp = String(Math.floor(Date.now() / 1000))
+  const nonce = randomBytes(8).toString('hex')
+  const signature = createHash('sha256').update(timestamp + nonce + ENCRYPT_KEY + body).digest('hex')
+  return {
+    'content-type': 'application/json; charset=utf-8',
+    'x-lark-request-timestamp': timestamp,
+    'x-lark-request-nonce': nonce,
+    'x-lark-signature': signature,
+  }
+}
+
+function must(holds, what) {
+  if (!holds) throw new Error(`the relay got this wrong: ${what}`)
+}

@@ -1,0 +1,40 @@
+// What the fakes stand on: a small HTTP server on a free port of this machine.
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { createServer as createSocketServer } from 'node:net'
+
+/** Serves `handle(request, body, response)`; a throw is a 500 and is kept in `faults`, which tests must find empty. */
+export async function serve(handle) {
+  const faults = []
+  const server = createServer(async (request, response) => {
+    const chunks = []
+    for await (const chunk of request) chunks.push(chunk)
+    try {
+      await handle(request, Buffer.concat(chunks).toString('utf8'), response)
+    } catch (error) {
+      faults.push(error)
+      if (!response.headersSent) json(response, 500, { code: 1, msg: String(error) })
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = () => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  }
+  return { url: `http://127.0.0.1:${server.address().port}`, faults, close }
+}
+
+export function json(response, status, body, headers = {}) {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers })
+  response.end(JSON.stringify(body))
+}
+
+export async function freePort() {
+  const server = createSocketServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

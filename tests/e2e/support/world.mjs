@@ -1,0 +1,138 @@
+// A whole world for one test file: the real Worker on workerd, the real agent, and fakes for what lives outside.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { migrate, startRelay } from '../../../scripts/lib/relay.mjs'
+import { ROOT } from '../../../scripts/lib/run.mjs'
+import { APP, ENCRYPT_KEY, sign, startFeishu, VERIFICATION_TOKEN } from './feishu.mjs'
+import { startModel } from './model.mjs'
+import { freePort } from './server.mjs'
+
+export const AGENT = join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'claw-agent')
+
+/** Waits for `holds` to be truthy, and answers it. */
+export async function until(holds, what, ms = 30_000) {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const value = await holds()
+    if (value) return value
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`)
+    await sleep(15)
+  }
+}
+
+/** A folder that goes when the test file ends. */
+export function scratch(t) {
+  const folder = mkdtempSync(join(tmpdir(), 'claw-relay-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** The relay with an operator signed in. */
+export async function startWorld(t) {
+  const folder = scratch(t)
+  const storage = join(folder, 'relay')
+  await migrated(storage)
+  const port = await freePort()
+  const operatorToken = randomBytes(32).toString('base64url')
+  const secrets = { SIGNING_KEY: randomBytes(32).toString('base64url'), OPERATOR_TOKEN: operatorToken }
+  const world = { folder, port, secrets, operatorToken, children: [] }
+  const start = () => startRelay({ port, folder: storage, secrets })
+  world.process = await start()
+  t.after(() => world.process.stop())
+  t.after(() => Promise.all(world.children.map((child) => child.kill())))
+  world.url = world.process.url
+  world.call = (token, method, path, body) => call(world.url, token, method, path, body)
+  /** kill -9 of wrangler and workerd. */
+  world.kill = () => world.process.kill()
+  world.restart = async () => (world.process = await start())
+  const signedIn = await world.call(operatorToken, 'POST', '/v1/auth/operator')
+  world.token = signedIn.access_token
+  world.user = signedIn.user
+  return world
+}
+
+/** A world with a Feishu bot account `main` and a model server. */
+export async function startFeishuWorld(t, options) {
+  const world = await startWorld(t)
+  world.feishu = await startFeishu()
+  world.model = await startModel(options)
+  t.after(() => Promise.all([world.feishu.close(), world.model.close()]))
+  await world.call(world.token, 'POST', '/v1/admin/accounts', feishuAccount(world))
+  world.webhook = (event) => post(`${world.url}/webhook/feishu/main`, sign(event))
+  return world
+}
+
+export function feishuAccount(world, changes = {}) {
+  return {
+    id: 'main',
+    platform: 'feishu',
+    default_user: 'me',
+    ...APP,
+    encrypt_key: ENCRYPT_KEY,
+    verification_token: VERIFICATION_TOKEN,
+    api_base: world.feishu.url,
+    ...changes,
+  }
+}
+
+/** Creates an agent and answers how to start it: `start()` runs the real binary with a state of its own. */
+export async function createAgent(world, name = 'laptop') {
+  const { agent } = await world.call(world.token, 'POST', '/v1/agents', { name })
+  const { key } = await world.call(world.token, 'POST', `/v1/agents/${agent.id}/keys`)
+  const state = join(world.folder, name)
+  return {
+    id: agent.id,
+    key,
+    start(args = ['--backend', 'openai', '--openai-url', `${world.model.url}/v1`]) {
+      const child = spawn(AGENT, ['run', ...args], {
+        env: { ...process.env, CLAW_AGENT_RELAY: world.url, CLAW_AGENT_KEY: key, CLAW_AGENT_STATE_DIR: state },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const running = { log: '', code: null }
+      child.stdout.on('data', (data) => (running.log += data))
+      child.stderr.on('data', (data) => (running.log += data))
+      const exited = new Promise((resolve) => child.once('exit', (code) => resolve((running.code = code ?? 'signal'))))
+      /** kill -9. */
+      running.kill = () => child.kill('SIGKILL') && exited
+      running.exited = exited
+      running.connected = () => until(() => running.log.includes('connected as'), `the agent to connect:\n${running.log}`)
+      world.children.push(running)
+      return running
+    },
+  }
+}
+
+/** Calls the API and answers the body; throws when it is refused. */
+async function call(url, token, method, path, body) {
+  const response = await fetch(url + path, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: body && JSON.stringify(body),
+  })
+  const answer = await response.json()
+  if (!response.ok) throw Object.assign(new Error(`${method} ${path}: ${JSON.stringify(answer)}`), { answer })
+  return answer
+}
+
+export function post(url, { headers, body }) {
+  return fetch(url, { method: 'POST', headers, body })
+}
+
+/** Applies the D1 migrations once per run and copies the result. */
+async function migrated(storage) {
+  const hash = execFileSync('sha256sum', ['migrations/0001_init.sql'], { cwd: ROOT }).toString().slice(0, 12)
+  const template = join(tmpdir(), `claw-relay-d1-${hash}-${process.ppid}`)
+  if (!existsSync(template)) {
+    const fresh = `${template}-${process.pid}`
+    await migrate(fresh)
+    cpSync(fresh, template, { recursive: true })
+    rmSync(fresh, { recursive: true })
+  }
+  mkdirSync(storage, { recursive: true })
+  cpSync(template, storage, { recursive: true })
+}
