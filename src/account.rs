@@ -12,7 +12,7 @@ use worker::{DurableObject, Env, Method, Request, RequestInit, Response, State, 
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::{self, Error};
-use crate::{db, outbound, request};
+use crate::{directory, outbound, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
 pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
@@ -64,7 +64,7 @@ impl Account {
         let body = request::body(&mut request, protocol::limit::FRAME_BYTES_MAX).await?;
         let outbound: Outbound = serde_json::from_slice(&body).map_err(|error| Error::internal("an answer", error))?;
         let config = Config::from_env(self.env.clone());
-        let Some(settings) = db::account(&config.db()?, outbound.origin.account.as_str()).await? else {
+        let Some(settings) = directory::account(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
         Ok(match platform::send(&settings, &outbound) {

@@ -1,7 +1,7 @@
 //! Handlers of `/v1/admin`: for operators.
 
 use protocol::{AccountId, Code, UserId};
-use relay::platform::{Account, Platform, feishu};
+use relay::platform::{self, Account};
 use serde::Deserialize;
 use serde_json::json;
 use worker::{Request, Response, ResponseBuilder};
@@ -22,7 +22,10 @@ pub async fn accounts(request: Request, config: Config) -> Result<Response, Erro
 pub async fn create_account(mut request: Request, config: Config) -> Result<Response, Error> {
     let access = request::operator(&request, &config)?;
     let mut account: Account = request::json(&mut request).await?;
-    check(&account)?;
+    if account.id.as_str().contains(':') {
+        return Err(Error::new(Code::BadRequest, "id: no colon"));
+    }
+    platform::check(&account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
     let db = config.db()?;
     if let Some(user) = &account.default_user {
         // "me" spares the operator from looking up an id.
@@ -64,33 +67,11 @@ pub async fn bind_identity(mut request: Request, config: Config) -> Result<Respo
     Ok(Response::from_json(&json!({ "account": body.account, "sender": body.sender, "user": body.user }))?)
 }
 
-fn check(account: &Account) -> Result<(), Error> {
-    let bad = |detail: &str| Err(Error::new(Code::BadRequest, detail));
-    if account.id.as_str().contains(':') {
-        return bad("id: no colon");
-    }
-    let Platform::Feishu(settings) = &account.platform;
-    if settings.app_id.is_empty() || settings.app_secret.is_empty() {
-        return bad("app_id, app_secret: copy both from the app's page \"Credentials\"");
-    }
-    if settings.encrypt_key.is_empty() && settings.verification_token.is_empty() {
-        return bad("encrypt_key or verification_token: at least one, or anyone could send events");
-    }
-    let local = ["http://127.0.0.1:", "http://localhost:"];
-    let base = &settings.api_base;
-    if base.ends_with('/') || !(base.starts_with("https://") || local.iter().any(|local| base.starts_with(local))) {
-        return bad("api_base: https:// and a host, without a slash at the end");
-    }
-    Ok(())
-}
-
 /// Asks the platform who the bot is: proves the credentials, and tells mentions of the bot from others.
 async fn introduce(account: &mut Account) -> Result<(), Error> {
-    let Platform::Feishu(settings) = &account.platform;
-    let call = feishu::bot_request(settings);
+    let call = platform::bot_request(account);
     let answer = account::introduce(account, &call).await;
-    let bot = answer.and_then(|response| feishu::bot_open_id(&response));
-    let Platform::Feishu(settings) = &mut account.platform;
-    settings.bot_open_id = bot.map_err(|why| Error::new(Code::PlatformRefused, format!("app_id, app_secret: {why}")))?;
-    Ok(())
+    answer
+        .and_then(|response| platform::introduce(account, &response))
+        .map_err(|why| Error::new(Code::PlatformRefused, format!("app_id, app_secret: {why}")))
 }

@@ -26,11 +26,8 @@ pub async fn sign_in_operator(request: &Request, config: &Config) -> Result<Resp
     if !same_secret(&token, &config.operator_token()?) {
         return Err(Error::unauthorized("Authorization: not the operator token"));
     }
-    let db = config.db()?;
-    let now = now();
-    if !db::spend_token(&db, &hash(&token), now).await? {
-        return Err(Error::unauthorized("this operator token was used already; set a new OPERATOR_TOKEN"));
-    }
+    // Everything that can fail comes before the token is spent.
+    let (db, keys, now) = (config.db()?, config.keys()?, now());
     let user = match db::first_operator(&db).await? {
         Some(user) => user,
         None => {
@@ -40,8 +37,11 @@ pub async fn sign_in_operator(request: &Request, config: &Config) -> Result<Resp
             user
         }
     };
+    if !db::spend_token(&db, &hash(&token), now).await? {
+        return Err(Error::unauthorized("this operator token was used already; set a new OPERATOR_TOKEN"));
+    }
     let expires = now.plus_ms(ACCESS_TOKEN_MS);
-    let access_token = config.keys()?.sign_access(&Access { user: user.id.clone(), role: user.role }, expires);
+    let access_token = keys.sign_access(&Access { user: user.id.clone(), role: user.role }, expires);
     let body = json!({ "user": user, "access_token": access_token, "expires_at_ms": expires });
     Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.from_json(&body)?)
 }
@@ -70,7 +70,10 @@ pub async fn websocket(request: &Request, config: &Config) -> Result<Response, E
     let speaks = protocols.split(',').any(|protocol| protocol.trim() == SUBPROTOCOL);
     if !header("Upgrade")?.eq_ignore_ascii_case("websocket") || !speaks {
         let detail = format!("expected Upgrade: websocket and Sec-WebSocket-Protocol: {SUBPROTOCOL}");
-        return Err(Error { header: Some(("Upgrade", "websocket".into())), ..Error::new(Code::UpgradeRequired, detail) });
+        return Err(Error {
+            header: Some(("Upgrade", "websocket".into())),
+            ..Error::new(Code::UpgradeRequired, detail)
+        });
     }
     let keys = config.keys()?;
     let (user, role, ticket) = match request::query(request, "ticket")? {

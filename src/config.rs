@@ -21,7 +21,8 @@ impl Config {
     pub fn keys(&self) -> Result<Keys, Error> {
         let secret = self.env.secret("SIGNING_KEY").map(|secret| secret.to_string()).unwrap_or_default();
         Keys::derive(&secret).map_err(|_| {
-            let why = format!("secret SIGNING_KEY is missing or has fewer than {SECRET_BYTES_MIN} bytes: npm run deploy");
+            let why =
+                format!("secret SIGNING_KEY is missing or has fewer than {SECRET_BYTES_MIN} bytes: npm run deploy");
             Error::unavailable("configuration", why)
         })
     }

@@ -109,12 +109,7 @@ pub async fn accounts(db: &D1Database) -> Result<Vec<AccountSummary>, Error> {
 }
 
 /// Adds a bot account. False when the name is taken.
-pub async fn insert_account(
-    db: &D1Database,
-    account: &Account,
-    platform: &str,
-    now: Timestamp,
-) -> Result<bool, Error> {
+pub async fn insert_account(db: &D1Database, account: &Account, platform: &str, now: Timestamp) -> Result<bool, Error> {
     let settings =
         serde_json::to_string(&account.platform).map_err(|error| Error::internal("settings of an account", error))?;
     let default_user = account.default_user.as_ref().map_or(JsValue::NULL, text);

@@ -1,5 +1,5 @@
-//! Which account a webhook is for, and whose Hub its sender reaches: D1 behind a short-lived cache in this isolate, so
-//! that a known sender's message reads no row. When D1 does not answer, what was known still holds.
+//! Which account a webhook or an answer is for, and whose Hub a sender reaches: D1 behind a short-lived cache in this
+//! isolate, so that a known sender's message reads no row. When D1 does not answer, what was known still holds.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -179,10 +179,10 @@ impl Hub {
     }
 
     async fn open_socket(&self, role: Role, ticket: Option<String>) -> Result<Response, Error> {
-        if let Some(ticket) = ticket {
-            if !self.read(|core| core.spend_ticket(now(), &ticket))? {
-                return Err(Error::unauthorized("ticket: used already; get another from POST /v1/tickets"));
-            }
+        if let Some(ticket) = ticket
+            && !self.read(|core| core.spend_ticket(now(), &ticket))?
+        {
+            return Err(Error::unauthorized("ticket: used already; get another from POST /v1/tickets"));
         }
         if !self.read(|core| Ok(core.has_room()))? {
             let max = relay::limit::SOCKETS_MAX;

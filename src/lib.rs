@@ -4,20 +4,20 @@
 //! (the Durable Objects), [`db`] (D1).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
-pub mod account;
-pub mod admin;
-pub mod api;
-pub mod clock;
-pub mod config;
+mod account;
+mod admin;
+mod api;
+mod clock;
+mod config;
 pub mod db;
-pub mod directory;
-pub mod error;
-pub mod hub;
-pub mod outbound;
-pub mod request;
-pub mod router;
-pub mod sqlite;
-pub mod webhook;
+mod directory;
+mod error;
+mod hub;
+mod outbound;
+mod request;
+mod router;
+mod sqlite;
+mod webhook;
 
 use worker::{Context, Env, Request, Response, event};
 

@@ -36,10 +36,7 @@ impl Sql for Sqlite {
 }
 
 /// Runs `work` in a transaction that is rolled back when it fails. `work` must not await.
-pub fn transaction<T>(
-    storage: &Storage,
-    work: impl FnOnce() -> Result<T, SqliteError>,
-) -> Result<T, SqliteError> {
+pub fn transaction<T>(storage: &Storage, work: impl FnOnce() -> Result<T, SqliteError>) -> Result<T, SqliteError> {
     let mut work = Some(work);
     let mut result = None;
     let mut once = || -> Result<(), JsValue> {
@@ -77,10 +74,7 @@ extern "C" {
     type SyncStorage;
 
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    fn transaction_sync(
-        this: &SyncStorage,
-        work: &mut dyn FnMut() -> Result<(), JsValue>,
-    ) -> Result<JsValue, JsValue>;
+    fn transaction_sync(this: &SyncStorage, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<JsValue, JsValue>;
 }
 
 fn store(value: Value) -> SqlStorageValue {

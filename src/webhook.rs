@@ -14,12 +14,7 @@ use crate::{directory, hub, request};
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
-pub async fn receive(
-    mut request: Request,
-    config: Config,
-    platform: &str,
-    account: &str,
-) -> Result<Response, Error> {
+pub async fn receive(mut request: Request, config: Config, platform: &str, account: &str) -> Result<Response, Error> {
     request::require_json(&request)?;
     let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
     let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
@@ -28,7 +23,7 @@ pub async fn receive(
     };
     let headers: Vec<(String, String)> = request.headers().entries().collect();
     let inbound = match platform::receive(&account, &Raw { headers: &headers, body: &body }, now()) {
-        // Refused, it would come again and again and hold up the platform's queue (feishu.md §2.2).
+        // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
@@ -38,7 +33,7 @@ pub async fn receive(
         Inbound::Message { sender, question } => match directory::user(&config, &account, sender).await? {
             Some(user) => hub::post(&config, &user, question).await?,
             // TODO(#5): a pairing code.
-            None => console_log!("webhook {}: ignored: the sender is bound to nobody", account.id),
+            None => console_log!("webhook {}: ignored: sender {sender} is bound to nobody", account.id),
         },
     }
     acknowledge(&account, &inbound)

@@ -35,7 +35,7 @@ pub struct RunArgs {
     /// Address of the relay, such as https://relay.example.com
     #[arg(long, value_name = "URL", env = "CLAW_AGENT_RELAY")]
     pub relay: Option<String>,
-    /// Agent key, made on the relay's page under "agents" (better in the environment or the config file than here)
+    /// Agent key, from POST /v1/agents/{id}/keys (better in the environment or the config file than here)
     #[arg(long, value_name = "KEY", env = "CLAW_AGENT_KEY", hide_env_values = true)]
     pub key: Option<String>,
     /// Who answers [default: auto]

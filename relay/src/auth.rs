@@ -265,7 +265,10 @@ mod tests {
         check(&forge(r#"{"alg":"None"}"#, claims, Some(&access_key())), Err(Refused::Forged));
         check(&forge(r#"{"alg":"HS512"}"#, claims, Some(&access_key())), Err(Refused::Forged));
         check(&forge(r#"{"alg":"HS256"}"#, claims, None), Err(Refused::Forged));
-        check(&forge(r#"{"alg":"HS256"}"#, claims, Some(b"a secret of at least thirty-two bytes")), Err(Refused::Forged));
+        check(
+            &forge(r#"{"alg":"HS256"}"#, claims, Some(b"a secret of at least thirty-two bytes")),
+            Err(Refused::Forged),
+        );
         // Without an end of life, with a missing claim, or with a role that does not exist.
         let forge = |claims: &str| forge(r#"{"alg":"HS256"}"#, claims, Some(&access_key()));
         check(&forge(r#"{"sub":"usr_1","role":"operator"}"#), Err(Refused::Forged));

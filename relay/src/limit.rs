@@ -31,7 +31,7 @@ pub const AGENTS_MAX: usize = 32;
 /// Answers handed to platforms at once by one user's Hub, each of another conversation.
 pub const DELIVERIES_MAX: usize = 6;
 /// After this long an answer that a platform did not take is given up: 50 min, since Feishu forgets an idempotency
-/// key after 1 h (feishu.md §5.1) and a later retry could double the answer.
+/// key after 1 h and a later retry could double the answer.
 pub const DELIVERY_MS_MAX: u64 = 50 * 60 * 1000;
 /// The longest wait between two tries of a delivery.
 pub const DELIVERY_DELAY_MS_MAX: u64 = 5 * 60 * 1000;

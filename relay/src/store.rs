@@ -287,11 +287,7 @@ impl<S: Sql> Store<S> {
         rows.into_iter()
             .map(|row| {
                 let mut row = Columns::from(row);
-                Ok(Conversation {
-                    id: row.id()?,
-                    last_seq: row.seq()?,
-                    last_at_ms: Timestamp(row.integer()? as u64),
-                })
+                Ok(Conversation { id: row.id()?, last_seq: row.seq()?, last_at_ms: Timestamp(row.integer()? as u64) })
             })
             .collect()
     }

@@ -217,8 +217,7 @@ fn an_answer_is_delivered_to_its_platform_once_and_in_order() {
     }
     assert_eq!(world.alarm, Some(world.now));
     let delivered = world.ring(|_| Sent::Taken);
-    let delivered: Vec<(&str, &str)> =
-        delivered.iter().map(|d| (d.origin.message.as_str(), d.text.as_str())).collect();
+    let delivered: Vec<(&str, &str)> = delivered.iter().map(|d| (d.origin.message.as_str(), d.text.as_str())).collect();
     assert_eq!(delivered, [("om_1", "answer 1"), ("om_2", "answer 2"), ("om_3", "answer 3")]);
     assert_eq!(world.ring(|_| Sent::Taken), []);
     assert_eq!(world.alarm, None);
@@ -269,7 +268,9 @@ fn a_refused_delivery_fails_the_question_at_once() {
     world.ring(|_| Sent::Refused("Feishu 230002: bot not in group".into()));
     assert_eq!(
         world.hears(device),
-        [r#"{"type":"state","seq":1,"state":"failed","reason":"the answer was not delivered: Feishu 230002: bot not in group"}"#]
+        [
+            r#"{"type":"state","seq":1,"state":"failed","reason":"the answer was not delivered: Feishu 230002: bot not in group"}"#
+        ]
     );
 }
 

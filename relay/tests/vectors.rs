@@ -69,11 +69,8 @@ fn signatures() {
 #[test]
 fn webhook_requests() {
     each("feishu-webhook-requests.json", 7, |id, _, input, expected, valid| {
-        let account = Account {
-            id: "main".parse().unwrap(),
-            default_user: None,
-            platform: Platform::Feishu(settings(input)),
-        };
+        let account =
+            Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings(input)) };
         let headers = headers(input);
         let raw = Raw { headers: &headers, body: text(input, "body").as_bytes() };
         let received = platform::receive(&account, &raw, NOW);

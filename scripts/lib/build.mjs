@@ -1,6 +1,6 @@
 // Building what runs: the Worker (Wasm), the page, the agent.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { ROOT, run } from './run.mjs'
@@ -13,14 +13,30 @@ const BIN = join(ROOT, 'node_modules', '.bin')
 /** Builds the Worker into build/, unless nothing it is made of changed. */
 export async function buildWorker(tools) {
   const output = join(ROOT, 'build', 'index_bg.wasm')
-  const sources = ['Cargo.toml', 'Cargo.lock', 'src', 'relay/src', 'relay/Cargo.toml', 'protocol/src', 'protocol/Cargo.toml']
-  if (!isFresh(output, sources)) {
+  // Written last: a build that was broken off is not taken for a whole one.
+  const stamp = join(ROOT, 'build', '.built')
+  const sources = [
+    'package-lock.json',
+    'Cargo.toml',
+    'Cargo.lock',
+    'src',
+    'relay/src',
+    'relay/Cargo.toml',
+    'protocol/src',
+    'protocol/Cargo.toml',
+  ]
+  if (!isFresh(stamp, sources)) {
     say('building the Worker (about 2 min the first time)')
     // Without --package it would build the agent too, which is not for Wasm.
     await run(tools.workerBuild, ['--release', '--', '--package', 'claw-relay', '--quiet'], {
-      env: { ESBUILD_BIN: join(BIN, 'esbuild'), WASM_BINDGEN_BIN: tools.wasmBindgen, WASM_OPT_BIN: join(BIN, 'wasm-opt') },
+      env: {
+        ESBUILD_BIN: join(BIN, 'esbuild'),
+        WASM_BINDGEN_BIN: tools.wasmBindgen,
+        WASM_OPT_BIN: join(BIN, 'wasm-opt'),
+      },
     })
     await optimise(output)
+    writeFileSync(stamp, '')
   }
   printBundle()
 }
@@ -28,7 +44,14 @@ export async function buildWorker(tools) {
 /** Builds the page into web/dist/, unless nothing it is made of changed. */
 export async function buildWeb() {
   const output = join(ROOT, 'web', 'dist', 'index.html')
-  const sources = ['web/index.html', 'web/package.json', 'web/public', 'web/src', 'web/vite.config.ts', 'package-lock.json']
+  const sources = [
+    'web/index.html',
+    'web/package.json',
+    'web/public',
+    'web/src',
+    'web/vite.config.ts',
+    'package-lock.json',
+  ]
   if (isFresh(output, sources)) return
   say('building the page')
   await run('npm', ['run', '--silent', 'build', '--workspace', 'web'])

@@ -27,7 +27,12 @@ export async function startDemo({ port, folder, agent, log }) {
     const key = await agentKey(relay, token, join(folder, 'agent-key'))
     const backend = await chooseBackend(agent)
     const child = spawn(agent, ['run', ...backend], {
-      env: { ...process.env, CLAW_AGENT_RELAY: relay.url, CLAW_AGENT_KEY: key, CLAW_AGENT_STATE_DIR: join(folder, 'agent') },
+      env: {
+        ...process.env,
+        CLAW_AGENT_RELAY: relay.url,
+        CLAW_AGENT_KEY: key,
+        CLAW_AGENT_STATE_DIR: join(folder, 'agent'),
+      },
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     })

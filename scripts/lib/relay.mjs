@@ -65,7 +65,8 @@ export async function startRelay({ port, folder, secrets, log = () => {} }) {
     async kill() {
       signal('SIGKILL')
       await exited
-      while (await isTaken(port)) await sleep(20)
+      const deadline = Date.now() + PORT_FREE_MS_MAX
+      while ((await isTaken(port)) && Date.now() < deadline) await sleep(20)
     },
   }
   const deadline = Date.now() + START_MS_MAX
@@ -96,5 +97,7 @@ function isTaken(port) {
 }
 
 const START_MS_MAX = 60_000
+/** How long workerd may take to let go of its port once it is killed. */
+const PORT_FREE_MS_MAX = 3_000
 // CLAW_RELAY_BUILT: scripts/build.mjs has run already.
 const QUIET = { CI: '1', CLAW_RELAY_BUILT: '1', WRANGLER_SEND_METRICS: 'false', NO_UPDATE_NOTIFIER: '1' }

@@ -2,9 +2,11 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Fix } from './say.mjs'
 
-export const ROOT = join(import.meta.dirname, '..', '..')
+// Not import.meta.dirname, which an old Node lacks: it is to be told so in words.
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The environment in which npm's tools, and the Node that wrangler needs, come first. */
 export function environment(extra = {}) {

@@ -65,7 +65,9 @@ async function installPackages() {
   // Not `npm ci`: it refuses a lock file made where the registry lacks other systems' optional packages. With --no-save
   // the lock file is obeyed and left alone. Not with the Node inside node_modules, which may be replaced.
   const path = process.env.PATH.split(':').filter((folder) => !folder.includes('node_modules'))
-  await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { env: { PATH: path.join(':') } })
+  await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    env: { PATH: path.join(':') },
+  })
   writeFileSync(stamp, wanted)
 }
 
@@ -75,7 +77,9 @@ async function installWasmTarget() {
   say('adding the Rust target wasm32-unknown-unknown')
   const added = await capture('rustup', ['target', 'add', 'wasm32-unknown-unknown']).catch((error) => error)
   if (added.code !== 0) {
-    throw new Fix(`no target wasm32-unknown-unknown: run "rustup target add wasm32-unknown-unknown" (${added.stderr ?? added.message})`)
+    throw new Fix(
+      `no target wasm32-unknown-unknown: run "rustup target add wasm32-unknown-unknown" (${added.stderr ?? added.message})`,
+    )
   }
 }
 

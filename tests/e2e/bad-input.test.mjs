@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import { test } from 'node:test'
 import { connectDevice } from './support/device.mjs'
-import { APP, encrypt, ENCRYPT_KEY, messageEvent, sign, signatureOf, VERIFICATION_TOKEN } from './support/feishu.mjs'
+import { APP, ENCRYPT_KEY, encrypt, messageEvent, sign, signatureOf, VERIFICATION_TOKEN } from './support/feishu.mjs'
 import { createAgent, feishuAccount, post, startFeishuWorld, until } from './support/world.mjs'
 
 test('bad input', async (t) => {
@@ -22,7 +22,13 @@ test('bad input', async (t) => {
     assert.deepEqual(Object.keys(problem).sort(), ['detail', 'status', 'title', 'type'])
     assert.deepEqual([problem.type, problem.status], [`/errors/${code}`, status])
     assert.ok(problem.detail.includes(detail), `${problem.detail} does not name ${detail}`)
-    for (const secret of [APP.app_secret, ENCRYPT_KEY, VERIFICATION_TOKEN, world.secrets.SIGNING_KEY, world.operatorToken]) {
+    for (const secret of [
+      APP.app_secret,
+      ENCRYPT_KEY,
+      VERIFICATION_TOKEN,
+      world.secrets.SIGNING_KEY,
+      world.operatorToken,
+    ]) {
       assert.ok(!text.includes(secret), 'a secret leaked')
     }
     return response
@@ -34,7 +40,11 @@ test('bad input', async (t) => {
     const path = '/webhook/feishu/main'
     const good = sign(messageEvent('om_never', 'never'))
     const unauthorized = { path, status: 401, code: 'unauthorized' }
-    await refused({ ...unauthorized, body: good.body, headers: { ...good.headers, 'x-lark-signature': '0'.repeat(64) } })
+    await refused({
+      ...unauthorized,
+      body: good.body,
+      headers: { ...good.headers, 'x-lark-signature': '0'.repeat(64) },
+    })
     await refused({ ...unauthorized, body: good.body, headers: json })
     await refused({ ...unauthorized, body: good.body.replace('{"encrypt":"', '{"encrypt":"A'), headers: good.headers })
     // Changed at its beginning (the text is damaged), in its last block (the padding is): answered alike, signed or not.
@@ -57,15 +67,34 @@ test('bad input', async (t) => {
     await refused({ ...good, path: '/webhook/wecom/main', status: 404, code: 'not_found' })
     await refused({ path, body: 'not json', headers: json, status: 400, code: 'bad_request', detail: 'JSON' })
     await refused({ path, body: '', headers: json, status: 400, code: 'bad_request', detail: 'JSON' })
-    await refused({ path, body: 'x'.repeat(2_000_000), headers: json, status: 413, code: 'body_too_large', detail: '1048576' })
+    await refused({
+      path,
+      body: 'x'.repeat(2_000_000),
+      headers: json,
+      status: 413,
+      code: 'body_too_large',
+      detail: '1048576',
+    })
     const stream = new Blob(['x'.repeat(2_000_000)]).stream()
     const chunked = await fetch(world.url + path, { method: 'POST', headers: json, body: stream, duplex: 'half' })
     assert.equal(chunked.status, 413, 'also when the length is not declared')
-    await refused({ path, body: good.body, headers: { 'content-type': 'text/plain' }, status: 415, code: 'unsupported_media_type' })
+    await refused({
+      path,
+      body: good.body,
+      headers: { 'content-type': 'text/plain' },
+      status: 415,
+      code: 'unsupported_media_type',
+    })
     const incomplete = messageEvent('om_never', 'never')
     delete incomplete.event.message.chat_id
     await refused({ path, ...sign(incomplete), status: 400, code: 'bad_request', detail: 'chat_id' })
-    await refused({ path, ...sign({ header: { token: VERIFICATION_TOKEN } }), status: 400, code: 'bad_request', detail: 'schema' })
+    await refused({
+      path,
+      ...sign({ header: { token: VERIFICATION_TOKEN } }),
+      status: 400,
+      code: 'bad_request',
+      detail: 'schema',
+    })
     // A message whose content cannot be read is acknowledged: refused, it would block the platform's queue.
     const unreadable = messageEvent('om_never', 'never')
     unreadable.event.message.content = '{not json'
@@ -98,13 +127,25 @@ test('bad input', async (t) => {
     // The forger does know how: with the right key and claims the same token is accepted.
     await world.call(forge({ alg: 'HS256', typ: 'JWT' }, claims, accessKey), 'GET', '/v1/me')
     for (const [name, value] of Object.entries(bad)) {
-      const response = await refused({ path: '/v1/me', method: 'GET', headers: bearer(value), status: 401, code: 'unauthorized' })
+      const response = await refused({
+        path: '/v1/me',
+        method: 'GET',
+        headers: bearer(value),
+        status: 401,
+        code: 'unauthorized',
+      })
       assert.ok(response.headers.has('www-authenticate'), name)
       assert.equal(await upgrade(world.url, bearer(value)), name === 'an agent key' ? 101 : 401, name)
     }
     await refused({ path: '/v1/me', method: 'GET', status: 401, code: 'unauthorized', detail: 'Authorization' })
     await refused({ path: '/v1/auth/operator', headers: bearer('x'.repeat(43)), status: 401, code: 'unauthorized' })
-    await refused({ path: '/v1/auth/operator', headers: bearer(world.operatorToken), status: 401, code: 'unauthorized', detail: 'used' })
+    await refused({
+      path: '/v1/auth/operator',
+      headers: bearer(world.operatorToken),
+      status: 401,
+      code: 'unauthorized',
+      detail: 'used',
+    })
     const user = forge({ alg: 'HS256', typ: 'JWT' }, { ...claims, role: 'user' }, accessKey)
     await refused({ path: '/v1/admin/accounts', method: 'GET', headers: bearer(user), status: 403, code: 'forbidden' })
   })
@@ -112,40 +153,102 @@ test('bad input', async (t) => {
   await t.test('the API', async () => {
     const auth = { ...bearer(token), ...json }
     await refused({ path: '/v1/nothing', method: 'GET', status: 404, code: 'not_found' })
-    await refused({ path: '/v1/agents', method: 'DELETE', headers: auth, status: 405, code: 'method_not_allowed', detail: 'GET, POST' })
+    await refused({
+      path: '/v1/agents',
+      method: 'DELETE',
+      headers: auth,
+      status: 405,
+      code: 'method_not_allowed',
+      detail: 'GET, POST',
+    })
     await refused({ path: '/v1/agents', headers: auth, body: '{}', status: 400, code: 'bad_request', detail: 'name' })
-    await refused({ path: '/v1/agents', headers: auth, body: '{"name":" "}', status: 400, code: 'bad_request', detail: 'name' })
-    await refused({ path: '/v1/agents', headers: bearer(token), body: '{}', status: 415, code: 'unsupported_media_type' })
+    await refused({
+      path: '/v1/agents',
+      headers: auth,
+      body: '{"name":" "}',
+      status: 400,
+      code: 'bad_request',
+      detail: 'name',
+    })
+    await refused({
+      path: '/v1/agents',
+      headers: bearer(token),
+      body: '{}',
+      status: 415,
+      code: 'unsupported_media_type',
+    })
     await refused({ path: '/v1/agents/agt_unknown/keys', headers: auth, status: 404, code: 'not_found' })
     await refused({ path: '/v1/agents/a%20b/keys', headers: auth, status: 404, code: 'not_found' })
     const page = '/v1/conversations/web/messages'
     for (const cursor of ['x', '1', '1.-1', '1.1']) {
-      await refused({ path: `${page}?before=${cursor}`, method: 'GET', headers: auth, status: 400, code: 'bad_cursor', detail: 'before' })
+      await refused({
+        path: `${page}?before=${cursor}`,
+        method: 'GET',
+        headers: auth,
+        status: 400,
+        code: 'bad_cursor',
+        detail: 'before',
+      })
     }
     for (const limit of ['0', '201', 'x', '-1']) {
-      await refused({ path: `${page}?limit=${limit}`, method: 'GET', headers: auth, status: 400, code: 'bad_request', detail: 'limit' })
+      await refused({
+        path: `${page}?limit=${limit}`,
+        method: 'GET',
+        headers: auth,
+        status: 400,
+        code: 'bad_request',
+        detail: 'limit',
+      })
     }
-    const account = (changes) => ({ path: '/v1/admin/accounts', headers: auth, body: JSON.stringify(feishuAccount(world, changes)) })
+    const account = (changes) => ({
+      path: '/v1/admin/accounts',
+      headers: auth,
+      body: JSON.stringify(feishuAccount(world, changes)),
+    })
     await refused({ ...account({}), status: 409, code: 'conflict', detail: 'id' })
     await refused({ ...account({ id: 'x', platform: 'icq' }), status: 400, code: 'bad_request', detail: 'icq' })
     await refused({ ...account({ id: 'x', app_id: undefined }), status: 400, code: 'bad_request', detail: 'app_id' })
     await refused({ ...account({ id: 'a b' }), status: 400, code: 'bad_request', detail: 'letters' })
-    await refused({ ...account({ id: 'x', encrypt_key: '', verification_token: '' }), status: 400, code: 'bad_request', detail: 'encrypt_key' })
-    await refused({ ...account({ id: 'x', api_base: 'http://example.com' }), status: 400, code: 'bad_request', detail: 'api_base' })
-    await refused({ ...account({ id: 'x', default_user: 'usr_unknown' }), status: 400, code: 'bad_request', detail: 'default_user' })
-    await refused({ ...account({ id: 'x', app_secret: 'wrong' }), status: 422, code: 'platform_refused', detail: '10015' })
+    await refused({
+      ...account({ id: 'x', encrypt_key: '', verification_token: '' }),
+      status: 400,
+      code: 'bad_request',
+      detail: 'encrypt_key',
+    })
+    await refused({
+      ...account({ id: 'x', api_base: 'http://example.com' }),
+      status: 400,
+      code: 'bad_request',
+      detail: 'api_base',
+    })
+    await refused({
+      ...account({ id: 'x', default_user: 'usr_unknown' }),
+      status: 400,
+      code: 'bad_request',
+      detail: 'default_user',
+    })
+    await refused({
+      ...account({ id: 'x', app_secret: 'wrong' }),
+      status: 422,
+      code: 'platform_refused',
+      detail: '10015',
+    })
     const { accounts } = await world.call(token, 'GET', '/v1/admin/accounts')
-    assert.deepEqual(accounts.map((row) => Object.keys(row).sort()), [['created_ms', 'default_user', 'id', 'platform']])
+    assert.deepEqual(
+      accounts.map((row) => Object.keys(row).sort()),
+      [['created_ms', 'default_user', 'id', 'platform']],
+    )
   })
 
   await t.test('sockets', async () => {
     await refused({ path: '/v1/ws', method: 'GET', headers: bearer(token), status: 426, code: 'upgrade_required' })
     const { ticket } = await world.call(token, 'POST', '/v1/tickets')
-    const open = (query) => new Promise((resolve) => {
-      const socket = new WebSocket(`${world.url.replace('http', 'ws')}/v1/ws${query}`, 'claw-relay.v1')
-      socket.onopen = () => resolve('open') || socket.close()
-      socket.onerror = () => resolve('refused')
-    })
+    const open = (query) =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(`${world.url.replace('http', 'ws')}/v1/ws${query}`, 'claw-relay.v1')
+        socket.onopen = () => resolve('open') || socket.close()
+        socket.onerror = () => resolve('refused')
+      })
     assert.equal(await open(`?ticket=${ticket}`), 'open')
     assert.equal(await open(`?ticket=${ticket}`), 'refused', 'a ticket is good once')
     assert.equal(await open('?ticket=forged'), 'refused')
@@ -159,18 +262,34 @@ test('bad input', async (t) => {
       device.send(frame)
       await until(() => device.closed || device.frames.length, `an answer to ${String(frame).slice(0, 40)}`)
       const { code, detail } = device.frames[0] ?? {}
-      const closed = await until(() => device.closed, 'a close frame, which need not come', 300).then(({ code }) => code, () => null)
+      const closed = await until(() => device.closed, 'a close frame, which need not come', 300).then(
+        ({ code }) => code,
+        () => null,
+      )
       if (!closed) await device.close()
       return { code, detail, closed }
     }
-    assert.deepEqual(await hears('x'.repeat(1_100_000)), { code: 'frame_too_large', detail: 'a frame holds at most 1048576 bytes', closed: 1009 })
-    assert.deepEqual(await hears(new Uint8Array([1, 2])).then(({ code, closed }) => [code, closed]), ['binary_frame', 1003])
+    assert.deepEqual(await hears('x'.repeat(1_100_000)), {
+      code: 'frame_too_large',
+      detail: 'a frame holds at most 1048576 bytes',
+      closed: 1009,
+    })
+    assert.deepEqual(await hears(new Uint8Array([1, 2])).then(({ code, closed }) => [code, closed]), [
+      'binary_frame',
+      1003,
+    ])
     assert.deepEqual(await hears('not json').then(({ code, closed }) => [code, closed]), ['bad_frame', null])
     const missing = await hears('{"type":"send","text":"x"}')
     assert.ok(missing.code === 'bad_frame' && missing.detail.includes('id') && !missing.closed)
-    assert.deepEqual(await hears(`{"type":"send","id":"m-long","text":"${'x'.repeat(200_000)}"}`).then(({ code }) => code), 'text_too_long')
+    assert.deepEqual(
+      await hears(`{"type":"send","id":"m-long","text":"${'x'.repeat(200_000)}"}`).then(({ code }) => code),
+      'text_too_long',
+    )
     // An unknown type is ignored: the next frame is the one that is answered.
-    assert.deepEqual(await hears('[{"type":"from_the_future"},{"type":"ack","seq":99}]').then(({ code, closed }) => [code, closed]), ['bad_ack', null])
+    assert.deepEqual(
+      await hears('[{"type":"from_the_future"},{"type":"ack","seq":99}]').then(({ code, closed }) => [code, closed]),
+      ['bad_ack', null],
+    )
     const noHello = await connectDevice(world, token, { hello: { type: 'ack', seq: 0 } })
     await until(() => noHello.closed, 'the socket to be closed')
     assert.equal(noHello.closed.code, 4400)
@@ -183,7 +302,10 @@ test('bad input', async (t) => {
     const response = await post(`${world.url}/webhook/feishu/main`, sign(messageEvent('om_last', 'still here')))
     assert.equal(response.status, 200)
     const { conversations } = await world.call(token, 'GET', '/v1/conversations')
-    assert.deepEqual(conversations.map(({ id, last_seq }) => [id, last_seq]), [['feishu:main:oc_1', 1]])
+    assert.deepEqual(
+      conversations.map(({ id, last_seq }) => [id, last_seq]),
+      [['feishu:main:oc_1', 1]],
+    )
     assert.ok(!/ 500 |panicked|unreachable/.test(world.process.output()), world.process.output())
     assert.deepEqual(world.feishu.faults, [])
   })
@@ -193,8 +315,15 @@ test('bad input', async (t) => {
 function upgrade(url, headers) {
   return new Promise((resolve, reject) => {
     const key = randomBytes(16).toString('base64')
-    const handshake = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': 13, 'sec-websocket-key': key }
-    const outgoing = request(`${url}/v1/ws`, { headers: { ...headers, ...handshake, 'sec-websocket-protocol': 'claw-relay.v1' } })
+    const handshake = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': 13,
+      'sec-websocket-key': key,
+    }
+    const outgoing = request(`${url}/v1/ws`, {
+      headers: { ...headers, ...handshake, 'sec-websocket-protocol': 'claw-relay.v1' },
+    })
     outgoing.once('upgrade', (response, socket) => resolve(response.statusCode) || socket.destroy())
     outgoing.once('response', (response) => resolve(response.statusCode) || response.resume())
     outgoing.once('error', reject)

@@ -24,7 +24,10 @@ test('kill -9 of the server with 200 messages in flight loses and doubles nothin
   await world.kill()
   await sending
   const [acceptedBefore, answeredBefore] = [accepted.size, world.feishu.replies.length]
-  assert.ok(answeredBefore < acceptedBefore, `${answeredBefore} of ${acceptedBefore} accepted were answered: killed too late`)
+  assert.ok(
+    answeredBefore < acceptedBefore,
+    `${answeredBefore} of ${acceptedBefore} accepted were answered: killed too late`,
+  )
   t.diagnostic(`killed with ${acceptedBefore} accepted and ${answeredBefore} answered`)
 
   await world.restart()
@@ -34,12 +37,21 @@ test('kill -9 of the server with 200 messages in flight loses and doubles nothin
   await until(() => ids.every((id) => world.feishu.repliesTo(id).length > 0), 'every answer', 60_000)
   await sleep(300)
   for (const id of ids) {
-    assert.deepEqual(world.feishu.repliesTo(id).map((reply) => reply.text), [answerTo(`question ${id}`)])
+    assert.deepEqual(
+      world.feishu.repliesTo(id).map((reply) => reply.text),
+      [answerTo(`question ${id}`)],
+    )
   }
   // In order within each chat: that of the timeline.
   for (const name of new Set(ids.map(chat))) {
-    const { messages } = await world.call(world.token, 'GET', `/v1/conversations/feishu:main:${name}/messages?limit=200`)
-    const questions = messages.filter((message) => message.from.kind === 'user').map((message) => message.id.split(':')[2])
+    const { messages } = await world.call(
+      world.token,
+      'GET',
+      `/v1/conversations/feishu:main:${name}/messages?limit=200`,
+    )
+    const questions = messages
+      .filter((message) => message.from.kind === 'user')
+      .map((message) => message.id.split(':')[2])
     const answers = world.feishu.replies.map((reply) => reply.messageId).filter((id) => chat(id) === name)
     assert.deepEqual(answers, questions)
   }
@@ -62,9 +74,15 @@ test('kill -9 of the agent in the middle of an answer: answered after its restar
   await agent.start().connected()
   await until(() => world.feishu.repliesTo('om_1').length > 0 && device.states.get(1) === 'replied', 'the answer')
   await sleep(300)
-  assert.deepEqual(world.feishu.replies.map((reply) => reply.text), [answerTo(words)])
+  assert.deepEqual(
+    world.feishu.replies.map((reply) => reply.text),
+    [answerTo(words)],
+  )
   const finals = device.frames.filter((frame) => frame.type === 'message' && frame.reply_to === 1)
-  assert.deepEqual(finals.map((frame) => frame.text), [answerTo(words)])
+  assert.deepEqual(
+    finals.map((frame) => frame.text),
+    [answerTo(words)],
+  )
   assert.equal(world.model.questions.length, 2, 'it was asked again after the restart')
 })
 

@@ -18,36 +18,53 @@ test('devices', async (t) => {
   await t.test('two devices see the same timeline live, from the page and from Feishu', async () => {
     one.ask('m-1', 'from the web')
     await world.webhook(messageEvent('om_1', 'from Feishu'))
-    await until(() => [1, 2].every((seq) => one.states.get(seq) === 'replied' && two.states.get(seq) === 'replied'), 'both answers')
-    assert.deepEqual([...one.messages.values()].map(({ state, ...message }) => message), [...two.messages.values()].map(({ state, ...message }) => message))
-    assert.deepEqual(new Set(one.texts()), new Set(['from the web', 'from Feishu', answerTo('from the web'), answerTo('from Feishu')]))
+    await until(
+      () => [1, 2].every((seq) => one.states.get(seq) === 'replied' && two.states.get(seq) === 'replied'),
+      'both answers',
+    )
+    assert.deepEqual(
+      [...one.messages.values()].map(({ state, ...message }) => message),
+      [...two.messages.values()].map(({ state, ...message }) => message),
+    )
+    assert.deepEqual(
+      new Set(one.texts()),
+      new Set(['from the web', 'from Feishu', answerTo('from the web'), answerTo('from Feishu')]),
+    )
     const question = [...one.messages.values()].find((message) => message.id === 'feishu:main:om_1')
     assert.deepEqual(question.from, { kind: 'user', via: 'feishu', sender: 'ou_alice' })
     // Every step was shown, in order.
-    const steps = one.frames.filter((frame) => frame.type === 'state' && frame.seq === question.seq).map((frame) => frame.state)
+    const steps = one.frames
+      .filter((frame) => frame.type === 'state' && frame.seq === question.seq)
+      .map((frame) => frame.state)
     assert.deepEqual(steps, ['delivered', 'replying', 'replied'])
   })
 
-  await t.test('a device that drops in the middle of an answer comes back with its cursor and ends with the same text', async () => {
-    const words = Array.from({ length: 40 }, (_, n) => `word${n}🚀`).join(' ')
-    one.ask('m-2', words)
-    const seq = await until(() => [...one.messages.values()].find((message) => message.id === 'm-2')?.seq, 'the question')
-    await until(() => (two.streams.get(seq) ?? '').length > 20, 'the answer to begin')
-    const cursor = two.cursor()
-    const seen = two.streams.get(seq)
-    await two.close()
-    await until(() => one.streams.get(seq).length > seen.length + 20, 'the answer to go on')
-    two = await connectDevice(world, world.token, { cursor })
-    // The stream so far comes at once, from its beginning, not only with the final message.
-    await until(() => (two.streams.get(seq) ?? '').length > seen.length, 'the stream to resume')
-    assert.equal(one.answerTo(seq), undefined, 'the answer is still being made')
-    const welcome = two.frames.find((frame) => frame.type === 'welcome')
-    assert.deepEqual(welcome.resumed, { outcome: 'continued', after: Number(cursor.split('.')[1]) })
-    await until(() => one.answerTo(seq) && two.answerTo(seq), 'the final answer')
-    assert.equal(two.answerTo(seq).text, answerTo(words))
-    assert.equal(two.answerTo(seq).text, one.answerTo(seq).text)
-    assert.ok(answerTo(words).startsWith(two.streams.get(seq)))
-  })
+  await t.test(
+    'a device that drops in the middle of an answer comes back with its cursor and ends with the same text',
+    async () => {
+      const words = Array.from({ length: 40 }, (_, n) => `word${n}🚀`).join(' ')
+      one.ask('m-2', words)
+      const seq = await until(
+        () => [...one.messages.values()].find((message) => message.id === 'm-2')?.seq,
+        'the question',
+      )
+      await until(() => (two.streams.get(seq) ?? '').length > 20, 'the answer to begin')
+      const cursor = two.cursor()
+      const seen = two.streams.get(seq)
+      await two.close()
+      await until(() => one.streams.get(seq).length > seen.length + 20, 'the answer to go on')
+      two = await connectDevice(world, world.token, { cursor })
+      // The stream so far comes at once, from its beginning, not only with the final message.
+      await until(() => (two.streams.get(seq) ?? '').length > seen.length, 'the stream to resume')
+      assert.equal(one.answerTo(seq), undefined, 'the answer is still being made')
+      const welcome = two.frames.find((frame) => frame.type === 'welcome')
+      assert.deepEqual(welcome.resumed, { outcome: 'continued', after: Number(cursor.split('.')[1]) })
+      await until(() => one.answerTo(seq) && two.answerTo(seq), 'the final answer')
+      assert.equal(two.answerTo(seq).text, answerTo(words))
+      assert.equal(two.answerTo(seq).text, one.answerTo(seq).text)
+      assert.ok(answerTo(words).startsWith(two.streams.get(seq)))
+    },
+  )
 
   await t.test('presence tells whether the agent is connected', async () => {
     const online = () => one.frames.filter((frame) => frame.type === 'presence').at(-1).agents[0].online
@@ -60,15 +77,26 @@ test('devices', async (t) => {
 
   await t.test('history is paged by cursor, and listed by conversation', async () => {
     const page = await world.call(world.token, 'GET', '/v1/conversations/web/messages?limit=2')
-    assert.deepEqual(page.messages.map((message) => message.id), ['m-2', `reply:${page.messages[0].seq}`])
+    assert.deepEqual(
+      page.messages.map((message) => message.id),
+      ['m-2', `reply:${page.messages[0].seq}`],
+    )
     const older = await world.call(world.token, 'GET', `/v1/conversations/web/messages?before=${page.next}`)
-    assert.deepEqual([older.messages.map((message) => message.text), older.next], [['from the web', answerTo('from the web')], null])
+    assert.deepEqual(
+      [older.messages.map((message) => message.text), older.next],
+      [['from the web', answerTo('from the web')], null],
+    )
     const { conversations } = await world.call(world.token, 'GET', '/v1/conversations')
-    assert.deepEqual(conversations.map((conversation) => conversation.id), ['web', 'feishu:main:oc_1'])
+    assert.deepEqual(
+      conversations.map((conversation) => conversation.id),
+      ['web', 'feishu:main:oc_1'],
+    )
   })
 
   await t.test('a heartbeat is answered', async () => {
-    const pong = new Promise((resolve) => one.socket.addEventListener('message', ({ data }) => data === 'pong' && resolve()))
+    const pong = new Promise((resolve) =>
+      one.socket.addEventListener('message', ({ data }) => data === 'pong' && resolve()),
+    )
     one.send('ping')
     await pong
   })

@@ -24,19 +24,22 @@ test('feishu', async (t) => {
     assert.deepEqual(world.feishu.repliesTo('om_first').length, 1)
   })
 
-  await t.test('the address check is answered within a second, encrypted or plain, and only with the right token', async () => {
-    const check = (token) => ({ challenge: 'c-42', token, type: 'url_verification' })
-    const began = Date.now()
-    // Without a signature, as the platform may send it.
-    const body = JSON.stringify({ encrypt: encrypt(check(VERIFICATION_TOKEN)) })
-    const headers = { 'content-type': 'application/json' }
-    const response = await post(`${world.url}/webhook/feishu/main`, { headers, body })
-    assert.deepEqual([response.status, await response.json()], [200, { challenge: 'c-42' }])
-    assert.ok(Date.now() - began < 1000)
-    const wrong = await world.webhook(check('another'))
-    assert.equal(wrong.status, 401)
-    assert.ok(!(await wrong.text()).includes('c-42'))
-  })
+  await t.test(
+    'the address check is answered within a second, encrypted or plain, and only with the right token',
+    async () => {
+      const check = (token) => ({ challenge: 'c-42', token, type: 'url_verification' })
+      const began = Date.now()
+      // Without a signature, as the platform may send it.
+      const body = JSON.stringify({ encrypt: encrypt(check(VERIFICATION_TOKEN)) })
+      const headers = { 'content-type': 'application/json' }
+      const response = await post(`${world.url}/webhook/feishu/main`, { headers, body })
+      assert.deepEqual([response.status, await response.json()], [200, { challenge: 'c-42' }])
+      assert.ok(Date.now() - began < 1000)
+      const wrong = await world.webhook(check('another'))
+      assert.equal(wrong.status, 401)
+      assert.ok(!(await wrong.text()).includes('c-42'))
+    },
+  )
 
   await t.test('the same event three times in sequence and eight times at once has one answer', async () => {
     const event = messageEvent('om_repeated', 'once')
@@ -67,8 +70,14 @@ test('feishu', async (t) => {
     running = agent.start()
     await until(() => ids.every((id) => world.feishu.repliesTo(id).length > 0), 'fifty answers')
     const answers = world.feishu.replies.filter((reply) => ids.includes(reply.messageId))
-    assert.deepEqual(answers.map((reply) => reply.messageId), ids)
-    assert.deepEqual(answers.map((reply) => reply.text), ids.map((id) => answerTo(`question ${id}`)))
+    assert.deepEqual(
+      answers.map((reply) => reply.messageId),
+      ids,
+    )
+    assert.deepEqual(
+      answers.map((reply) => reply.text),
+      ids.map((id) => answerTo(`question ${id}`)),
+    )
   })
 
   await t.test('an expired access token is renewed once, and the answer sent once', async () => {
@@ -88,7 +97,11 @@ test('feishu', async (t) => {
 
   await t.test('a busy platform is tried again with the same idempotency key', async () => {
     world.feishu.next = [
-      { status: 429, body: { code: 99991400, msg: 'request trigger frequency limit' }, headers: { 'x-ogw-ratelimit-reset': '1' } },
+      {
+        status: 429,
+        body: { code: 99991400, msg: 'request trigger frequency limit' },
+        headers: { 'x-ogw-ratelimit-reset': '1' },
+      },
       { status: 500, body: { code: 2200, msg: 'Internal Error' } },
     ]
     await world.webhook(messageEvent('om_busy', 'busy'))
@@ -103,41 +116,86 @@ test('feishu', async (t) => {
     const group = { group: true, chat: 'oc_group' }
     await world.webhook(messageEvent('om_group_1', '@_user_2 lunch?', { ...group, mentions: [MENTION_TOM] }))
     await world.webhook(messageEvent('om_group_2', '@_all lunch?', group))
-    await world.webhook(messageEvent('om_group_3', '@_user_1 ask @_user_2 please', { ...group, mentions: [MENTION_BOT, MENTION_TOM] }))
+    await world.webhook(
+      messageEvent('om_group_3', '@_user_1 ask @_user_2 please', { ...group, mentions: [MENTION_BOT, MENTION_TOM] }),
+    )
     const reply = await answered('om_group_3')
     assert.equal(reply.text, answerTo('ask @Tom please'))
     assert.equal(world.feishu.replies.filter((reply) => /om_group_[12]/.test(reply.messageId)).length, 0)
   })
 
-  await t.test('a rich text is a question too; other types and unknown events are acknowledged and ignored', async () => {
-    const content = { title: '周报', content: [[{ tag: 'text', text: 'see ' }, { tag: 'a', href: 'https://example.com/x', text: 'this' }]] }
-    await world.webhook(messageEvent('om_post', '', { type: 'post', content }))
-    assert.equal((await answered('om_post')).text, answerTo('**周报**\nsee [this](https://example.com/x)'))
+  await t.test(
+    'a rich text is a question too; other types and unknown events are acknowledged and ignored',
+    async () => {
+      const content = {
+        title: '周报',
+        content: [
+          [
+            { tag: 'text', text: 'see ' },
+            { tag: 'a', href: 'https://example.com/x', text: 'this' },
+          ],
+        ],
+      }
+      await world.webhook(messageEvent('om_post', '', { type: 'post', content }))
+      assert.equal((await answered('om_post')).text, answerTo('**周报**\nsee [this](https://example.com/x)'))
 
-    const ignored = [
-      messageEvent('om_sticker', '', { type: 'sticker', content: { file_key: 'f' } }),
-      { ...messageEvent('om_x', 'x'), header: { ...messageEvent('', '').header, event_type: 'im.message.message_read_v1' } },
-      { ts: '1', uuid: 'u-1', token: VERIFICATION_TOKEN, type: 'event_callback', event: { type: 'app_open' } },
-    ]
-    const questions = world.model.questions.length
-    for (const event of ignored) assert.equal((await world.webhook(event)).status, 200)
-    assert.equal(world.model.questions.length, questions)
-  })
+      const ignored = [
+        messageEvent('om_sticker', '', { type: 'sticker', content: { file_key: 'f' } }),
+        {
+          ...messageEvent('om_x', 'x'),
+          header: { ...messageEvent('', '').header, event_type: 'im.message.message_read_v1' },
+        },
+        { ts: '1', uuid: 'u-1', token: VERIFICATION_TOKEN, type: 'event_callback', event: { type: 'app_open' } },
+      ]
+      const questions = world.model.questions.length
+      for (const event of ignored) assert.equal((await world.webhook(event)).status, 200)
+      assert.equal(world.model.questions.length, questions)
+    },
+  )
 
   await t.test('a message of schema 1.0 is answered', async () => {
     const event = {
-      type: 'message', app_id: 'cli_x', tenant_key: 't', open_id: 'ou_alice', open_chat_id: 'oc_v1', open_message_id: 'om_v1',
-      chat_type: 'private', msg_type: 'text', text: 'old', text_without_at_bot: 'old', is_mention: false,
+      type: 'message',
+      app_id: 'cli_x',
+      tenant_key: 't',
+      open_id: 'ou_alice',
+      open_chat_id: 'oc_v1',
+      open_message_id: 'om_v1',
+      chat_type: 'private',
+      msg_type: 'text',
+      text: 'old',
+      text_without_at_bot: 'old',
+      is_mention: false,
     }
-    const response = await world.webhook({ ts: '1502199207.7', uuid: 'uuid-1', token: VERIFICATION_TOKEN, type: 'event_callback', event })
+    const response = await world.webhook({
+      ts: '1502199207.7',
+      uuid: 'uuid-1',
+      token: VERIFICATION_TOKEN,
+      type: 'event_callback',
+      event,
+    })
     assert.equal(response.status, 200)
     assert.equal((await answered('om_v1')).text, answerTo('old'))
   })
 
   await t.test('an account without an Encrypt Key is told by its token', async () => {
-    const account = { id: 'plain', platform: 'feishu', default_user: 'me', app_id: 'cli_a1b2c3d4e5f60001', app_secret: 'app-secret-that-must-not-leak' }
-    await world.call(world.token, 'POST', '/v1/admin/accounts', { ...account, verification_token: VERIFICATION_TOKEN, api_base: world.feishu.url })
-    const send = (event) => post(`${world.url}/webhook/feishu/plain`, { headers: { 'content-type': 'application/json' }, body: JSON.stringify(event, null, 2) })
+    const account = {
+      id: 'plain',
+      platform: 'feishu',
+      default_user: 'me',
+      app_id: 'cli_a1b2c3d4e5f60001',
+      app_secret: 'app-secret-that-must-not-leak',
+    }
+    await world.call(world.token, 'POST', '/v1/admin/accounts', {
+      ...account,
+      verification_token: VERIFICATION_TOKEN,
+      api_base: world.feishu.url,
+    })
+    const send = (event) =>
+      post(`${world.url}/webhook/feishu/plain`, {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(event, null, 2),
+      })
     assert.equal((await send(messageEvent('om_plain', 'plain'))).status, 200)
     assert.equal((await answered('om_plain')).text, answerTo('plain'))
     const forged = messageEvent('om_forged', 'forged')
@@ -149,7 +207,11 @@ test('feishu', async (t) => {
     assert.deepEqual(world.feishu.faults, [])
     assert.deepEqual(world.model.faults, [])
     // Nothing secret in what the relay prints.
-    for (const secret of ['app-secret-that-must-not-leak', 'encrypt-key-that-must-not-leak', world.secrets.SIGNING_KEY]) {
+    for (const secret of [
+      'app-secret-that-must-not-leak',
+      'encrypt-key-that-must-not-leak',
+      world.secrets.SIGNING_KEY,
+    ]) {
       assert.ok(!world.process.output().includes(secret))
     }
   })

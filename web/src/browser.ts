@@ -1,8 +1,8 @@
 // The browser, as `lib/` wants it: the only file that touches sockets, fetch, storage and randomness.
 
-import type { Surroundings } from './lib/client'
-import { socketAddress } from './lib/api'
 import type { Request } from './lib/api'
+import { socketAddress } from './lib/api'
+import type { Surroundings } from './lib/client'
 import type { Storage } from './lib/token'
 
 /** `localStorage`, or memory where a browser forbids it (private windows, embedded views). */

@@ -16,7 +16,13 @@ export function platformName(id: string, t: Strings): string {
 
 export function clockTime(ms: number, t: Strings): string {
   // Making a formatter is slow, and a long list needs hundreds of times.
-  clock = clock?.locale === t.locale ? clock : { locale: t.locale, format: new Intl.DateTimeFormat(t.locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }) }
+  clock =
+    clock?.locale === t.locale
+      ? clock
+      : {
+          locale: t.locale,
+          format: new Intl.DateTimeFormat(t.locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }),
+        }
   return clock.format.format(ms)
 }
 
@@ -26,7 +32,11 @@ export function dayName(ms: number, nowMs: number, t: Strings): string {
   if (days === 0) return t.today
   if (days === 1) return t.yesterday
   const sameYear = new Date(ms).getFullYear() === new Date(nowMs).getFullYear()
-  return new Date(ms).toLocaleDateString(t.locale, { ...(sameYear ? {} : { year: 'numeric' }), month: 'long', day: 'numeric' })
+  return new Date(ms).toLocaleDateString(t.locale, {
+    ...(sameYear ? {} : { year: 'numeric' }),
+    month: 'long',
+    day: 'numeric',
+  })
 }
 
 /** As short as a list needs it: the time today, the day before that. */

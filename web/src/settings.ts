@@ -3,15 +3,17 @@
 import { computed, ref, watchEffect } from 'vue'
 
 import { browserStorage } from './browser'
-import { STRINGS } from './strings'
 import type { Language } from './strings'
+import { STRINGS } from './strings'
 
 export type Theme = (typeof THEMES)[number]
 const THEMES = ['auto', 'light', 'dark'] as const
 const LANGUAGE_KEY = 'claw-relay.language'
 const THEME_KEY = 'claw-relay.theme'
 
-export const language = ref<Language>(remembered(LANGUAGE_KEY, ['en', 'zh']) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en'))
+export const language = ref<Language>(
+  remembered(LANGUAGE_KEY, ['en', 'zh']) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en'),
+)
 export const theme = ref<Theme>(remembered(THEME_KEY, THEMES) ?? 'auto')
 /** The words of the chosen language. */
 export const t = computed(() => STRINGS[language.value])

@@ -107,13 +107,20 @@ const en: Strings = {
   copy: 'Copy',
   discard: 'Discard',
   emptyBody: 'Send a message, and the agent at your home or office answers. Chats from Feishu show up here too.',
-  emptyExamples: ['What can you do for me?', 'Introduce yourself in three sentences', 'Write a Python script that turns CSV into JSON'],
+  emptyExamples: [
+    'What can you do for me?',
+    'Introduce yourself in three sentences',
+    'Write a Python script that turns CSV into JSON',
+  ],
   emptyOther: 'No messages in this conversation yet.',
   emptyTitle: 'What is on your mind?',
   failedFallback: 'no reason given',
   feishuChat: (tail) => `Feishu chat ${tail}`,
   gapAhead: 'The relay was restored from a backup; some later messages are gone',
-  gapTrimmed: (count) => (count === 1 ? '1 message was removed here by the history limit' : `${count} messages were removed here by the history limit`),
+  gapTrimmed: (count) =>
+    count === 1
+      ? '1 message was removed here by the history limit'
+      : `${count} messages were removed here by the history limit`,
   hintAgentNone: 'No agent has ever connected. Messages are kept and answered once one does.',
   hintAgentOffline: 'No agent is online. Messages are kept and answered once it is back.',
   hintFeishu: 'The answer appears here only, not in Feishu.',

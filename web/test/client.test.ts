@@ -16,7 +16,9 @@ test('resumes after the last message that it handed on', async () => {
   await world.online()
   world.hear(world.message(41), world.message(42))
   await world.reconnect('7.42', { outcome: 'continued', after: 42 })
-  expect(world.socket.of('hello')).toEqual([{ type: 'hello', cursor: '7.42', capabilities: ['deltas'], client: 'test/1' }])
+  expect(world.socket.of('hello')).toEqual([
+    { type: 'hello', cursor: '7.42', capabilities: ['deltas'], client: 'test/1' },
+  ])
   expect(world.dials).toBe(2)
 })
 

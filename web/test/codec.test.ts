@@ -50,9 +50,11 @@ test('a batch is decoded in order', () => {
 test('unknown types and fields do no harm', () => {
   expect(decodeServer('{"type":"hologram","x":1}')).toEqual([{ type: 'unknown' }])
   expect(decodeServer('{"type":"restream","reply_to":1,"why":"?"}')).toEqual([{ type: 'restream', reply_to: 1 }])
-  expect(decodeServer('{"type":"welcome","user":"u","cursor":"1.2","resumed":{"outcome":"gap","from":1,"to":2,"reason":"flood"},"window":1,"ping_ms":1}')).toMatchObject([
-    { resumed: { reason: 'unknown' } },
-  ])
+  expect(
+    decodeServer(
+      '{"type":"welcome","user":"u","cursor":"1.2","resumed":{"outcome":"gap","from":1,"to":2,"reason":"flood"},"window":1,"ping_ms":1}',
+    ),
+  ).toMatchObject([{ resumed: { reason: 'unknown' } }])
 })
 
 test('null counts as absent', () => {
@@ -81,7 +83,8 @@ test.each([
 
 test('cursors', () => {
   expect(parseCursor('1732233600000.42')).toEqual({ epoch: 1732233600000, seq: 42 })
-  for (const bad of ['', '12', '1.-2', '+1.2', '1.2.3', '1.9007199254740992', '１.２']) expect(() => parseCursor(bad)).toThrow()
+  for (const bad of ['', '12', '1.-2', '+1.2', '1.2.3', '1.9007199254740992', '１.２'])
+    expect(() => parseCursor(bad)).toThrow()
 })
 
 interface Vector {

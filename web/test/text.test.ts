@@ -29,10 +29,14 @@ test('tokens come from a link or a paste', () => {
 
 test('a ticket becomes an address', async () => {
   const answers = (status: number, body: unknown) => () => Promise.resolve({ status, body })
-  expect(await socketAddress(answers(200, { ticket: 'a+b' }), 'https://relay')).toEqual({ url: 'wss://relay/v1/ws?ticket=a%2Bb' })
+  expect(await socketAddress(answers(200, { ticket: 'a+b' }), 'https://relay')).toEqual({
+    url: 'wss://relay/v1/ws?ticket=a%2Bb',
+  })
   expect(await socketAddress(answers(401, undefined), 'https://relay')).toEqual({ refused: 401 })
   expect(await socketAddress(answers(200, 'a proxy says hello'), 'https://relay')).toEqual({ unreachable: true })
-  expect(await socketAddress(() => Promise.reject(new Error('no network')), 'https://relay')).toEqual({ unreachable: true })
+  expect(await socketAddress(() => Promise.reject(new Error('no network')), 'https://relay')).toEqual({
+    unreachable: true,
+  })
 })
 
 test('what an agent writes cannot become markup of its own', () => {

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 
 import { items, summaries } from '../src/lib/conversation'
 import type { Envelope, Resumed, ServerFrame } from '../src/lib/frame'
-import { EMPTY, reduce } from '../src/lib/timeline'
 import type { Timeline, TimelineEvent } from '../src/lib/timeline'
+import { EMPTY, reduce } from '../src/lib/timeline'
 
 test('messages stand in the order of their seq, each once', () => {
   const timeline = play(welcome(), message(3), message(1), message(2), message(2))
@@ -37,7 +37,11 @@ test('the final answer takes the place of the stream, and late pieces do not bri
 
 test('the key of an answer stays the same while it grows and when it is final', () => {
   const growing = play(message(1), state(1, 'delivered'))
-  expect(items(growing, 'web').at(-1)).toMatchObject({ kind: 'stream', key: 'reply:1', stream: { text: '', live: true } })
+  expect(items(growing, 'web').at(-1)).toMatchObject({
+    kind: 'stream',
+    key: 'reply:1',
+    stream: { text: '', live: true },
+  })
   const final = reduce(growing, { type: 'frame', frame: answer(2, 1, 'Hello.') })
   expect(items(final, 'web').at(-1)).toMatchObject({ kind: 'message', key: 'reply:1' })
 })
@@ -76,7 +80,12 @@ test('continued: everything stays', () => {
 })
 
 test('trimmed: a marker stands where messages are missing', () => {
-  const timeline = play(welcome(), message(1), welcome({ outcome: 'gap', from: 2, to: 5, reason: 'trimmed' }), message(6))
+  const timeline = play(
+    welcome(),
+    message(1),
+    welcome({ outcome: 'gap', from: 2, to: 5, reason: 'trimmed' }),
+    message(6),
+  )
   expect(items(timeline, 'web').map(({ key }) => key)).toEqual(['m-1', 'gap:2', 'm-6'])
 })
 
@@ -85,12 +94,21 @@ test('epoch: the local copy goes, what was never accepted stays', () => {
   let timeline = play(welcome(), message(1), delta(0, 'Hel'))
   timeline = reduce(timeline, { type: 'history', conversation: 'web', messages: [], next: null })
   timeline = reduce(timeline, { type: 'sending', message: own })
-  timeline = reduce(timeline, { type: 'frame', frame: welcome({ outcome: 'gap', from: 0, to: 3, reason: 'epoch' }, '8.3') })
+  timeline = reduce(timeline, {
+    type: 'frame',
+    frame: welcome({ outcome: 'gap', from: 0, to: 3, reason: 'epoch' }, '8.3'),
+  })
   expect(timeline).toEqual({ ...EMPTY, epoch: 8, outgoing: [own], start: 3 })
 })
 
 test('ahead: messages that the relay lost are dropped here too', () => {
-  const timeline = play(welcome(), message(1), message(2), message(3), welcome({ outcome: 'gap', from: 2, to: 3, reason: 'ahead' }))
+  const timeline = play(
+    welcome(),
+    message(1),
+    message(2),
+    message(3),
+    welcome({ outcome: 'gap', from: 2, to: 3, reason: 'ahead' }),
+  )
   expect(timeline.messages.map(({ seq }) => seq)).toEqual([1])
 })
 
@@ -100,20 +118,35 @@ test('started anew: nothing is known to join, so begin anew', () => {
 
 test('history joins in front and never overwrites what is newer', () => {
   const known = play(welcome({ outcome: 'started', after: 2 }), message(3), state(3, 'replied'))
-  const timeline = reduce(known, { type: 'history', conversation: 'web', messages: [envelope(1), envelope(2), envelope(3)], next: '7.1' })
-  expect(timeline.messages.map((each) => [each.seq, each.state])).toEqual([[1, 'queued'], [2, 'queued'], [3, 'replied']])
+  const timeline = reduce(known, {
+    type: 'history',
+    conversation: 'web',
+    messages: [envelope(1), envelope(2), envelope(3)],
+    next: '7.1',
+  })
+  expect(timeline.messages.map((each) => [each.seq, each.state])).toEqual([
+    [1, 'queued'],
+    [2, 'queued'],
+    [3, 'replied'],
+  ])
   expect(timeline.history).toEqual({ web: '7.1' })
 })
 
 test('an answer away from its question quotes it', () => {
   const timeline = play(message(1), message(2), answer(3, 1, 'A'), answer(4, 2, 'B'))
-  expect(items(timeline, 'web').map((item) => (item.kind === 'message' ? (item.question?.seq ?? null) : item.kind))).toEqual([null, null, 1, 2])
+  expect(
+    items(timeline, 'web').map((item) => (item.kind === 'message' ? (item.question?.seq ?? null) : item.kind)),
+  ).toEqual([null, null, 1, 2])
 })
 
 test('conversations: newest first, `web` always there, each with its last words', () => {
   const feishu: ServerFrame = { ...message(2), conversation: 'feishu:main:oc_1', at_ms: 5 } as ServerFrame
   const list = summaries(play(feishu), [{ id: 'feishu:main:oc_2', last_seq: 1, last_at_ms: 9 }])
-  expect(list.map(({ id, preview }) => [id, preview?.text])).toEqual([['feishu:main:oc_2', undefined], ['feishu:main:oc_1', 'hi'], ['web', undefined]])
+  expect(list.map(({ id, preview }) => [id, preview?.text])).toEqual([
+    ['feishu:main:oc_2', undefined],
+    ['feishu:main:oc_1', 'hi'],
+    ['web', undefined],
+  ])
 })
 
 function play(...frames: ServerFrame[]): Timeline {
@@ -125,7 +158,15 @@ function welcome(resumed: Resumed = { outcome: 'started', after: 0 }, cursor = '
 }
 
 function envelope(seq: number): Envelope {
-  return { seq, id: `m-${seq}`, conversation: 'web', from: { kind: 'user', via: 'web' }, at_ms: seq, text: 'hi', state: 'queued' }
+  return {
+    seq,
+    id: `m-${seq}`,
+    conversation: 'web',
+    from: { kind: 'user', via: 'web' },
+    at_ms: seq,
+    text: 'hi',
+    state: 'queued',
+  }
 }
 
 function message(seq: number): ServerFrame {
@@ -133,7 +174,16 @@ function message(seq: number): ServerFrame {
 }
 
 function answer(seq: number, reply_to: number, text: string): ServerFrame {
-  return { type: 'message', seq, id: `reply:${reply_to}`, conversation: 'web', from: { kind: 'agent', id: 'agt_1' }, reply_to, at_ms: seq, text }
+  return {
+    type: 'message',
+    seq,
+    id: `reply:${reply_to}`,
+    conversation: 'web',
+    from: { kind: 'agent', id: 'agt_1' },
+    reply_to,
+    at_ms: seq,
+    text,
+  }
 }
 
 function delta(offset: number, text: string): ServerFrame {

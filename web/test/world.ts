@@ -1,7 +1,7 @@
 // A clock, a network and a relay that obey the test.
 
-import { Client } from '../src/lib/client'
 import type { Address, SocketEvents, Status } from '../src/lib/client'
+import { Client } from '../src/lib/client'
 import { encode } from '../src/lib/codec'
 import type { ServerFrame } from '../src/lib/frame'
 
@@ -33,7 +33,12 @@ export class World {
       },
       open: (_url, _subprotocol, on) => (this.socket = new FakeSocket(on)),
     },
-    { client: 'test/1', last: 100, onFrame: (frame) => this.frames.push(frame), onStatus: (status) => this.statuses.push(status) },
+    {
+      client: 'test/1',
+      last: 100,
+      onFrame: (frame) => this.frames.push(frame),
+      onStatus: (status) => this.statuses.push(status),
+    },
   )
 
   get status(): Status {
@@ -89,7 +94,15 @@ export class World {
   }
 
   message(seq: number): ServerFrame {
-    return { type: 'message', seq, id: `m-${seq}`, conversation: 'web', from: { kind: 'user', via: 'web' }, at_ms: 1, text: 'hi' }
+    return {
+      type: 'message',
+      seq,
+      id: `m-${seq}`,
+      conversation: 'web',
+      from: { kind: 'user', via: 'web' },
+      at_ms: 1,
+      text: 'hi',
+    }
   }
 }
 
@@ -104,6 +117,9 @@ export class FakeSocket {
     this.closed = true
   }
   of(type: string): unknown[] {
-    return this.sent.filter((text) => text.startsWith('{')).map((text) => JSON.parse(text)).filter((frame) => frame.type === type)
+    return this.sent
+      .filter((text) => text.startsWith('{'))
+      .map((text) => JSON.parse(text))
+      .filter((frame) => frame.type === type)
   }
 }

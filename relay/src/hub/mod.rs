@@ -254,8 +254,7 @@ impl<S: Sql> Hub<S> {
             return Ok(());
         }
         let conversation = conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let question =
-            Question { id: id.clone(), conversation, via: "web".into(), sender: None, text, origin: None };
+        let question = Question { id: id.clone(), conversation, via: "web".into(), sender: None, text, origin: None };
         match self.post(now, question)? {
             Ok(Posted { seq, .. }) => self.send_to(&[peer], &ServerFrame::Accepted { id, seq }),
             Err(Refusal { code, detail }) => self.error(peer, code, detail, Some(id)),
@@ -349,11 +348,11 @@ impl<S: Sql> Hub<S> {
 
     /// Sets the alarm for the next delivery, unless it is set early enough.
     fn arm(&mut self) -> Result<(), S::Error> {
-        if let Some(due) = self.store.next_delivery()? {
-            if self.wake_at.is_none_or(|at| due < at) {
-                self.wake_at = Some(due);
-                self.outputs.push(Output::WakeAt(due));
-            }
+        if let Some(due) = self.store.next_delivery()?
+            && self.wake_at.is_none_or(|at| due < at)
+        {
+            self.wake_at = Some(due);
+            self.outputs.push(Output::WakeAt(due));
         }
         Ok(())
     }

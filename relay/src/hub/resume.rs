@@ -23,10 +23,10 @@ impl<S: Sql> Hub<S> {
             return Ok(());
         }
         let role = peer.role.clone();
-        if let Role::Agent { id: agent, name } = &role {
-            if !self.admit(id, agent, name)? {
-                return Ok(());
-            }
+        if let Role::Agent { id: agent, name } = &role
+            && !self.admit(id, agent, name)?
+        {
+            return Ok(());
         }
         let last = last.unwrap_or(LAST_MESSAGES_DEFAULT).min(LAST_MESSAGES_MAX);
         let (resumed, after) = self.resume(&role, cursor, last);
@@ -104,10 +104,8 @@ impl<S: Sql> Hub<S> {
             };
             let end = messages.last().map(|message| message.envelope.seq);
             let all = (messages.len() as u64) < limit;
-            let frames: Vec<String> = messages
-                .into_iter()
-                .map(|message| encode(&ServerFrame::Message(self.present(message))))
-                .collect();
+            let frames: Vec<String> =
+                messages.into_iter().map(|message| encode(&ServerFrame::Message(self.present(message)))).collect();
             self.send_batches(id, frames);
             let head = self.head;
             let Some(peer) = self.peers.get_mut(&id) else { break };
@@ -148,7 +146,7 @@ impl<S: Sql> Hub<S> {
             }
         } else {
             if self.agents.len() >= AGENTS_MAX {
-                self.refuse(id, 4400, Code::Forbidden, &format!("at most {AGENTS_MAX} agents"));
+                self.refuse(id, 4403, Code::Forbidden, &format!("at most {AGENTS_MAX} agents"));
                 return Ok(false);
             }
             let new = Agent { id: agent.clone(), name: name.to_owned(), acked: Seq(0) };
@@ -173,11 +171,11 @@ impl<S: Sql> Hub<S> {
     }
 
     fn set_acked(&mut self, agent: &AgentId, acked: Seq) -> Result<(), S::Error> {
-        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent) {
-            if known.acked != acked {
-                known.acked = acked;
-                self.store.put_agent(known)?;
-            }
+        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent)
+            && known.acked != acked
+        {
+            known.acked = acked;
+            self.store.put_agent(known)?;
         }
         Ok(())
     }

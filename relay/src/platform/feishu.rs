@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     HttpRequest, HttpResponse, Inbound, Malformed, NoToken, Outbound, Raw, Rejected, Reply, Sent, Token, Unsupported,
-    Verdict,
+    Verdict, cut,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
@@ -53,6 +53,22 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// What is wrong with the settings, naming the field.
+pub fn check(settings: &Settings) -> Result<(), &'static str> {
+    if settings.app_id.is_empty() || settings.app_secret.is_empty() {
+        return Err("app_id, app_secret: copy both from the app's page \"Credentials\"");
+    }
+    if settings.encrypt_key.is_empty() && settings.verification_token.is_empty() {
+        return Err("encrypt_key or verification_token: at least one, or anyone could send events");
+    }
+    let schemes = ["https://", "http://127.0.0.1:", "http://localhost:"];
+    let base = &settings.api_base;
+    if base.ends_with('/') || !schemes.iter().any(|scheme| base.starts_with(scheme)) {
+        return Err("api_base: https:// and a host, without a slash at the end");
+    }
+    Ok(())
+}
+
 /// A body that was checked. Only [`verify`] makes one.
 pub struct Verified(Value);
 
@@ -73,7 +89,7 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
         (serde_json::from_str(&text).map_err(|_| Rejected::NotJson)?, signed)
     };
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    // Address checks may come without a signature (feishu.md §2.1); nothing else may.
+    // Address checks may come without a signature; nothing else may.
     if !signed && text(&value, "type").as_deref() != Some("url_verification") {
         return Err(Rejected::SignatureMissing);
     }
@@ -122,7 +138,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     // TODO(#6): images, files, audio and video.
     let Content::Text(text) = &received.content else { return Inbound::Ignored("message type") };
-    let text = received.readable(text, &settings.bot_open_id);
+    let text = cut(received.readable(text, &settings.bot_open_id));
     if text.is_empty() {
         return Inbound::Ignored("empty");
     }
@@ -131,14 +147,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let (Ok(id), Ok(conversation)) = (id, conversation) else { return Inbound::Ignored("ids of another form") };
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let question = Question {
-        id,
-        conversation,
-        via: "feishu".into(),
-        sender: Some(sender.clone()),
-        text,
-        origin: Some(origin),
-    };
+    let question =
+        Question { id, conversation, via: "feishu".into(), sender: Some(sender.clone()), text, origin: Some(origin) };
     Inbound::Message { sender, question }
 }
 
@@ -165,7 +175,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<HttpRequest, Uns
     Ok(HttpRequest { method: "POST".into(), url, body: Some(body) })
 }
 
-/// What the response to [`send`] means (feishu.md §4, §5.3).
+/// What the response to [`send`] means: the codes of "Reply to a message" and "Server error codes".
 pub fn verdict(response: &HttpResponse) -> Verdict {
     let later = |why: String| {
         Verdict::Sent(Sent::Later { after_ms: response.retry_after_s.map(|seconds| seconds.saturating_mul(1000)), why })
@@ -253,7 +263,7 @@ fn default_api_base() -> String {
     "https://open.feishu.cn".to_owned()
 }
 
-/// A text message as sent, in bytes (feishu.md §5).
+/// A text message as sent, in bytes: 150 KB, "Send a message".
 const TEXT_BYTES_MAX: usize = 150_000;
 /// 24 h. The platform documents no limit; its last repetition comes about 7 h after the first try, and whether that
 /// carries a new timestamp is not documented either. Dedupe (72 h) does not depend on it.

@@ -7,6 +7,7 @@ pub mod feishu;
 
 use std::fmt;
 
+use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{AccountId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +206,20 @@ pub enum NoEvent {
     Rejected(Rejected),
 }
 
+/// A message as long as a question may be: what is over is cut, and the text says so. Refused, it would come again and
+/// again, and its writer would hear nothing.
+pub fn cut(text: String) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text;
+    }
+    let kept = text.floor_char_boundary(TEXT_BYTES_MAX - CUT_NOTICE.len());
+    let mut cut = text;
+    cut.truncate(kept);
+    cut + CUT_NOTICE
+}
+
+const CUT_NOTICE: &str = "\n… [太长，已截断 · too long, cut]";
+
 /// An answer on its way to the message that it replies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbound {
@@ -217,6 +232,27 @@ pub struct Outbound {
 /// What this platform cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported(pub String);
+
+/// What is wrong with an account's settings, naming the field.
+pub fn check(account: &Account) -> Result<(), &'static str> {
+    match &account.platform {
+        Platform::Feishu(settings) => feishu::check(settings),
+    }
+}
+
+/// The call that asks the platform who the bot is.
+pub fn bot_request(account: &Account) -> HttpRequest {
+    match &account.platform {
+        Platform::Feishu(settings) => feishu::bot_request(settings),
+    }
+}
+
+/// Keeps what the platform answered to [`bot_request`], by which mentions of the bot are known.
+pub fn introduce(account: &mut Account, response: &HttpResponse) -> Result<(), String> {
+    match &mut account.platform {
+        Platform::Feishu(settings) => feishu::bot_open_id(response).map(|bot| settings.bot_open_id = bot),
+    }
+}
 
 /// Checks that a webhook comes from the platform, reads it, and says what it means.
 pub fn receive(account: &Account, raw: &Raw<'_>, now: Timestamp) -> Result<Inbound, NoEvent> {

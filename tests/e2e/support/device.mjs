@@ -18,7 +18,8 @@ export async function connectDevice(relay, token, { cursor, hello = {} } = {}) {
     streams: new Map(),
     epoch: null,
     /** Strings and bytes go out as they are, anything else as JSON. */
-    send: (frame) => socket.send(typeof frame === 'string' || ArrayBuffer.isView(frame) ? frame : JSON.stringify(frame)),
+    send: (frame) =>
+      socket.send(typeof frame === 'string' || ArrayBuffer.isView(frame) ? frame : JSON.stringify(frame)),
     ask: (id, text, conversation) => device.send({ type: 'send', id, text, conversation }),
     texts: () => [...device.messages.values()].map((message) => message.text),
     cursor: () => `${device.epoch}.${Math.max(0, ...device.messages.keys())}`,

@@ -76,7 +76,11 @@ export async function startFeishu() {
 }
 
 /** A message event, schema 2.0. */
-export function messageEvent(messageId, text, { chat = 'oc_1', group = false, mentions = [], type = 'text', content } = {}) {
+export function messageEvent(
+  messageId,
+  text,
+  { chat = 'oc_1', group = false, mentions = [], type = 'text', content } = {},
+) {
   return {
     schema: '2.0',
     header: {
@@ -88,7 +92,11 @@ export function messageEvent(messageId, text, { chat = 'oc_1', group = false, me
       tenant_key: '2ca1d211f64f6438',
     },
     event: {
-      sender: { sender_id: { union_id: 'on_1', user_id: null, open_id: 'ou_alice' }, sender_type: 'user', tenant_key: 't' },
+      sender: {
+        sender_id: { union_id: 'on_1', user_id: null, open_id: 'ou_alice' },
+        sender_type: 'user',
+        tenant_key: 't',
+      },
       message: {
         message_id: messageId,
         create_time: String(Date.now()),
@@ -103,8 +111,20 @@ export function messageEvent(messageId, text, { chat = 'oc_1', group = false, me
   }
 }
 
-export const MENTION_BOT = { key: '@_user_1', id: { union_id: 'on_b', user_id: '', open_id: BOT }, mentioned_type: 'bot', name: '助手', tenant_key: 't' }
-export const MENTION_TOM = { key: '@_user_2', id: { union_id: 'on_t', user_id: '', open_id: 'ou_tom' }, mentioned_type: 'user', name: 'Tom', tenant_key: 't' }
+export const MENTION_BOT = {
+  key: '@_user_1',
+  id: { union_id: 'on_b', user_id: '', open_id: BOT },
+  mentioned_type: 'bot',
+  name: '助手',
+  tenant_key: 't',
+}
+export const MENTION_TOM = {
+  key: '@_user_2',
+  id: { union_id: 'on_t', user_id: '', open_id: 'ou_tom' },
+  mentioned_type: 'user',
+  name: 'Tom',
+  tenant_key: 't',
+}
 
 /** Encrypts as Feishu does: AES-256-CBC, key = SHA-256 of the Encrypt Key, the IV in front, base64. */
 export function encrypt(event, key = ENCRYPT_KEY) {
@@ -122,7 +142,9 @@ export function sign(event) {
 export function signatureOf(body) {
   const timestamp = String(Math.floor(Date.now() / 1000))
   const nonce = randomBytes(8).toString('hex')
-  const signature = createHash('sha256').update(timestamp + nonce + ENCRYPT_KEY + body).digest('hex')
+  const signature = createHash('sha256')
+    .update(timestamp + nonce + ENCRYPT_KEY + body)
+    .digest('hex')
   return {
     'content-type': 'application/json; charset=utf-8',
     'x-lark-request-timestamp': timestamp,

@@ -7,7 +7,8 @@ import { json, serve } from './server.mjs'
 export async function startModel({ delayMs = 0 } = {}) {
   const model = { delayMs, questions: [], streaming: 0 }
   const server = await serve(async (request, body, response) => {
-    if (request.url === '/v1/models') return json(response, 200, { object: 'list', data: [{ id: 'fake-1', object: 'model' }] })
+    if (request.url === '/v1/models')
+      return json(response, 200, { object: 'list', data: [{ id: 'fake-1', object: 'model' }] })
     if (request.url !== '/v1/chat/completions') return json(response, 404, { error: { message: 'no such route' } })
     const { model: name, stream, messages } = JSON.parse(body)
     if (name !== 'fake-1' || stream !== true) throw new Error(`the agent asked for ${name}, stream ${stream}`)
@@ -17,7 +18,9 @@ export async function startModel({ delayMs = 0 } = {}) {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     model.streaming += 1
     const send = (delta, finish_reason = null) =>
-      response.write(`data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason }] })}\n\n`)
+      response.write(
+        `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
+      )
     send({ role: 'assistant', content: '' })
     for (const piece of answerTo(question.content).split(/(?<= )/)) {
       if (response.destroyed) break

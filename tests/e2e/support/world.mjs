@@ -93,14 +93,14 @@ export async function createAgent(world, name = 'laptop') {
         env: { ...process.env, CLAW_AGENT_RELAY: world.url, CLAW_AGENT_KEY: key, CLAW_AGENT_STATE_DIR: state },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
-      const running = { log: '', code: null }
+      const running = { log: '' }
       child.stdout.on('data', (data) => (running.log += data))
       child.stderr.on('data', (data) => (running.log += data))
-      const exited = new Promise((resolve) => child.once('exit', (code) => resolve((running.code = code ?? 'signal'))))
+      const exited = new Promise((resolve) => child.once('exit', resolve))
       /** kill -9. */
       running.kill = () => child.kill('SIGKILL') && exited
-      running.exited = exited
-      running.connected = () => until(() => running.log.includes('connected as'), `the agent to connect:\n${running.log}`)
+      running.connected = () =>
+        until(() => running.log.includes('connected as'), `the agent to connect:\n${running.log}`)
       world.children.push(running)
       return running
     },

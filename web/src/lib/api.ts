@@ -1,7 +1,7 @@
 // The HTTP half: tickets and history. `fetch` is passed in, as the mini program has another one.
 
-import { envelope } from './codec'
 import type { Address } from './client'
+import { envelope } from './codec'
 import type { Envelope } from './frame'
 
 export interface Answer {

@@ -2,8 +2,8 @@
 // Socket, clock, timers and randomness are passed in; docs/protocol.md §2, §5, §6 say what must happen.
 
 import { decodeServer, encode, parseCursor } from './codec'
-import { PING, PONG, SUBPROTOCOL } from './frame'
 import type { ClientFrame, Seq, ServerFrame } from './frame'
+import { PING, PONG, SUBPROTOCOL } from './frame'
 import { FRAME_BYTES_MAX, utf8Bytes } from './text'
 
 export interface Surroundings {

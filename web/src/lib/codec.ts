@@ -1,8 +1,8 @@
 // Frames to text and back. The one place where bytes of the wire become typed values: as strict about
 // known frames as the Rust decoder, blind to unknown types and unknown fields (docs/protocol.md §3).
 
-import { GAP_REASONS, STATES } from './frame'
 import type { AgentPresence, Author, ClientFrame, Envelope, GapReason, Resumed, ServerFrame, State } from './frame'
+import { GAP_REASONS, STATES } from './frame'
 import { FRAME_BYTES_MAX, utf8Bytes } from './text'
 
 /** Frames in one batch. */
@@ -52,7 +52,8 @@ export function envelope(value: unknown): Envelope {
 /** Takes a cursor apart. */
 export function parseCursor(cursor: string): { epoch: number; seq: number } {
   const [, epoch, seq] = /^(\d+)\.(\d+)$/.exec(cursor) ?? []
-  if (!Number.isSafeInteger(Number(epoch)) || !Number.isSafeInteger(Number(seq))) throw new DecodeError('cursor: not epoch.seq')
+  if (!Number.isSafeInteger(Number(epoch)) || !Number.isSafeInteger(Number(seq)))
+    throw new DecodeError('cursor: not epoch.seq')
   return { epoch: Number(epoch), seq: Number(seq) }
 }
 
@@ -77,7 +78,12 @@ function serverFrame(o: Fields): ServerFrame {
     case 'delta':
       return { type, reply_to: whole(o, 'reply_to'), offset: whole(o, 'offset'), text: string(o, 'text') }
     case 'error':
-      return { type, code: string(o, 'code'), detail: string(o, 'detail'), ...optional('id', has(o, 'id') ? id(o, 'id') : undefined) }
+      return {
+        type,
+        code: string(o, 'code'),
+        detail: string(o, 'detail'),
+        ...optional('id', has(o, 'id') ? id(o, 'id') : undefined),
+      }
     case 'message':
       return { type, ...envelope(o) }
     case 'presence':
@@ -85,9 +91,21 @@ function serverFrame(o: Fields): ServerFrame {
     case 'restream':
       return { type, reply_to: whole(o, 'reply_to') }
     case 'state':
-      return { type, seq: whole(o, 'seq'), state: state(o), ...optional('reason', has(o, 'reason') ? string(o, 'reason') : undefined) }
+      return {
+        type,
+        seq: whole(o, 'seq'),
+        state: state(o),
+        ...optional('reason', has(o, 'reason') ? string(o, 'reason') : undefined),
+      }
     case 'welcome':
-      return { type, user: id(o, 'user'), cursor: cursor(o), resumed: resumed(o.resumed), window: whole(o, 'window'), ping_ms: whole(o, 'ping_ms') }
+      return {
+        type,
+        user: id(o, 'user'),
+        cursor: cursor(o),
+        resumed: resumed(o.resumed),
+        window: whole(o, 'window'),
+        ping_ms: whole(o, 'ping_ms'),
+      }
     default:
       return { type: 'unknown' }
   }
@@ -103,7 +121,10 @@ function clientFrame(o: Fields): ClientFrame {
     case 'fail':
       return { type, reply_to: whole(o, 'reply_to'), reason: string(o, 'reason') }
     case 'hello': {
-      const capabilities = o.capabilities === undefined ? [] : array(o, 'capabilities').map((value) => string({ capabilities: value }, 'capabilities'))
+      const capabilities =
+        o.capabilities === undefined
+          ? []
+          : array(o, 'capabilities').map((value) => string({ capabilities: value }, 'capabilities'))
       return {
         type,
         ...optional('cursor', has(o, 'cursor') ? cursor(o) : undefined),
@@ -115,7 +136,12 @@ function clientFrame(o: Fields): ClientFrame {
     case 'reply':
       return { type, reply_to: whole(o, 'reply_to'), text: string(o, 'text') }
     case 'send':
-      return { type, id: id(o, 'id'), ...optional('conversation', has(o, 'conversation') ? id(o, 'conversation') : undefined), text: string(o, 'text') }
+      return {
+        type,
+        id: id(o, 'id'),
+        ...optional('conversation', has(o, 'conversation') ? id(o, 'conversation') : undefined),
+        text: string(o, 'text'),
+      }
     default:
       return { type: 'unknown' }
   }
@@ -129,7 +155,11 @@ function author(value: unknown): Author {
     case 'relay':
       return { kind: 'relay' }
     case 'user':
-      return { kind: 'user', via: string(o, 'via'), ...optional('sender', has(o, 'sender') ? string(o, 'sender') : undefined) }
+      return {
+        kind: 'user',
+        via: string(o, 'via'),
+        ...optional('sender', has(o, 'sender') ? string(o, 'sender') : undefined),
+      }
     default:
       throw new DecodeError('from.kind')
   }
@@ -142,7 +172,12 @@ function resumed(value: unknown): Resumed {
       return { outcome: 'continued', after: whole(o, 'after') }
     case 'gap': {
       const reason = string(o, 'reason') as GapReason
-      return { outcome: 'gap', from: whole(o, 'from'), to: whole(o, 'to'), reason: GAP_REASONS.includes(reason) ? reason : 'unknown' }
+      return {
+        outcome: 'gap',
+        from: whole(o, 'from'),
+        to: whole(o, 'to'),
+        reason: GAP_REASONS.includes(reason) ? reason : 'unknown',
+      }
     }
     case 'started':
       return { outcome: 'started', after: whole(o, 'after') }

@@ -40,7 +40,8 @@ export function platform(conversation: string): Platform {
 /** Newest first; `web` is always there, for it is where one begins. */
 export function summaries(timeline: Timeline, rows: readonly ConversationRow[]): ConversationSummary[] {
   const all = new Map<string, ConversationSummary>()
-  for (const row of rows) all.set(row.id, { id: row.id, lastSeq: row.last_seq, lastAtMs: row.last_at_ms, preview: null })
+  for (const row of rows)
+    all.set(row.id, { id: row.id, lastSeq: row.last_seq, lastAtMs: row.last_at_ms, preview: null })
   for (const message of timeline.messages) {
     const known = all.get(message.conversation)
     if (known && known.lastSeq > message.seq) continue
@@ -75,7 +76,8 @@ export function items(timeline: Timeline, conversation: string): Item[] {
       above = broken.seq
     }
     // An answer right below its question needs no quotation.
-    const question = message.reply_to === undefined || message.reply_to === above ? null : (questions.get(message.reply_to) ?? null)
+    const question =
+      message.reply_to === undefined || message.reply_to === above ? null : (questions.get(message.reply_to) ?? null)
     shown.push(messageItem(message, question))
     above = message.from.kind === 'user' ? message.seq : null
   }

@@ -22,7 +22,9 @@ export function utf8Bytes(text: string): number {
 
 /** The text with every half of a broken surrogate pair replaced: JSON with a lone one is refused by the relay. */
 export function wellFormed(text: string): string {
-  return text.replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[\uD800-\uDFFF]/g, (units) => (units.length === 2 ? units : '\uFFFD'))
+  return text.replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[\uD800-\uDFFF]/g, (units) =>
+    units.length === 2 ? units : '\uFFFD',
+  )
 }
 
 function isHigh(unit: number): boolean {

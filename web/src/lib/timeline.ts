@@ -50,7 +50,16 @@ export type TimelineEvent =
   | { type: 'sending'; message: Outgoing }
   | { type: 'dropped'; id: string }
 
-export const EMPTY: Timeline = { agents: [], epoch: null, gaps: [], history: {}, messages: [], outgoing: [], start: 0, streams: {} }
+export const EMPTY: Timeline = {
+  agents: [],
+  epoch: null,
+  gaps: [],
+  history: {},
+  messages: [],
+  outgoing: [],
+  start: 0,
+  streams: {},
+}
 
 export function reduce(timeline: Timeline, event: TimelineEvent): Timeline {
   switch (event.type) {
@@ -63,7 +72,10 @@ export function reduce(timeline: Timeline, event: TimelineEvent): Timeline {
         ...timeline,
         history: { ...timeline.history, [event.conversation]: event.next },
         // What is known already is newer than an answer that was under way.
-        messages: event.messages.reduce((all, message) => (has(all, message.seq) ? all : insert(all, message)), timeline.messages),
+        messages: event.messages.reduce(
+          (all, message) => (has(all, message.seq) ? all : insert(all, message)),
+          timeline.messages,
+        ),
       }
     case 'sending': {
       // Trying again keeps the id, so a refused copy of it makes way.
@@ -77,14 +89,18 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
   switch (frame.type) {
     case 'accepted': {
       if (!timeline.outgoing.some((message) => message.id === frame.id)) return timeline
-      const outgoing = timeline.outgoing.map((message) => (message.id === frame.id ? { ...message, seq: frame.seq } : message))
+      const outgoing = timeline.outgoing.map((message) =>
+        message.id === frame.id ? { ...message, seq: frame.seq } : message,
+      )
       return { ...timeline, outgoing }
     }
     case 'delta':
       return reduceDelta(timeline, frame)
     case 'error': {
       if (frame.id === undefined) return timeline
-      const outgoing = timeline.outgoing.map((message) => (message.id === frame.id ? { ...message, refused: frame.code } : message))
+      const outgoing = timeline.outgoing.map((message) =>
+        message.id === frame.id ? { ...message, refused: frame.code } : message,
+      )
       return { ...timeline, outgoing }
     }
     case 'message': {
@@ -124,7 +140,8 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
 /** Offset 0 replaces what is shown; a later one cuts to `offset` and appends; beyond the end it is dropped. */
 function reduceDelta(timeline: Timeline, delta: { reply_to: Seq; offset: number; text: string }): Timeline {
   // A piece that was under way when the final answer arrived must not open the stream again.
-  if (timeline.messages.some((message) => message.reply_to === delta.reply_to && message.from.kind === 'agent')) return timeline
+  if (timeline.messages.some((message) => message.reply_to === delta.reply_to && message.from.kind === 'agent'))
+    return timeline
   const shown = timeline.streams[delta.reply_to]?.text ?? ''
   if (delta.offset > shown.length) return timeline
   const text = shown.slice(0, delta.offset) + delta.text
@@ -142,10 +159,16 @@ function reduceWelcome(timeline: Timeline, frame: ServerFrame & { type: 'welcome
       // Restored from an older copy: what the relay no longer has, nobody may be shown.
       if (resumed.reason === 'ahead') {
         const kept = timeline.messages.filter((message) => message.seq < resumed.from || message.seq > resumed.to)
-        const streams = Object.fromEntries(Object.entries(timeline.streams).filter(([seq]) => Number(seq) < resumed.from))
+        const streams = Object.fromEntries(
+          Object.entries(timeline.streams).filter(([seq]) => Number(seq) < resumed.from),
+        )
         return { ...timeline, epoch, messages: kept, streams }
       }
-      return { ...timeline, epoch, gaps: [...timeline.gaps, { from: resumed.from, to: resumed.to, reason: resumed.reason }] }
+      return {
+        ...timeline,
+        epoch,
+        gaps: [...timeline.gaps, { from: resumed.from, to: resumed.to, reason: resumed.reason }],
+      }
     case 'started':
       return begin(timeline, epoch, resumed.after)
   }
@@ -153,7 +176,13 @@ function reduceWelcome(timeline: Timeline, frame: ServerFrame & { type: 'welcome
 
 /** A new timeline, or one whose connection to what is shown is not known: only what was never sent survives. */
 function begin(timeline: Timeline, epoch: number, start: Seq): Timeline {
-  return { ...EMPTY, agents: timeline.agents, epoch, outgoing: timeline.outgoing.filter((message) => message.seq === undefined), start }
+  return {
+    ...EMPTY,
+    agents: timeline.agents,
+    epoch,
+    outgoing: timeline.outgoing.filter((message) => message.seq === undefined),
+    start,
+  }
 }
 
 /** Puts a message at its place; one that is there already is replaced, for the relay knows its state better. */

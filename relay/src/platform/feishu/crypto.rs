@@ -1,4 +1,4 @@
-//! Feishu's body encryption and signatures (feishu.md §2.3, §2.4; "Encrypt Key" in the platform's event guide).
+//! Feishu's body encryption and signatures ("Encrypt Key" in the platform's event guide).
 
 use aes::Aes256;
 use base64ct::{Base64, Encoding};

@@ -1,4 +1,4 @@
-//! Feishu's events and callbacks as types (feishu.md §2.5–§2.7). Only the fields that the relay reads.
+//! Feishu's events and callbacks as types, as in the platform's event list. Only the fields that the relay reads.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The binary frames of Feishu's long-connection mode (feishu.md §3): two small proto2 messages.
+//! The binary frames of Feishu's long-connection mode, as its official SDKs write them: two small proto2 messages.
 //!
 //! The relay itself receives webhooks, since an outgoing socket would keep an object awake. This is the codec for a
 //! native program that dials out to Feishu instead. Written out rather than generated: proto2's `required` is to be

@@ -1,7 +1,7 @@
 // Whether the window is too narrow for two columns.
 
-import { onScopeDispose, ref } from 'vue'
 import type { Ref } from 'vue'
+import { onScopeDispose, ref } from 'vue'
 
 export function useNarrow(): Ref<boolean> {
   const query = matchMedia('(max-width: 820px)')

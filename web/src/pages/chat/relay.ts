@@ -3,16 +3,16 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 
 import { browserRequest, browserSurroundings, newMessageId } from '../../browser'
-import { conversations, history } from '../../lib/api'
 import type { ConversationRow } from '../../lib/api'
-import { parseCursor } from '../../lib/codec'
-import { Client } from '../../lib/client'
+import { conversations, history } from '../../lib/api'
 import type { Status } from '../../lib/client'
+import { Client } from '../../lib/client'
+import { parseCursor } from '../../lib/codec'
 import { items, summaries, WEB } from '../../lib/conversation'
 import type { ServerFrame } from '../../lib/frame'
 import { wellFormed } from '../../lib/text'
-import { EMPTY, reduce } from '../../lib/timeline'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
+import { EMPTY, reduce } from '../../lib/timeline'
 import type { SignedOutWhy } from '../sign-in/why'
 
 export type Earlier = 'failed' | 'loading' | 'more' | 'none'
@@ -41,8 +41,15 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
     return next === null || (next === undefined && timeline.value.start === 0) ? 'none' : 'more'
   })
   /** What was there when the page came is here; before, an empty list means nothing. */
-  const ready = computed(() => timeline.value.epoch !== null && (timeline.value.messages.at(-1)?.seq ?? timeline.value.start) >= backlog.value)
-  const unread = computed(() => summary.value.filter((row) => row.id !== active.value && row.lastSeq > (seen.value[row.id] ?? Infinity)).map((row) => row.id))
+  const ready = computed(
+    () =>
+      timeline.value.epoch !== null && (timeline.value.messages.at(-1)?.seq ?? timeline.value.start) >= backlog.value,
+  )
+  const unread = computed(() =>
+    summary.value
+      .filter((row) => row.id !== active.value && row.lastSeq > (seen.value[row.id] ?? Infinity))
+      .map((row) => row.id),
+  )
 
   function apply(event: TimelineEvent): void {
     timeline.value = reduce(timeline.value, event)
@@ -91,7 +98,8 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
 
   /** A conversation that was quiet lately may have nothing among the newest messages: fetch its own. */
   function fill(): void {
-    if (shown.value.length < FEW && earlier.value === 'more' && timeline.value.history[active.value] === undefined) void loadEarlier()
+    if (shown.value.length < FEW && earlier.value === 'more' && timeline.value.history[active.value] === undefined)
+      void loadEarlier()
   }
 
   async function loadEarlier(): Promise<void> {
@@ -141,7 +149,8 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   }
   // Messages live in memory only: leaving with unsent ones loses them, so the browser asks first.
   const warn = (event: BeforeUnloadEvent) => {
-    if (timeline.value.outgoing.some((message) => message.seq === undefined && message.refused === undefined)) event.preventDefault()
+    if (timeline.value.outgoing.some((message) => message.seq === undefined && message.refused === undefined))
+      event.preventDefault()
   }
   addEventListener('beforeunload', warn)
   addEventListener('offline', wake)
@@ -156,7 +165,22 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   })
   client.start()
 
-  return { active, agents: computed(() => timeline.value.agents), discard, earlier, loadEarlier, open, ready, retry, send, sendAgain, shown, status, summary, unread }
+  return {
+    active,
+    agents: computed(() => timeline.value.agents),
+    discard,
+    earlier,
+    loadEarlier,
+    open,
+    ready,
+    retry,
+    send,
+    sendAgain,
+    shown,
+    status,
+    summary,
+    unread,
+  }
 }
 
 const CLIENT = 'web/0.1.0'

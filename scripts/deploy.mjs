@@ -1,0 +1,73 @@
+// npm run deploy: puts the relay into your Cloudflare account. What is there already is kept.
+
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { capture, ROOT, run } from './lib/run.mjs'
+import { Fix, main, say } from './lib/say.mjs'
+import { install } from './lib/tools.mjs'
+
+const CONFIG = join(ROOT, 'wrangler.toml')
+const PLACEHOLDER = '00000000-0000-0000-0000-000000000000'
+
+await main(async () => {
+  await install()
+  const account = await capture('wrangler', ['whoami'])
+  if (account.code !== 0 || /not authenticated/i.test(account.stdout + account.stderr)) {
+    throw new Fix('not signed in to Cloudflare: run "npx wrangler login", or set CLOUDFLARE_API_TOKEN')
+  }
+  await createDatabase()
+  say('applying the D1 migrations')
+  await run('wrangler', ['d1', 'migrations', 'apply', 'DB', '--remote'])
+  const secrets = await missingSecrets()
+  say('building and deploying')
+  await deploy(secrets)
+  if (secrets.OPERATOR_TOKEN) {
+    say('your one-time operator token; spend it once to create the first account and get an access token:')
+    const header = `Authorization: Bearer ${secrets.OPERATOR_TOKEN}`
+    console.log(`\n  curl -X POST https://<the address above>/v1/auth/operator -H "${header}"\n`)
+  }
+})
+
+/** Creates the database when wrangler.toml still has the placeholder, and writes its id there. */
+async function createDatabase() {
+  const config = readFileSync(CONFIG, 'utf8')
+  if (!config.includes(PLACEHOLDER)) return
+  say('creating the D1 database claw-relay')
+  const { code, stdout, stderr } = await capture('wrangler', ['d1', 'create', 'claw-relay'])
+  const [id] = stdout.match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/) ?? []
+  if (code !== 0 || !id) {
+    throw new Fix(
+      `no database was created: if one of this name exists, write its id into wrangler.toml\n${stdout}${stderr}`,
+    )
+  }
+  writeFileSync(CONFIG, config.replace(PLACEHOLDER, id))
+  say(`wrote its id ${id} into wrangler.toml: commit that`)
+}
+
+/** New values for the secrets that this Worker has not yet. What it has is never read, and never replaced. */
+async function missingSecrets() {
+  const { code, stdout, stderr } = await capture('wrangler', ['secret', 'list', '--format', 'json'])
+  const isNew = /10007|does not exist/.test(stdout + stderr)
+  if (code !== 0 && !isNew) throw new Fix(`the secrets could not be listed:\n${stdout}${stderr}`)
+  const known = code === 0 ? JSON.parse(stdout).map((secret) => secret.name) : []
+  const fresh = { SIGNING_KEY: random(), OPERATOR_TOKEN: `opr_${random()}` }
+  return Object.fromEntries(Object.entries(fresh).filter(([name]) => !known.includes(name)))
+}
+
+/** Uploads the Worker and, with its first version, its secrets, so that it never runs without. */
+async function deploy(secrets) {
+  const folder = mkdtempSync(join(tmpdir(), 'claw-relay-'))
+  try {
+    const file = join(folder, 'secrets.json')
+    writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 })
+    await run('wrangler', ['deploy', ...(Object.keys(secrets).length > 0 ? ['--secrets-file', file] : [])])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function random() {
+  return randomBytes(32).toString('base64url')
+}

@@ -1,0 +1,46 @@
+// npm test: sets up and passes every test. `--only check` or `--only e2e` runs a part.
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildAgent, buildWeb, buildWorker } from './lib/build.mjs'
+import { ROOT, run } from './lib/run.mjs'
+import { Fix, main, say } from './lib/say.mjs'
+import { chromium, install } from './lib/tools.mjs'
+
+const PARTS = {
+  async check() {
+    await run('cargo', ['fmt', '--check'])
+    await run('cargo', ['clippy', '--quiet', '--workspace', '--all-targets', '--', '-D', 'warnings'])
+    await run('biome', ['check', '--error-on-warnings', '.'])
+  },
+  async unit() {
+    await run('cargo', ['test', '--quiet', '--workspace'])
+    await run('npm', ['test', '--silent', '--workspace', 'web'])
+  },
+  async e2e(tools) {
+    const browser = await chromium()
+    await buildWorker(tools)
+    await buildWeb()
+    await buildAgent()
+    const folder = join(ROOT, 'tests', 'e2e')
+    const files = readdirSync(folder).filter((name) => name.endsWith('.test.mjs'))
+    // One file at a time: each runs a relay, an agent and sometimes a browser of its own.
+    const options = ['--test', '--test-reporter=spec', '--test-concurrency=1', '--test-timeout=240000']
+    await run('node', [...options, ...files.map((name) => join(folder, name))], { env: { CHROMIUM: browser } })
+  },
+}
+
+await main(async () => {
+  const { values } = parseArgs({ options: { only: { type: 'string' } } })
+  if (values.only && !PARTS[values.only])
+    throw new Fix(`--only ${values.only}: one of ${Object.keys(PARTS).join(', ')}`)
+  const tools = await install()
+  for (const [name, part] of Object.entries(PARTS)) {
+    if (values.only && values.only !== name) continue
+    const began = Date.now()
+    say(name)
+    await part(tools)
+    say(`${name} passed in ${((Date.now() - began) / 1000).toFixed(0)} s`)
+  }
+})

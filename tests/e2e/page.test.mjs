@@ -1,0 +1,142 @@
+// The page itself, in Chromium, through the link that `npm start` prints.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { startDemo } from '../../scripts/lib/demo.mjs'
+import { startRelay } from '../../scripts/lib/relay.mjs'
+import { ROOT } from '../../scripts/lib/run.mjs'
+import { freePort } from './support/server.mjs'
+import { AGENT, scratch, until } from './support/world.mjs'
+
+const ARTEFACTS = join(ROOT, 'tests', 'artefacts')
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
+
+test('the page', async (t) => {
+  const [port, folder] = [await freePort(), scratch(t)]
+  const demo = await startDemo({ port, folder, agent: AGENT })
+  t.after(() => demo.stop())
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  t.after(() => browser.close())
+  mkdirSync(ARTEFACTS, { recursive: true })
+
+  /** Opens a page of its own that keeps what the console says. */
+  async function open(link, options = {}) {
+    const context = await browser.newContext({ viewport: SIZES.desktop, locale: 'en-GB', ...options })
+    t.after(() => context.close())
+    const page = await context.newPage()
+    page.problems = []
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) page.problems.push(message.text())
+    })
+    page.on('pageerror', (error) => page.problems.push(String(error)))
+    page.on('request', (request) => {
+      if (!request.url().startsWith(demo.relay.url)) page.problems.push(`a request to elsewhere: ${request.url()}`)
+    })
+    await page.goto(link)
+    return page
+  }
+  const online = (page) => page.locator('[data-testid=connection][data-state=online]').waitFor()
+  const ask = async (page, text) => {
+    await page.getByTestId('composer').fill(text)
+    await page.getByTestId('send').click()
+  }
+  const answers = (page) => page.locator('[data-testid=message][data-from=agent]')
+  const streaming = (page) => page.locator('[data-testid=message][data-streaming=true]')
+
+  await t.test('send, watch the answer grow, reload in the middle, read the whole', async () => {
+    const page = await open(demo.link)
+    await online(page)
+    assert.ok(!page.url().includes('token'), 'the token does not stay in the address')
+    const words = Array.from({ length: 60 }, (_, n) => `word${n}`).join(' ')
+    await ask(page, words)
+    await streaming(page).waitFor()
+    const text = () => streaming(page).getByTestId('message-text').textContent()
+    const first = await text()
+    await until(async () => (await text()).length > first.length, 'the answer to grow')
+    await page.reload()
+    await online(page)
+    await streaming(page).waitFor()
+    const resumed = await text()
+    assert.ok(
+      resumed.startsWith('echo: word0') && resumed.length >= first.length,
+      'the stream so far is there after a reload',
+    )
+    const final = answers(page).filter({ has: page.locator('[data-testid=message-text]', { hasText: 'word59' }) })
+    await final.and(page.locator('[data-streaming=false], :not([data-streaming])')).waitFor()
+    assert.equal((await answers(page).getByTestId('message-text').textContent()).trim(), `echo: ${words}`)
+    await page.locator('[data-testid=message][data-from=user][data-state=replied]').waitFor()
+    assert.equal(await answers(page).count(), 1)
+    assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('a second device is live, and the state of a message is shown', async () => {
+    const [one, two] = [await open(demo.link), await open(demo.link, { viewport: SIZES.phone })]
+    await Promise.all([online(one), online(two)])
+    await ask(one, 'seen on both')
+    for (const page of [one, two]) {
+      await page.locator('[data-testid=message-text]', { hasText: 'echo: seen on both' }).waitFor()
+      await page.locator('[data-from=user][data-state=replied]', { hasText: 'seen on both' }).waitFor()
+    }
+    assert.deepEqual([one.problems, two.problems], [[], []])
+  })
+
+  await t.test('text is text: markup in a message or an answer does nothing', async () => {
+    const page = await open(demo.link)
+    await online(page)
+    await ask(page, '<img src=x onerror="document.title=1"> [link](javascript:alert(1)) **bold**')
+    const answer = answers(page).last().getByTestId('message-text')
+    await answer.locator('strong', { hasText: 'bold' }).waitFor()
+    assert.equal(await answer.locator('img, a[href^=javascript]').count(), 0)
+    assert.notEqual(await page.title(), '1')
+    assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('without a sign-in the page says how to get one', async () => {
+    const page = await open(demo.relay.url)
+    await page.getByTestId('signed-out').waitFor()
+    assert.match(await page.getByTestId('signed-out').textContent(), /npm start/)
+  })
+
+  await t.test('every size, theme and language has its screenshot, without a sideways scroll', async () => {
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      for (const colorScheme of ['light', 'dark']) {
+        for (const locale of ['en-GB', 'zh-CN']) {
+          const page = await open(demo.link, { viewport, colorScheme, locale })
+          await online(page)
+          await page.locator('[data-testid=message-text]', { hasText: 'echo: seen on both' }).waitFor()
+          assert.equal(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), 0)
+          await page.screenshot({ path: join(ARTEFACTS, `chat-${size}-${colorScheme}-${locale.slice(0, 2)}.png`) })
+          assert.deepEqual(page.problems, [])
+        }
+      }
+    }
+    t.diagnostic(`screenshots are in ${ARTEFACTS}`)
+  })
+
+  await t.test('a page that loses the relay says so, and goes on when it is back', async () => {
+    const page = await open(demo.link)
+    await online(page)
+    await demo.relay.kill()
+    await page.locator('[data-testid=connection][data-state=offline]').waitFor()
+    await ask(page, 'written while away')
+    await page.locator('[data-from=user][data-state=sending]', { hasText: 'written while away' }).waitFor()
+    const secrets = { SIGNING_KEY: readFileSync(join(folder, 'signing-key'), 'utf8'), OPERATOR_TOKEN: 'spent' }
+    const relay = await startRelay({ port, folder: join(folder, 'relay'), secrets })
+    t.after(() => relay.stop())
+    await page.locator('[data-testid=message-text]', { hasText: 'echo: written while away' }).waitFor()
+    assert.equal(await page.locator('[data-from=user]', { hasText: 'written while away' }).count(), 1)
+  })
+})
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]

@@ -1,0 +1,104 @@
+// npm start: what goes wrong on a new machine is one clear line with the fix; Ctrl-C stops everything; a second start
+// keeps the history.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startDemo } from '../../scripts/lib/demo.mjs'
+import { ROOT } from '../../scripts/lib/run.mjs'
+import { connectDevice } from './support/device.mjs'
+import { freePort } from './support/server.mjs'
+import { AGENT, scratch, until } from './support/world.mjs'
+
+test('what is missing is one clear line', async (t) => {
+  const lines = async (env) => {
+    const { output, code } = await run(env)
+    assert.equal(code, 1, output)
+    assert.ok(!/^\s+at /m.test(output), `a stack trace:\n${output}`)
+    return output
+      .trim()
+      .split('\n')
+      .filter((line) => line.includes('✗'))
+  }
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { port } = server.address()
+  const taken = await lines({ PORT: String(port) })
+  assert.equal(taken.length, 1)
+  assert.match(taken[0], new RegExp(`port ${port} is taken.*PORT=${port + 1} npm start`))
+  assert.match((await lines({ PORT: 'x' }))[0], /PORT=x: not a port/)
+  // A machine on which only Node is found.
+  const missing = await lines({ PATH: scratch(t) })
+  assert.equal(missing.length, 1)
+  assert.match(missing[0], /cargo is missing.*rustup\.rs/)
+})
+
+test('Ctrl-C stops every process', async () => {
+  const port = await freePort()
+  const { group, ended, output } = begin({ PORT: String(port) })
+  await until(() => output().includes('#token='), 'the link', 60_000)
+  assert.match(output(), /operator token opr_/)
+  assert.match(output(), /echoes what you write|answers with/)
+  process.kill(-group, 'SIGINT')
+  assert.equal(await ended, 0, output())
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`))
+  assert.equal(await running(`127.0.0.1:${port}`), false)
+})
+
+test('a second start keeps the history, and connects the same agent', async (t) => {
+  const folder = scratch(t)
+  const port = await freePort()
+  const world = (demo) => ({
+    url: demo.relay.url,
+    call: (token, method, path) => call(demo.relay.url, token, method, path),
+  })
+  const first = await startDemo({ port, folder, agent: AGENT })
+  const device = await connectDevice(world(first), first.token)
+  device.ask('m-1', 'remember me')
+  await until(() => device.answerTo(1), 'the answer')
+  await first.stop()
+
+  const second = await startDemo({ port, folder, agent: AGENT })
+  t.after(() => second.stop())
+  const again = await connectDevice(world(second), second.token)
+  await until(() => again.messages.size === 2, 'the history')
+  assert.deepEqual(again.texts(), ['remember me', 'echo: remember me'])
+  again.ask('m-2', 'and again')
+  await until(() => again.answerTo(3), 'the answer')
+  const { agents } = await call(second.relay.url, second.token, 'GET', '/v1/agents')
+  assert.equal(agents.length, 1)
+})
+
+function begin(env) {
+  // As a terminal does: a process group of its own, which Ctrl-C reaches as a whole.
+  const child = spawn(process.execPath, [join(ROOT, 'scripts', 'start.mjs')], {
+    env: { ...process.env, ...env },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  child.stdout.on('data', (data) => (output += data))
+  child.stderr.on('data', (data) => (output += data))
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)))
+  return { group: child.pid, ended, output: () => output }
+}
+
+async function run(env) {
+  const { ended, output } = begin(env)
+  return { code: await ended, output: output() }
+}
+
+/** Whether any process was started with these words. */
+function running(words) {
+  const child = spawn('pgrep', ['-f', words], { stdio: 'ignore' })
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code === 0)))
+}
+
+async function call(url, token, method, path) {
+  const response = await fetch(url + path, { method, headers: { authorization: `Bearer ${token}` } })
+  return response.json()
+}
