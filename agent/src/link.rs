@@ -53,6 +53,8 @@ pub enum Ended {
     Lost(String),
     /// The relay sent what cannot be read. Dropping the message would lose questions, so the connection is dropped.
     Malformed(String),
+    /// The relay has no place for another agent of this user: do not reconnect.
+    Forbidden,
     /// A newer connection of the same agent took over: do not reconnect.
     Replaced,
     /// The disk does not go on, so nothing may be acknowledged.
@@ -193,6 +195,7 @@ impl Session<'_> {
         let code = frame.as_ref().map_or(1005, |frame| u16::from(frame.code));
         let reason = frame.map(|frame| frame.reason).unwrap_or_default();
         match code {
+            CLOSE_FORBIDDEN => return Ok(Ended::Forbidden),
             CLOSE_REPLACED => return Ok(Ended::Replaced),
             CLOSE_BAD_HELLO => block_in_place(|| self.store.forget_cursor())?,
             _ => {}
@@ -374,6 +377,7 @@ fn batches(frames: &[ClientFrame]) -> Vec<String> {
 }
 
 const CLOSE_BAD_HELLO: u16 = 4400;
+const CLOSE_FORBIDDEN: u16 = 4403;
 const CLOSE_REPLACED: u16 = 4409;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const DIAL_TIMEOUT: Duration = Duration::from_secs(15);

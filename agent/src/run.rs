@@ -59,6 +59,7 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
                     }
                     // Not reset: the relay will say the same again, and should not be asked at full speed.
                     Ended::Malformed(why) => format!("the relay sent what cannot be read ({why})"),
+                    Ended::Forbidden => return Err(Stop::Refused("this user has too many agents".into())),
                     Ended::Replaced => return Err(Stop::Replaced),
                     Ended::Store(error) => return Err(error.into()),
                 }

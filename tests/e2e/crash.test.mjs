@@ -101,3 +101,21 @@ test('a restart of the server in the middle of an answer changes nothing for the
   assert.equal(again.answerTo(1).text, answerTo(words))
   assert.equal(world.model.questions.length, 1, 'the agent went on where it was')
 })
+
+test('an answer that the platform would not take when the server was killed is delivered with nobody connected', async (t) => {
+  const world = await startFeishuWorld(t)
+  const running = (await createAgent(world)).start()
+  await running.connected()
+  world.feishu.next = Array.from({ length: 3 }, () => ({ status: 500, body: { code: 2200, msg: 'Internal Error' } }))
+  await world.webhook(messageEvent('om_1', 'wait for it'))
+  await until(() => world.feishu.calls.length > 0, 'the first try')
+  await running.kill()
+  await world.kill()
+  // Nothing but its alarm wakes the object: no request, no socket.
+  await world.restart()
+  await until(() => world.feishu.repliesTo('om_1').length > 0, 'the answer')
+  assert.deepEqual(
+    world.feishu.replies.map((reply) => reply.text),
+    [answerTo('wait for it')],
+  )
+})
