@@ -13,5 +13,5 @@ pub fn now() -> Timestamp {
 pub fn random<const N: usize>() -> Result<String, Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
-    Ok(relay::auth::token(&bytes))
+    Ok(relay::auth::encode(&bytes))
 }

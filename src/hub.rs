@@ -61,11 +61,12 @@ pub async fn post(config: &Config, user: &UserId, question: &Question) -> Result
 pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
     let headers = Headers::new();
     let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
-    // In a header, not a body, so that a socket can be opened the same way; but a question may be long.
+    // A socket is opened by a GET, which has no body: that one is asked in a header.
     let mut init = RequestInit::new();
     if let Ask::Connect { .. } = ask {
         headers.set("Upgrade", "websocket")?;
-        headers.set(ASK_HEADER, &body)?;
+        // Headers are Latin-1, and an agent's name may be anything.
+        headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
         init.with_method(Method::Get);
     } else {
         init.with_method(Method::Post).with_body(Some(body.into()));
@@ -154,7 +155,7 @@ struct Done {
 impl Hub {
     async fn answer(&self, mut request: Request) -> Result<Response, Error> {
         let ask = match request.headers().get(ASK_HEADER)? {
-            Some(header) => header.into_bytes(),
+            Some(header) => relay::auth::decode(&header).unwrap_or_default(),
             None => request::body(&mut request, ASK_BYTES_MAX).await?,
         };
         let ask: Ask = serde_json::from_slice(&ask).map_err(|error| Error::internal("asked of the hub", error))?;
@@ -246,8 +247,10 @@ impl Hub {
         for output in outputs {
             match output {
                 Output::Attach(id, peer) => {
-                    if let (Some(ws), Ok(text)) = (self.socket(id), serde_json::to_string(&(id, peer))) {
-                        ws.serialize_attachment(text)?;
+                    let text = serde_json::to_string(&(id, peer)).expect("a peer is numbers and strings");
+                    // A socket that is closing may refuse; what follows concerns others.
+                    if let Some(Err(error)) = self.socket(id).map(|ws| ws.serialize_attachment(text)) {
+                        console_log!("attachment of peer {}: {error}", id.0);
                     }
                 }
                 Output::Close(id, code, reason) => {
@@ -270,7 +273,11 @@ impl Hub {
         }
         if let Some(at) = wake_at {
             let in_ms = at.0.saturating_sub(now().0).max(1) as i64;
-            self.state.storage().set_alarm(in_ms).await?;
+            if let Err(error) = self.state.storage().set_alarm(in_ms).await {
+                // Everything else is done. The next event restores the core, which sets the alarm again.
+                console_error!("alarm: {error}");
+                *self.core.borrow_mut() = None;
+            }
         }
         Ok(done)
     }

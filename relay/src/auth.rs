@@ -148,9 +148,14 @@ pub fn same_secret(left: &str, right: &str) -> bool {
     Sha256::digest(left.as_bytes()).ct_eq(&Sha256::digest(right.as_bytes())).into()
 }
 
-/// A token of random bytes as text.
-pub fn token(random: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(random)
+/// Bytes as URL-safe text.
+pub fn encode(bytes: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(bytes)
+}
+
+/// The bytes of [`encode`]'s text.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(text).ok()
 }
 
 enum Life {

@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startDemo } from '../../scripts/lib/demo.mjs'
-import { ROOT } from '../../scripts/lib/run.mjs'
+import { capture, ROOT } from '../../scripts/lib/run.mjs'
 import { connectDevice } from './support/device.mjs'
 import { freePort } from './support/server.mjs'
 import { AGENT, scratch, until } from './support/world.mjs'
@@ -102,3 +102,16 @@ async function call(url, token, method, path) {
   const response = await fetch(url + path, { method, headers: { authorization: `Bearer ${token}` } })
   return response.json()
 }
+
+test('wrangler would deploy it as it is', async () => {
+  const { code, stdout, stderr } = await capture(
+    'wrangler',
+    ['deploy', '--dry-run', '--outdir', join(ROOT, 'build', 'dry-run')],
+    {
+      env: { CLAW_RELAY_BUILT: '1', WRANGLER_SEND_METRICS: 'false' },
+    },
+  )
+  assert.equal(code, 0, stdout + stderr)
+  for (const binding of ['env.HUB (Hub)', 'env.ACCOUNT (Account)', 'env.DB (claw-relay)'])
+    assert.ok(stdout.includes(binding), stdout)
+})

@@ -144,7 +144,11 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let id = format!("feishu:{account}:{}", received.dedupe_key).parse();
     let conversation = format!("feishu:{account}:{}", received.chat_id).parse();
-    let (Ok(id), Ok(conversation)) = (id, conversation) else { return Inbound::Ignored("ids of another form") };
+    // The message's id becomes part of a path: nothing but what Feishu's ids are made of.
+    let plain = received.message_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let (Ok(id), Ok(conversation), true) = (id, conversation, plain) else {
+        return Inbound::Ignored("ids of another form");
+    };
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
     let question =
@@ -245,7 +249,7 @@ pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
 /// The idempotency key: the same for every try at answering the same message, and 43 characters.
 fn uuid(origin: &Origin) -> String {
     let digest = Sha256::digest(format!("{}:{}", origin.account, origin.message).as_bytes());
-    crate::auth::token(&digest)
+    crate::auth::encode(&digest)
 }
 
 #[derive(Deserialize)]

@@ -81,10 +81,10 @@ export function feishuAccount(world, changes = {}) {
 }
 
 /** Creates an agent and answers how to start it: `start()` runs the real binary with a state of its own. */
-export async function createAgent(world, name = 'laptop') {
+export async function createAgent(world, name = '我的 laptop 🚀') {
   const { agent } = await world.call(world.token, 'POST', '/v1/agents', { name })
   const { key } = await world.call(world.token, 'POST', `/v1/agents/${agent.id}/keys`)
-  const state = join(world.folder, name)
+  const state = join(world.folder, agent.id)
   return {
     id: agent.id,
     key,
