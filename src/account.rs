@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use protocol::Timestamp;
+use relay::auth::hash;
 use relay::platform::{self, Account as Settings, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Method, Request, RequestInit, Response, State, console_log, durable_object};
@@ -52,9 +53,11 @@ impl DurableObject for Account {
     }
 }
 
-/// An access token, and until when it may be used.
+/// An access token, of which app, and until when it may be used.
 #[derive(Clone, Serialize, Deserialize)]
 struct Held {
+    /// A hash of the settings: an account that was created anew with others must not use the old app's token.
+    of: String,
     value: String,
     until: Timestamp,
 }
@@ -97,7 +100,8 @@ impl Account {
     /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
     /// event of this object waits, so that however many calls find it expired, one renews it.
     async fn token(&self, settings: &Settings, expired: Option<&str>) -> Result<String, NoToken> {
-        if let Some(value) = usable(&self.token.borrow(), expired) {
+        let of = fingerprint(settings);
+        if let Some(value) = usable(&self.token.borrow(), &of, expired) {
             return Ok(value);
         }
         let (held, storage) = (self.token.clone(), self.state.storage());
@@ -107,7 +111,7 @@ impl Account {
                 let stored: Option<Held> = storage.get("token").await?;
                 *held.borrow_mut() = stored;
             }
-            if let Some(value) = usable(&held.borrow(), expired.as_deref()) {
+            if let Some(value) = usable(&held.borrow(), &of, expired.as_deref()) {
                 return Ok(Ok(value));
             }
             console_log!("account {}: renewing the access token", settings.id);
@@ -128,7 +132,11 @@ async fn fetch_token(settings: &Settings) -> Result<Held, NoToken> {
     let asked = now();
     let response = outbound::perform(&platform::token_request(settings), None).await.map_err(NoToken::Later)?;
     let token = platform::token(settings, &response)?;
-    Ok(Held { value: token.value, until: asked.plus_ms(token.life_ms.saturating_sub(RENEW_BEFORE_MS)) })
+    Ok(Held {
+        of: fingerprint(settings),
+        value: token.value,
+        until: asked.plus_ms(token.life_ms.saturating_sub(RENEW_BEFORE_MS)),
+    })
 }
 
 /// Asks the platform who the bot is, with a token that is fetched for this alone: how new settings are tried before
@@ -140,8 +148,12 @@ pub async fn introduce(settings: &Settings, call: &HttpRequest) -> Result<HttpRe
     outbound::perform(call, Some(&held.value)).await
 }
 
-fn usable(held: &Option<Held>, expired: Option<&str>) -> Option<String> {
-    let held = held.as_ref().filter(|held| now() < held.until && expired != Some(&held.value))?;
+fn fingerprint(settings: &Settings) -> String {
+    hash(&serde_json::to_string(&settings.platform).expect("settings are strings"))
+}
+
+fn usable(held: &Option<Held>, of: &str, expired: Option<&str>) -> Option<String> {
+    let held = held.as_ref().filter(|held| held.of == of && now() < held.until && expired != Some(&held.value))?;
     Some(held.value.clone())
 }
 

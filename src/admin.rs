@@ -22,8 +22,10 @@ pub async fn accounts(request: Request, config: Config) -> Result<Response, Erro
 pub async fn create_account(mut request: Request, config: Config) -> Result<Response, Error> {
     let access = request::operator(&request, &config)?;
     let mut account: Account = request::json(&mut request).await?;
-    if account.id.as_str().contains(':') {
-        return Err(Error::new(Code::BadRequest, "id: no colon"));
+    // It becomes part of message ids, which must have room for the platform's own.
+    if account.id.as_str().contains(':') || account.id.as_str().len() > ACCOUNT_ID_BYTES_MAX {
+        let detail = format!("id: at most {ACCOUNT_ID_BYTES_MAX} bytes, and no colon");
+        return Err(Error::new(Code::BadRequest, detail));
     }
     platform::check(&account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
     let db = config.db()?;
@@ -75,3 +77,5 @@ async fn introduce(account: &mut Account) -> Result<(), Error> {
         .and_then(|response| platform::introduce(account, &response))
         .map_err(|why| Error::new(Code::PlatformRefused, format!("app_id, app_secret: {why}")))
 }
+
+const ACCOUNT_ID_BYTES_MAX: usize = 64;

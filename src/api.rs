@@ -33,8 +33,10 @@ pub async fn sign_in_operator(request: &Request, config: &Config) -> Result<Resp
         None => {
             let id = new_id("usr")?;
             let user = db::User { id, name: "operator".into(), role: UserRole::Operator };
-            db::insert_user(&db, &user, now).await?;
-            user
+            // Of two at once only one is kept.
+            db::insert_first_operator(&db, &user, now).await?;
+            let kept = db::first_operator(&db).await?;
+            kept.ok_or_else(|| Error::internal("the first operator", "not there"))?
         }
     };
     if !db::spend_token(&db, &hash(&token), now).await? {
@@ -129,6 +131,9 @@ pub async fn create_key(request: &Request, config: &Config, agent: &str) -> Resu
     let agent: AgentId = agent.parse().map_err(|_| unknown())?;
     let db = config.db()?;
     let agent = db::agent(&db, &access.user, &agent).await?.ok_or_else(unknown)?;
+    if db::agent_keys_count(&db, &agent.id).await? >= AGENT_KEYS_MAX {
+        return Err(Error::new(Code::Conflict, format!("at most {AGENT_KEYS_MAX} keys; make another agent")));
+    }
     let id = random::<12>()?;
     db::insert_agent_key(&db, &id, &agent.id, now()).await?;
     let key = AgentKey { agent: agent.id, user: access.user, key: id.clone(), name: agent.name };
@@ -145,11 +150,9 @@ pub async fn conversations(request: &Request, config: &Config) -> Result<Respons
 /// `GET /v1/conversations/{id}/messages?before={cursor}&limit={n}`
 pub async fn messages(request: &Request, config: &Config, conversation: &str) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
-    let conversation: ConversationId = conversation
-        .replace("%3A", ":")
-        .replace("%3a", ":")
-        .parse()
-        .map_err(|error| Error::new(Code::BadRequest, format!("conversation: {error}")))?;
+    let decoded = js_sys::decode_uri_component(conversation).map(String::from).unwrap_or_default();
+    let conversation: ConversationId =
+        decoded.parse().map_err(|error| Error::new(Code::BadRequest, format!("conversation: {error}")))?;
     let before = request::query(request, "before")?.map(|text| text.parse::<Cursor>());
     let before = before.transpose().map_err(|error| Error::new(Code::BadCursor, format!("before: {error}")))?;
     let limit = request::query(request, "limit")?.map_or(Ok(PAGE_MESSAGES_DEFAULT), |text| text.parse());
@@ -163,5 +166,7 @@ pub fn new_id<T: std::str::FromStr<Err = protocol::InvalidId>>(prefix: &str) -> 
     format!("{prefix}_{}", random::<12>()?).parse().map_err(|error| Error::internal("a new id", error))
 }
 
+/// Keys of one agent.
+const AGENT_KEYS_MAX: u64 = 100;
 const NAME_BYTES_MAX: usize = 100;
 const PAGE_MESSAGES_DEFAULT: u64 = 50;

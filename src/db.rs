@@ -56,10 +56,9 @@ pub async fn user(db: &D1Database, user: &UserId) -> Result<Option<User>, Error>
     first(bind(db, USER, &[text(user)])?).await
 }
 
-/// Adds a user.
-pub async fn insert_user(db: &D1Database, user: &User, now: Timestamp) -> Result<(), Error> {
-    let role = if user.role == Role::Operator { "operator" } else { "user" };
-    run(bind(db, INSERT_USER, &[text(&user.id), text(&user.name), text(role), time(now)])?).await
+/// Adds an operator, unless there is one.
+pub async fn insert_first_operator(db: &D1Database, user: &User, now: Timestamp) -> Result<(), Error> {
+    run(bind(db, INSERT_FIRST_OPERATOR, &[text(&user.id), text(&user.name), time(now)])?).await
 }
 
 /// Uses up an operator token, known by its hash. False when it was used before.
@@ -82,6 +81,16 @@ pub async fn agent(db: &D1Database, user: &UserId, agent: &AgentId) -> Result<Op
 pub async fn insert_agent(db: &D1Database, user: &UserId, agent: &Agent) -> Result<(), Error> {
     let created = time(Timestamp(agent.created_ms));
     run(bind(db, INSERT_AGENT, &[text(&agent.id), text(user), text(&agent.name), created])?).await
+}
+
+/// How many keys an agent has.
+pub async fn agent_keys_count(db: &D1Database, agent: &AgentId) -> Result<u64, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        count: u64,
+    }
+    let row: Option<Row> = first(bind(db, AGENT_KEYS_COUNT, &[text(agent)])?).await?;
+    Ok(row.map_or(0, |row| row.count))
 }
 
 /// Notes that a key was made.
@@ -143,11 +152,12 @@ pub async fn put_identity(
 pub const STATEMENTS: &[&str] = &[
     FIRST_OPERATOR,
     USER,
-    INSERT_USER,
+    INSERT_FIRST_OPERATOR,
     SPEND_TOKEN,
     AGENTS,
     AGENT,
     INSERT_AGENT,
+    AGENT_KEYS_COUNT,
     INSERT_AGENT_KEY,
     ACCOUNT,
     ACCOUNTS,
@@ -158,12 +168,14 @@ pub const STATEMENTS: &[&str] = &[
 
 const FIRST_OPERATOR: &str = "select id, name, role from users where role = 'operator' order by created_ms, id limit 1";
 const USER: &str = "select id, name, role from users where id = ?";
-const INSERT_USER: &str = "insert into users (id, name, role, created_ms) values (?, ?, ?, ?)";
+const INSERT_FIRST_OPERATOR: &str = "insert into users (id, name, role, created_ms)
+    select ?, ?, 'operator', ? where not exists (select 1 from users where role = 'operator')";
 const SPEND_TOKEN: &str =
     "insert into spent_tokens (hash, spent_ms) values (?, ?) on conflict do nothing returning hash";
 const AGENTS: &str = "select id, name, created_ms from agents where user_id = ? order by created_ms, id";
 const AGENT: &str = "select id, name, created_ms from agents where id = ? and user_id = ?";
 const INSERT_AGENT: &str = "insert into agents (id, user_id, name, created_ms) values (?, ?, ?, ?)";
+const AGENT_KEYS_COUNT: &str = "select count(*) as count from agent_keys where agent_id = ?";
 const INSERT_AGENT_KEY: &str = "insert into agent_keys (id, agent_id, created_ms) values (?, ?, ?)";
 const ACCOUNT: &str = "select id, default_user, settings from accounts where id = ?";
 const ACCOUNTS: &str = "select id, platform, default_user, created_ms from accounts order by id";

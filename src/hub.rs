@@ -219,9 +219,10 @@ impl Hub {
             return Ok(());
         }
         let storage = self.state.storage();
-        let user = user.or_else(|| self.state.id().name()?.parse().ok());
-        let user = user.ok_or_else(|| Error::internal("waking", "whose hub this is"))?;
-        let peers = self.state.get_websockets().iter().filter_map(attached).collect::<Vec<_>>();
+        // One that is closing is listed too, until its peer has answered; its place was given up already.
+        let sockets = self.state.get_websockets().into_iter().filter(|ws| ws.as_ref().ready_state() == OPEN);
+        let peers = sockets.filter_map(|ws| attached(&ws)).collect::<Vec<_>>();
+        console_log!("hub restored with {} sockets", peers.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
                 let mut core = Core::restore(user, Sqlite::new(&storage), now(), peers)?;
@@ -353,6 +354,8 @@ fn failed(error: Error) -> worker::Error {
     worker::Error::RustError(error.detail)
 }
 
+/// `WebSocket.OPEN`.
+const OPEN: u16 = 1;
 const ASK_HEADER: &str = "x-claw-ask";
 const USER_HEADER: &str = "x-claw-user";
 /// A question of the longest text, as JSON that escapes every byte, and its ids.

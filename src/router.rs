@@ -15,8 +15,9 @@ pub async fn route(request: Request, env: Env) -> Result<Response, Error> {
     // A route's parts, the methods it takes, and what it does: `route!` makes the rest a 405 with `Allow`.
     macro_rules! route {
         ($($method:ident => $handler:expr),+) => {
-            match request.method() {
-                $(Method::$method => $handler,)+
+            // As text: the worker crate takes a method that it does not know for GET.
+            match request.inner().method().as_str() {
+                $(method if method == Method::$method.as_ref() => $handler,)+
                 _ => Err(method_not_allowed(&[$(Method::$method),+])),
             }
         };

@@ -1,7 +1,7 @@
 //! `claw-agent run`: puts the parts together and keeps the connection up until a signal or a final refusal.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -41,6 +41,7 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
             Some(Err(DialError::Refused(why))) => return Err(Stop::Refused(why)),
             Some(Err(DialError::Failed(why))) => why,
             Some(Ok(mut socket)) => {
+                let connected = Instant::now();
                 let ended = tokio::select! {
                     ended = link::talk(&mut socket, &store, &mut desk) => ended,
                     () = signals.next() => {
@@ -48,11 +49,12 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
                         return Ok(());
                     }
                 };
-                let welcomed = desk.link() == Link::Up;
+                // A relay that closes right after its welcome should not be asked at full speed.
+                let lasted = desk.link() == Link::Up && connected.elapsed() >= LASTED;
                 desk.set_link(Link::Down);
                 match ended {
                     Ended::Lost(why) => {
-                        if welcomed {
+                        if lasted {
                             backoff.reset();
                         }
                         why
@@ -155,3 +157,6 @@ impl Signals {
 /// Delays between attempts: full jitter up to `min(30 s, 0.5 s · 2^attempt)` (docs/protocol.md §2).
 const RECONNECT_BASE: Duration = Duration::from_millis(500);
 const RECONNECT_MAX: Duration = Duration::from_secs(30);
+
+/// A connection that was up for so long is not an attempt any more.
+const LASTED: Duration = Duration::from_secs(10);

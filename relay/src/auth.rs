@@ -36,7 +36,7 @@ pub struct Access {
     pub role: Role,
 }
 
-/// The right to connect as an agent. Has no end of life: it is revoked, not outlived.
+/// The right to connect as an agent. Has no end of life. TODO(#5): revocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentKey {
     /// Which agent.

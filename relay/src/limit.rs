@@ -8,7 +8,7 @@ pub const DEDUPE_MS_MIN: u64 = 72 * 60 * 60 * 1000;
 pub const TIMELINE_MESSAGES_MAX: u64 = 100_000;
 /// Rows deleted by one trimming, so that no single event pays for a long backlog.
 pub const TRIM_ROWS_MAX: u64 = 256;
-/// Questions that wait for one agent: beyond it new ones are refused with `queue_full`.
+/// Questions of one user without an answer, waiting or being answered: beyond it new ones are refused with `queue_full`.
 pub const QUEUE_MESSAGES_MAX: u64 = 1_000;
 /// Sockets of one user.
 pub const SOCKETS_MAX: usize = 64;
@@ -22,6 +22,11 @@ pub const LAST_MESSAGES_MAX: u64 = 500;
 pub const REPLAY_MESSAGES: u64 = 32;
 /// A resuming device hears the present state of the questions among this many messages before its cursor.
 pub const RESUME_STATES: u64 = 500;
+/// Bytes of text sent to one peer that is behind, for one input. The rest follows its next `ack`, so that one
+/// reconnect cannot fill the isolate's memory.
+pub const REPLAY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of text in one page of history; one message may be longer.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Messages in one page of history.
 pub const PAGE_MESSAGES_MAX: u64 = 200;
 /// Conversations in the list.
@@ -30,7 +35,7 @@ pub const CONVERSATIONS_MAX: u64 = 500;
 pub const AGENTS_MAX: usize = 32;
 /// Answers handed to platforms at once by one user's Hub, each of another conversation.
 pub const DELIVERIES_MAX: usize = 6;
-/// After this long an answer that a platform did not take is given up: 50 min, since Feishu forgets an idempotency
+/// This long after its first try an answer that a platform did not take is given up: 50 min, since Feishu forgets an idempotency
 /// key after 1 h and a later retry could double the answer.
 pub const DELIVERY_MS_MAX: u64 = 50 * 60 * 1000;
 /// The longest wait between two tries of a delivery.

@@ -3,7 +3,7 @@
 //! The statements run in the Durable Object on workerd and, unchanged, under `rusqlite` in `cargo test`: whoever has a
 //! database implements [`Sql`].
 
-use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp};
+use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::limit::{CONVERSATIONS_MAX, TRIM_ROWS_MAX};
@@ -82,6 +82,19 @@ pub struct Asked {
     pub has_origin: bool,
 }
 
+/// How far a question has come, as far as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The question.
+    pub seq: Seq,
+    /// The agent it is meant for.
+    pub agent: Option<AgentId>,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
 /// An agent that connected at least once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -104,10 +117,10 @@ pub struct Delivery {
     pub origin: Origin,
     /// The answer.
     pub text: String,
-    /// Tries so far.
+    /// Tries that failed.
     pub attempts: u32,
-    /// When it was first due.
-    pub since: Timestamp,
+    /// When it was first tried, if it was.
+    pub tried: Option<Timestamp>,
 }
 
 /// A thread of talk in the list.
@@ -143,6 +156,16 @@ impl<S: Sql> Store<S> {
             store.set_meta("epoch", Value::Integer(now.0 as i64))?;
         }
         Ok(store)
+    }
+
+    /// Whose timeline this is: `user` the first time, and for ever.
+    pub fn owner(&self, user: Option<UserId>) -> Result<UserId, S::Error> {
+        if let Some(mut row) = self.meta("user")? {
+            return Ok(row.id()?);
+        }
+        let user = user.ok_or(Corrupt("user"))?;
+        self.set_meta("user", text(&user))?;
+        Ok(user)
     }
 
     /// When this timeline was created.
@@ -262,23 +285,27 @@ impl<S: Sql> Store<S> {
         self.messages(SELECT_OPEN_AFTER, vec![integer(after), text(agent), Value::Integer(limit as i64)])
     }
 
-    /// How many open questions wait after `after` for this agent; for none: for whichever comes first.
-    pub fn open_questions_count(&self, agent: Option<&AgentId>, after: Seq) -> Result<u64, S::Error> {
-        let rows = self.run(COUNT_OPEN_AFTER, vec![integer(after), optional(agent)])?;
+    /// How many questions have no answer. Reads every row: asked once per wake, and only when a question comes.
+    pub fn open_questions_count(&self) -> Result<u64, S::Error> {
+        let rows = self.run(COUNT_OPEN, vec![])?;
         Ok(first(rows).ok_or(Corrupt("count"))?.integer()? as u64)
     }
 
-    /// The questions among the messages `from..=to`, with their states.
-    pub fn questions_between(&self, from: Seq, to: Seq) -> Result<Vec<Message>, S::Error> {
-        self.messages(SELECT_QUESTIONS_BETWEEN, vec![integer(from), integer(to)])
+    /// How far the questions among the messages `from..=to` have come.
+    pub fn progress_between(&self, from: Seq, to: Seq) -> Result<Vec<Progress>, S::Error> {
+        let rows = self.run(SELECT_PROGRESS_BETWEEN, vec![integer(from), integer(to)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                let (seq, agent) = (row.seq()?, row.optional_id()?);
+                Ok(Progress { seq, agent, outcome: row.outcome()?, reason: row.optional_text()? })
+            })
+            .collect()
     }
 
-    /// One page of a conversation: the newest `limit` messages before `before`, oldest first.
+    /// The newest `limit` messages of a conversation before `before`, newest first.
     pub fn page(&self, conversation: &ConversationId, before: Seq, limit: u64) -> Result<Vec<Message>, S::Error> {
-        let parameters = vec![text(conversation), integer(before), Value::Integer(limit as i64)];
-        let mut messages = self.messages(SELECT_PAGE, parameters)?;
-        messages.reverse();
-        Ok(messages)
+        self.messages(SELECT_PAGE, vec![text(conversation), integer(before), Value::Integer(limit as i64)])
     }
 
     /// The conversations, the one with the newest message first.
@@ -310,8 +337,13 @@ impl<S: Sql> Store<S> {
 
     /// Puts an answer on its way to a platform.
     pub fn insert_delivery(&self, seq: Seq, conversation: &ConversationId, now: Timestamp) -> Result<(), S::Error> {
-        let at = Value::Integer(now.0 as i64);
-        self.run(INSERT_DELIVERY, vec![integer(seq), text(conversation), at.clone(), at]).map(drop)
+        self.run(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)]).map(drop)
+    }
+
+    /// An answer is about to be tried for the first time.
+    pub fn mark_tried(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set tried_ms = ? where seq = ?";
+        self.run(statement, vec![Value::Integer(now.0 as i64), integer(seq)]).map(drop)
     }
 
     /// The answers that are due, at most one of each conversation (its oldest), so that order is kept.
@@ -431,7 +463,7 @@ fn delivery(mut row: Columns) -> Result<Delivery, Corrupt> {
         origin: Origin { account: row.id()?, message: row.text()? },
         text: row.text()?,
         attempts: row.integer()? as u32,
-        since: Timestamp(row.integer()? as u64),
+        tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
     })
 }
 
@@ -537,7 +569,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
         conversation text not null,
         attempts integer not null,
         due_ms integer not null,
-        since_ms integer not null
+        tried_ms integer
     ) strict",
     "create table tickets (id text primary key, expires_ms integer not null) strict, without rowid",
 ]];
@@ -567,12 +599,12 @@ const SELECT_AFTER: &str = select_messages!("seq > ? order by seq limit ?");
 const SELECT_OPEN_AFTER: &str =
     select_messages!("seq > ? and agent = ? and author = 'user' and outcome is null order by seq limit ?");
 
-const SELECT_QUESTIONS_BETWEEN: &str = select_messages!("seq between ? and ? and author = 'user' order by seq");
+const SELECT_PROGRESS_BETWEEN: &str =
+    "select seq, agent, outcome, reason from messages where seq between ? and ? and author = 'user' order by seq";
 
 const SELECT_PAGE: &str = select_messages!("conversation = ? and seq < ? order by seq desc limit ?");
 
-const COUNT_OPEN_AFTER: &str =
-    "select count(*) from messages where seq > ? and agent is ? and author = 'user' and outcome is null";
+const COUNT_OPEN: &str = "select count(*) from messages where author = 'user' and outcome is null";
 
 const SELECT_CONVERSATIONS: &str =
     "select conversation, max(seq), at_ms from messages group by conversation order by 2 desc limit ?";
@@ -580,13 +612,12 @@ const SELECT_CONVERSATIONS: &str =
 const PUT_AGENT: &str = "insert into agents (id, name, acked) values (?, ?, ?)
     on conflict (id) do update set name = excluded.name, acked = excluded.acked";
 
-const INSERT_DELIVERY: &str =
-    "insert into deliveries (seq, conversation, attempts, due_ms, since_ms) values (?, ?, 0, ?, ?)";
+const INSERT_DELIVERY: &str = "insert into deliveries (seq, conversation, attempts, due_ms) values (?, ?, 0, ?)";
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "select d.seq, a.reply_to, q.origin_account, q.origin_message, a.text, d.attempts, d.since_ms ",
+            "select d.seq, a.reply_to, q.origin_account, q.origin_message, a.text, d.attempts, d.tried_ms ",
             "from deliveries d join messages a on a.seq = d.seq join messages q on q.seq = a.reply_to where ",
             $rest
         )

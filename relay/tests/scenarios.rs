@@ -307,17 +307,172 @@ fn limits_refuse_visibly() {
     assert_eq!(world.post("om_more", "x").unwrap_err().code, Code::QueueFull);
     // What was accepted before is still accepted.
     assert!(!world.post("om_1", "x").unwrap().new);
+    // Also when an agent has them all and does not answer, and when memory was lost; one answer makes room for one.
+    let agent = world.agent(None);
+    for n in (100..=QUEUE_MESSAGES_MAX).step_by(100) {
+        world.acks(agent, n);
+    }
+    world.hibernate();
+    assert_eq!(world.post("om_more", "x").unwrap_err().code, Code::QueueFull);
+    world.replies(agent, 1, "y");
+    assert!(world.post("om_more", "x").unwrap().new);
+    assert_eq!(world.post("om_still_more", "x").unwrap_err().code, Code::QueueFull);
+
     let device = world.device(None);
     world.hears(device);
     world.sends(device, "m-1", "x");
     assert!(world.hears(device)[0].contains(r#""code":"queue_full""#));
+    world.replies(agent, 2, "y");
+    world.hears(device);
     world.sends(device, "m-2", &"x".repeat(TEXT_BYTES_MAX + 1));
     assert!(world.hears(device)[0].contains(r#""code":"text_too_long""#));
-    for _ in 0..SOCKETS_MAX - 1 {
+    for _ in 0..SOCKETS_MAX - 2 {
         assert!(world.hub().has_room());
         world.device(None);
     }
     assert!(!world.hub().has_room());
+}
+
+#[test]
+fn one_agent_too_many_is_told_so_for_good() {
+    let mut world = World::new();
+    let mut connect = |n: usize| {
+        let peer = world.open(Role::Agent { id: format!("agt_{n}").parse().unwrap(), name: n.to_string() });
+        world.says(peer, r#"{"type":"hello"}"#);
+        let closed = world.closed.get(&peer).copied();
+        world.drop(peer);
+        closed
+    };
+    for n in 0..AGENTS_MAX {
+        assert_eq!(connect(n), None);
+    }
+    assert_eq!(connect(AGENTS_MAX), Some(4403));
+    assert_eq!(connect(0), None);
+}
+
+#[test]
+fn more_answers_at_once_than_are_shown_still_arrive() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=STREAMS_MAX as u64 + 1 {
+        world.post(&format!("om_{n}"), "x").unwrap();
+        world.says(agent, &format!(r#"{{"type":"delta","reply_to":{n},"offset":0,"text":"a"}}"#));
+    }
+    let deltas = world.hears(device).iter().filter(|frame| frame.contains(r#""type":"delta""#)).count();
+    assert_eq!(deltas, STREAMS_MAX);
+    world.replies(agent, STREAMS_MAX as u64 + 1, "whole");
+    assert!(world.hears(device)[0].contains("whole"));
+}
+
+#[test]
+fn a_reconnect_is_sent_a_bounded_number_of_bytes_at_a_time() {
+    let mut world = World::new();
+    let text = "x".repeat(TEXT_BYTES_MAX);
+    for n in 1..=100 {
+        world.post(&format!("om_{n}"), &text).unwrap();
+    }
+    let agent = world.agent(None);
+    let mut acked = 0;
+    while acked < 100 {
+        let sent = world.messages(agent).len() as u64 - acked;
+        let bytes = (sent as usize) * TEXT_BYTES_MAX;
+        assert!(bytes > 0 && bytes < REPLAY_BYTES_MAX + REPLAY_MESSAGES as usize * TEXT_BYTES_MAX, "{sent} messages");
+        acked += sent;
+        world.acks(agent, acked);
+    }
+    // A page of history is bounded too, and says where the next one begins.
+    let conversation = feishu("om", "x").conversation;
+    let page = world.hub().page(&conversation, None, 200).unwrap().unwrap();
+    assert!(page.messages.len() * TEXT_BYTES_MAX <= PAGE_BYTES_MAX);
+    assert_eq!(page.next, Some(world.cursor(page.messages[0].seq.0)));
+}
+
+#[test]
+fn a_store_that_fails_leaves_everything_as_it_was() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.post("om_1", "1").unwrap();
+    world.acks(agent, 1);
+    let received = |peer, text: &str| Input::Received(peer, text.to_owned());
+    let inputs = [
+        Input::Posted(feishu("om_2", "2")),
+        received(device, r#"{"type":"send","id":"m-1","text":"x"}"#),
+        received(agent, r#"{"type":"reply","reply_to":1,"text":"one"}"#),
+        received(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#),
+    ];
+    for input in inputs {
+        let before = world.sql.dump();
+        let mut statements = 0;
+        while world.fails(input.clone(), statements) {
+            assert_eq!(world.sql.dump(), before);
+            statements += 1;
+        }
+        assert!(statements >= 3, "{input:?} has {statements} statements");
+    }
+    // The peers stayed, and go on as if nothing had been.
+    world.hears(device);
+    world.replies(agent, 1, "one");
+    assert_eq!(world.hears(device).len(), 2);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+#[test]
+fn an_answer_tried_too_long_ago_is_not_sent_again() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "1").unwrap();
+    world.replies(agent, 1, "one");
+    // Handed to the platform; what became of it was never heard.
+    world.input(Input::Tick);
+    assert_eq!(std::mem::take(&mut world.deliveries).len(), 1);
+    world.crash();
+    // Within the hour the idempotency key protects, and it is sent again; after it the question says what is known.
+    world.advance_ms(DELIVERY_MS_MAX);
+    world.input(Input::Tick);
+    assert_eq!(std::mem::take(&mut world.deliveries).len(), 1);
+    world.crash();
+    world.advance_ms(1);
+    let device = world.device(None);
+    world.hears(device);
+    assert_eq!(world.ring(|_| Sent::Taken), []);
+    assert!(world.hears(device)[0].contains("it may be there or not"));
+    // One that was never tried is not too late.
+    let agent = world.agent(Some(world.cursor(2)));
+    world.post("om_2", "2").unwrap();
+    world.replies(agent, 3, "two");
+    world.crash();
+    world.advance_ms(10 * DELIVERY_MS_MAX);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+#[test]
+fn an_agent_that_leaves_after_hibernation_takes_its_answer_along() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.sends(device, "m-1", "hi");
+    world.acks(agent, 1);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hel"}"#);
+    world.hibernate();
+    let other = world.device(None);
+    assert_eq!(world.envelopes(other)[0].state, Some(State::Replying));
+    world.hears(device);
+    world.drop(agent);
+    assert_eq!(world.hears(device)[0], r#"{"type":"state","seq":1,"state":"delivered"}"#);
+}
+
+#[test]
+fn a_device_whose_window_was_full_is_shown_the_stream_again() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=WINDOW_MESSAGES {
+        world.post(&format!("om_{n}"), "x").unwrap();
+    }
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hel"}"#);
+    world.hears(device);
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":3,"text":"lo"}"#);
+    assert_eq!(world.hears(device), [""; 0]);
+    world.acks(device, WINDOW_MESSAGES);
+    assert_eq!(world.hears(device), [r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hello"}"#]);
 }
 
 #[test]

@@ -121,6 +121,43 @@ fn events() {
     });
 }
 
+/// Schema 1.0 says that the bot is mentioned without a placeholder: nothing is replaced by it, and reading ends.
+#[test]
+fn a_mention_without_a_placeholder() {
+    let event = json!({
+        "uuid": "u1", "token": "", "type": "event_callback",
+        "event": {
+            "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": "om_1", "chat_type": "group",
+            "msg_type": "text", "text_without_at_bot": "hi @_all and @_user_1", "is_mention": true,
+        },
+    });
+    let inbound = feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap());
+    let Inbound::Message { question, .. } = inbound else { panic!("{inbound:?}") };
+    assert_eq!(question.text, "hi @all and @_user_1");
+}
+
+/// An id that would lead elsewhere as a part of a path.
+#[test]
+fn a_message_id_that_is_none() {
+    let event = json!({
+        "uuid": "u1", "token": "", "type": "event_callback",
+        "event": {
+            "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": "../../auth", "chat_type": "private",
+            "msg_type": "text", "text_without_at_bot": "hi", "is_mention": false,
+        },
+    });
+    let inbound = feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap());
+    assert_eq!(inbound, Inbound::Ignored("ids of another form"));
+}
+
+/// Longer than a question may be: cut between characters, and says so.
+#[test]
+fn a_text_that_is_too_long_is_cut() {
+    let cut = platform::cut("好".repeat(100_000));
+    assert!(cut.len() <= protocol::limit::TEXT_BYTES_MAX && cut.ends_with("cut]"));
+    assert_eq!(platform::cut("short".into()), "short");
+}
+
 #[test]
 fn long_connection_frames() {
     each("feishu-ws-frame.json", 19, |id, kind, input, expected, valid| {

@@ -5,9 +5,9 @@ use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, Sta
 
 use super::stream::{Pushed, Stream};
 use super::{Hub, Output, PeerId, Role, shorten};
-use crate::limit::{DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, STREAMS_MAX};
+use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, STREAMS_MAX};
 use crate::platform::Sent;
-use crate::store::{Outcome, Sql};
+use crate::store::{Delivery, Outcome, Sql};
 
 /// How an agent ends a question.
 pub(super) enum Answer {
@@ -36,6 +36,11 @@ impl<S: Sql> Hub<S> {
                 return Ok(());
             }
             self.streams.insert(reply_to, Stream::new(agent.clone()));
+            if let Some(peer) = self.peers.get_mut(&peer) {
+                // Remembered in the attachment: should the agent leave after hibernation, devices must be told.
+                peer.streaming.insert(reply_to);
+            }
+            self.touched.insert(peer);
             self.tell_state(reply_to, State::Replying, None);
         }
         let Some(stream) = self.streams.get_mut(&reply_to).filter(|stream| stream.agent == agent) else {
@@ -103,6 +108,12 @@ impl<S: Sql> Hub<S> {
         self.store.insert_answer(&envelope)?;
         self.store.finish(reply_to, outcome, reason.as_deref())?;
         self.streams.remove(&reply_to);
+        for (&id, peer) in &mut self.peers {
+            if peer.streaming.remove(&reply_to) {
+                self.touched.insert(id);
+            }
+        }
+        self.open = self.open.map(|open| open.saturating_sub(1));
         if asked.has_origin {
             self.store.insert_delivery(seq, &conversation, now)?;
         }
@@ -122,18 +133,44 @@ impl<S: Sql> Hub<S> {
             Sent::Refused(why) => Some(why),
             Sent::Later { after_ms, why } => {
                 let due = now.plus_ms(after_ms.unwrap_or(0).max(self.delay_ms(seq, delivery.attempts)));
-                if due <= delivery.since.plus_ms(DELIVERY_MS_MAX) {
+                if due <= delivery.tried.unwrap_or(now).plus_ms(DELIVERY_MS_MAX) {
                     return self.store.postpone_delivery(seq, due);
                 }
                 Some(why)
             }
         };
-        self.store.delete_delivery(seq)?;
-        if let Some(why) = given_up {
-            let reason = shorten(format!("the answer was not delivered: {why}"));
-            self.store.finish(delivery.question, Outcome::Failed, Some(&reason))?;
-            self.tell_state(delivery.question, State::Failed, Some(reason));
+        match given_up {
+            Some(why) => self.give_up(&delivery, format!("the answer was not delivered: {why}")),
+            None => self.store.delete_delivery(seq),
         }
+    }
+
+    /// The answers that are due. One whose first try is too long ago is given up: the platform may have taken it
+    /// without our hearing so, and has forgotten its idempotency key since.
+    pub(super) fn due(&mut self, now: Timestamp) -> Result<(), S::Error> {
+        let mut is_idle = true;
+        for delivery in self.store.due_deliveries(now, DELIVERIES_MAX)? {
+            is_idle = false;
+            match delivery.tried {
+                Some(tried) if now > tried.plus_ms(DELIVERY_MS_MAX) => {
+                    let reason = "the platform did not confirm the answer in time: it may be there or not";
+                    self.give_up(&delivery, reason.to_owned())?;
+                }
+                Some(_) => self.outputs.push(Output::Deliver(delivery)),
+                None => {
+                    self.store.mark_tried(delivery.seq, now)?;
+                    self.outputs.push(Output::Deliver(delivery));
+                }
+            }
+        }
+        if is_idle { self.arm() } else { Ok(()) }
+    }
+
+    fn give_up(&mut self, delivery: &Delivery, reason: String) -> Result<(), S::Error> {
+        let reason = shorten(reason);
+        self.store.delete_delivery(delivery.seq)?;
+        self.store.finish(delivery.question, Outcome::Failed, Some(&reason))?;
+        self.tell_state(delivery.question, State::Failed, Some(reason));
         Ok(())
     }
 

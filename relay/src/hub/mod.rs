@@ -91,6 +91,8 @@ pub struct Hub<S> {
     default_agent: Option<AgentId>,
     peers: BTreeMap<PeerId, Peer>,
     streams: BTreeMap<Seq, Stream>,
+    /// Questions without an answer, once they were counted.
+    open: Option<u64>,
     /// When the alarm is set to, as far as this instance knows.
     wake_at: Option<Timestamp>,
     /// Peers whose attachment is out of date.
@@ -101,16 +103,16 @@ pub struct Hub<S> {
 
 impl<S: Sql> Hub<S> {
     /// Wakes: reads what is stored, and takes over the sockets that outlived hibernation.
-    /// [`Input::Woken`] must be the first input.
+    /// `user` must be there the first time, and is remembered. [`Input::Woken`] must be the first input.
     pub fn restore(
-        user: UserId,
+        user: Option<UserId>,
         sql: S,
         now: Timestamp,
         peers: impl IntoIterator<Item = (PeerId, Peer)>,
     ) -> Result<Hub<S>, S::Error> {
         let store = Store::open(sql, now)?;
         Ok(Hub {
-            user,
+            user: store.owner(user)?,
             epoch: store.epoch()?,
             head: store.head()?,
             trimmed: store.trimmed()?,
@@ -118,6 +120,7 @@ impl<S: Sql> Hub<S> {
             default_agent: store.default_agent()?,
             peers: peers.into_iter().collect(),
             streams: BTreeMap::new(),
+            open: None,
             wake_at: None,
             touched: BTreeSet::new(),
             outputs: Vec::new(),
@@ -142,11 +145,7 @@ impl<S: Sql> Hub<S> {
             Input::Received(peer, text) => self.received(now, peer, &text)?,
             Input::Tick => {
                 self.wake_at = None;
-                let due = self.store.due_deliveries(now, DELIVERIES_MAX)?;
-                if due.is_empty() {
-                    self.arm()?;
-                }
-                self.outputs.extend(due.into_iter().map(Output::Deliver));
+                self.due(now)?;
             }
             Input::Woken => self.arm()?,
         }
@@ -180,10 +179,29 @@ impl<S: Sql> Hub<S> {
             Some(cursor) if cursor.epoch == self.epoch => cursor.seq,
             Some(_) => return Ok(Err(refusal(Code::BadCursor, "before: this cursor is of another timeline"))),
         };
-        let messages = self.store.page(conversation, before, limit.clamp(1, PAGE_MESSAGES_MAX))?;
-        let full = messages.len() as u64 >= limit;
-        let next = messages.first().filter(|_| full).map(|oldest| self.cursor(oldest.envelope.seq));
-        let messages = messages.into_iter().map(|message| self.present(message)).collect();
+        let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
+        let (mut messages, mut bytes, mut before) = (Vec::new(), 0, before);
+        // In parts, so that long messages are not all read only to be left out.
+        let next = loop {
+            let wanted = (limit - messages.len() as u64).min(REPLAY_MESSAGES);
+            let part = self.store.page(conversation, before, wanted)?;
+            let is_last = (part.len() as u64) < wanted;
+            for message in part {
+                bytes += message.envelope.text.len();
+                if bytes > PAGE_BYTES_MAX && !messages.is_empty() {
+                    break;
+                }
+                before = message.envelope.seq;
+                messages.push(self.present(message));
+            }
+            if bytes > PAGE_BYTES_MAX || messages.len() as u64 == limit {
+                break Some(self.cursor(before));
+            }
+            if is_last {
+                break None;
+            }
+        };
+        messages.reverse();
         Ok(Ok(Page { messages, next }))
     }
 
@@ -274,12 +292,15 @@ impl<S: Sql> Hub<S> {
             let detail = format!("text: {} bytes, at most {TEXT_BYTES_MAX}", question.text.len());
             return Ok(Err(Refusal { code: Code::TextTooLong, detail }));
         }
-        let agent = self.default_agent.clone();
-        let acked = agent.as_ref().map_or(Seq(0), |id| self.acked(id));
-        let waiting = self.store.open_questions_count(agent.as_ref(), acked)?;
-        if waiting >= QUEUE_MESSAGES_MAX {
-            return Ok(Err(refusal(Code::QueueFull, &format!("{waiting} questions wait for the agent"))));
+        let open = match self.open {
+            Some(open) => open,
+            None => self.store.open_questions_count()?,
+        };
+        if open >= QUEUE_MESSAGES_MAX {
+            return Ok(Err(refusal(Code::QueueFull, &format!("{open} questions wait for an answer"))));
         }
+        self.open = Some(open + 1);
+        let agent = self.default_agent.clone();
         if self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX {
             return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
         }
@@ -326,13 +347,20 @@ impl<S: Sql> Hub<S> {
     /// A stored message as peers see it now.
     fn present(&self, Message { mut envelope, agent }: Message) -> Envelope {
         if envelope.state == Some(State::Queued) {
-            if self.streams.contains_key(&envelope.seq) {
-                envelope.state = Some(State::Replying);
-            } else if agent.is_some_and(|agent| envelope.seq <= self.acked(&agent)) {
-                envelope.state = Some(State::Delivered);
-            }
+            envelope.state = Some(self.open_state(envelope.seq, agent.as_ref()));
         }
         envelope
+    }
+
+    /// How far an open question has come.
+    fn open_state(&self, seq: Seq, agent: Option<&AgentId>) -> State {
+        if self.peers.values().any(|peer| peer.streaming.contains(&seq)) {
+            State::Replying
+        } else if agent.is_some_and(|agent| seq <= self.acked(agent)) {
+            State::Delivered
+        } else {
+            State::Queued
+        }
     }
 
     /// Makes room once the history is over its limit.
@@ -372,9 +400,7 @@ impl<S: Sql> Hub<S> {
         if !peer.greeted || self.is_online(&agent) {
             return;
         }
-        let stopped: Vec<Seq> =
-            self.streams.iter().filter(|(_, stream)| stream.agent == agent).map(|(&seq, _)| seq).collect();
-        for seq in stopped {
+        for seq in peer.streaming {
             self.streams.remove(&seq);
             self.tell_state(seq, State::Delivered, None);
         }

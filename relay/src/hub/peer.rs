@@ -1,5 +1,7 @@
 //! One connection: what it is, what it was sent, what it acknowledged.
 
+use std::collections::BTreeSet;
+
 use protocol::limit::WINDOW_MESSAGES;
 use protocol::{AgentId, Seq};
 use serde::{Deserialize, Serialize};
@@ -39,13 +41,17 @@ pub struct Peer {
     pub last: Seq,
     /// Everything up to here is stored at the peer.
     pub acked: Seq,
+    /// Agents: the questions whose answers it is making, at most [`crate::limit::STREAMS_MAX`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub streaming: BTreeSet<Seq>,
 }
 
 impl Peer {
     /// A connection that has not said `hello` yet.
     pub fn new(role: Role) -> Peer {
         let zero = Seq(0);
-        Peer { role, greeted: false, deltas: false, sent: zero, last: zero, acked: zero }
+        let streaming = BTreeSet::new();
+        Peer { role, greeted: false, deltas: false, sent: zero, last: zero, acked: zero, streaming }
     }
 
     /// Begins the stream of messages after `after`.

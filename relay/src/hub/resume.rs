@@ -6,7 +6,8 @@ use super::{
     AGENTS_MAX, Agent, FRAME_BYTES_MAX, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, Output, PING_INTERVAL_MS,
     PeerId, REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
 };
-use crate::store::Sql;
+use crate::limit::REPLAY_BYTES_MAX;
+use crate::store::{Outcome, Progress, Sql};
 
 impl<S: Sql> Hub<S> {
     /// Answers `hello`: continued, started, or a gap and why. Then everything the peer has not seen follows.
@@ -76,25 +77,33 @@ impl<S: Sql> Hub<S> {
         if seq <= peer.acked {
             return Ok(());
         }
+        let was_full = !peer.has_room();
         peer.acked = seq;
         self.touched.insert(id);
         if let Some(agent) = peer.agent().cloned() {
             let before = self.acked(&agent);
             self.set_acked(&agent, seq)?;
-            for message in self.store.questions_between(Seq(before.0 + 1), seq)? {
-                let ours = message.agent.as_ref() == Some(&agent) && message.envelope.state == Some(State::Queued);
-                if ours && !self.streams.contains_key(&message.envelope.seq) {
-                    self.tell_state(message.envelope.seq, State::Delivered, None);
+            for progress in self.store.progress_between(Seq(before.0 + 1), seq)? {
+                let ours = progress.agent.as_ref() == Some(&agent) && progress.outcome.is_none();
+                if ours && self.open_state(progress.seq, Some(&agent)) == State::Delivered {
+                    self.tell_state(progress.seq, State::Delivered, None);
                 }
             }
         }
-        self.pump(id)
+        self.pump(id)?;
+        // While its window was full it was shown no deltas.
+        if was_full && self.peers.get(&id).is_some_and(|peer| peer.deltas && peer.has_room()) {
+            self.show_streams(id);
+        }
+        Ok(())
     }
 
-    /// Sends a peer what it has not seen, in order and in batches, until it is up to date or its window is full.
+    /// Sends a peer what it has not seen, in order and in batches, until it is up to date, its window is full, or
+    /// [`REPLAY_BYTES_MAX`] are sent: then its next `ack` brings more.
     fn pump(&mut self, id: PeerId) -> Result<(), S::Error> {
+        let mut bytes = 0;
         while let Some(peer) = self.peers.get(&id) {
-            if peer.sent >= self.head || !peer.has_room() {
+            if peer.sent >= self.head || !peer.has_room() || bytes >= REPLAY_BYTES_MAX {
                 break;
             }
             let limit = peer.room().min(REPLAY_MESSAGES);
@@ -106,6 +115,7 @@ impl<S: Sql> Hub<S> {
             let all = (messages.len() as u64) < limit;
             let frames: Vec<String> =
                 messages.into_iter().map(|message| encode(&ServerFrame::Message(self.present(message)))).collect();
+            bytes += frames.iter().map(String::len).sum::<usize>();
             self.send_batches(id, frames);
             let head = self.head;
             let Some(peer) = self.peers.get_mut(&id) else { break };
@@ -185,12 +195,15 @@ impl<S: Sql> Hub<S> {
         let from = Seq(upto.0.saturating_sub(RESUME_STATES) + 1);
         let frames: Vec<String> = self
             .store
-            .questions_between(from, upto)?
+            .progress_between(from, upto)?
             .into_iter()
-            .map(|message| self.present(message))
-            .filter_map(|envelope| {
-                let (seq, state) = (envelope.seq, envelope.state?);
-                Some(encode(&ServerFrame::State { seq, state, reason: envelope.reason }))
+            .map(|Progress { seq, agent, outcome, reason }| {
+                let state = match outcome {
+                    None => self.open_state(seq, agent.as_ref()),
+                    Some(Outcome::Failed) => State::Failed,
+                    Some(Outcome::Replied) => State::Replied,
+                };
+                encode(&ServerFrame::State { seq, state, reason })
             })
             .collect();
         self.send_batches(id, frames);

@@ -11,6 +11,8 @@ pub struct Stream {
     text: String,
     /// The length of `text` in UTF-16 code units, the unit of offsets.
     units: u64,
+    /// It went over the limit: nothing follows until it begins anew.
+    is_full: bool,
 }
 
 /// What became of a delta.
@@ -27,7 +29,7 @@ pub enum Pushed {
 impl Stream {
     /// Nothing yet.
     pub fn new(agent: AgentId) -> Stream {
-        Stream { agent, text: String::new(), units: 0 }
+        Stream { agent, text: String::new(), units: 0, is_full: false }
     }
 
     /// Adds a piece. Offset 0 begins anew.
@@ -35,11 +37,16 @@ impl Stream {
         if offset == 0 {
             self.text.clear();
             self.units = 0;
+            self.is_full = false;
+        }
+        if self.is_full {
+            return Pushed::TooLong;
         }
         if offset != self.units {
             return Pushed::Missing;
         }
         if self.text.len() + piece.len() > TEXT_BYTES_MAX {
+            self.is_full = true;
             return Pushed::TooLong;
         }
         self.text.push_str(piece);
@@ -68,6 +75,10 @@ mod tests {
         assert_eq!(stream.push(0, "anew"), Pushed::Appended);
         assert_eq!(stream.text(), "anew");
         assert_eq!(stream.push(4, &"x".repeat(TEXT_BYTES_MAX)), Pushed::TooLong);
+        // Not asked for again: it would only be too long again.
+        assert_eq!(stream.push(4, "x"), Pushed::TooLong);
+        assert_eq!(stream.push(9_999, "x"), Pushed::TooLong);
         assert_eq!(stream.text(), "anew");
+        assert_eq!(stream.push(0, "short"), Pushed::Appended);
     }
 }

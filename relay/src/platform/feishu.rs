@@ -131,9 +131,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if received.sender_is_bot {
         return Inbound::Ignored("sent by a bot");
     }
-    // In schema 1.0 a mention has no id: it is the bot's.
-    let mentioned = received.mentions(&settings.bot_open_id) || received.mentions("");
-    if !received.is_direct && !mentioned {
+    if !received.is_direct && !received.mentions(&settings.bot_open_id) {
         return Inbound::Ignored("the bot is not mentioned");
     }
     // TODO(#6): images, files, audio and video.

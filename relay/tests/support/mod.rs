@@ -1,6 +1,7 @@
 //! A Hub on real SQLite, with a clock and peers that remember what they were sent.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc, missing_docs)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -13,15 +14,32 @@ use rusqlite::types::ValueRef;
 
 /// SQLite under `rusqlite`: the second implementation of [`Sql`].
 #[derive(Clone)]
-pub struct Sqlite(Rc<Connection>);
+pub struct Sqlite {
+    connection: Rc<Connection>,
+    /// How many more statements succeed; none: all.
+    budget: Rc<Cell<Option<u32>>>,
+}
 
 impl Sqlite {
     pub fn new() -> Sqlite {
-        Sqlite(Rc::new(Connection::open_in_memory().unwrap()))
+        Sqlite { connection: Rc::new(Connection::open_in_memory().unwrap()), budget: Rc::default() }
     }
 
-    pub fn execute(&self, statement: &str) {
-        self.0.execute_batch(statement).unwrap();
+    fn execute(&self, statement: &str) {
+        self.connection.execute_batch(statement).unwrap();
+    }
+
+    /// Everything that is stored, to compare.
+    pub fn dump(&self) -> Vec<String> {
+        let all = |table: &str| {
+            let mut statement = self.connection.prepare(&format!("select * from {table}")).unwrap();
+            let columns = statement.column_count();
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok((0..columns).map(|n| format!("{:?}", row.get_ref_unwrap(n))).collect::<Vec<_>>().join("|"))
+            };
+            statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        ["meta", "messages", "agents", "deliveries", "tickets"].into_iter().flat_map(all).collect()
     }
 }
 
@@ -50,7 +68,12 @@ impl Sql for Sqlite {
     type Error = SqliteError;
 
     fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, SqliteError> {
-        let mut statement = self.0.prepare_cached(statement)?;
+        match self.budget.get() {
+            Some(0) => return Err(SqliteError("the disk is full".into())),
+            Some(left) => self.budget.set(Some(left - 1)),
+            None => {}
+        }
+        let mut statement = self.connection.prepare_cached(statement)?;
         let columns = statement.column_count();
         let parameters = parameters.into_iter().map(|value| match value {
             Value::Integer(integer) => rusqlite::types::Value::Integer(integer),
@@ -90,7 +113,7 @@ impl World {
     pub fn new() -> World {
         let sql = Sqlite::new();
         let now = Timestamp(1_800_000_000_000);
-        let hub = Hub::restore(user(), sql.clone(), now, []).unwrap();
+        let hub = Hub::restore(Some(user()), sql.clone(), now, []).unwrap();
         let mut world = World {
             sql,
             now,
@@ -109,7 +132,7 @@ impl World {
     /// Everything in memory is lost; sockets and their attachments stay.
     pub fn hibernate(&mut self) {
         let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, peer)| (id, peer.clone())).collect();
-        self.hub = Hub::restore(user(), self.sql.clone(), self.now, peers).unwrap();
+        self.hub = Hub::restore(None, self.sql.clone(), self.now, peers).unwrap();
         self.input(Input::Woken);
     }
 
@@ -121,6 +144,19 @@ impl World {
 
     pub fn advance_ms(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
+    }
+
+    /// The input meets a store that fails after so many statements. As the shell does: rolled back and restored.
+    /// False when the statements were enough.
+    pub fn fails(&mut self, input: Input, statements: u32) -> bool {
+        self.sql.execute("savepoint input");
+        self.sql.budget.set(Some(statements));
+        let failed = self.hub.handle(self.now, input).is_err();
+        self.sql.budget.set(None);
+        // Also when it went through: the world is to be as it was.
+        self.sql.execute("rollback to input; release input");
+        self.hibernate();
+        failed
     }
 
     pub fn input(&mut self, input: Input) -> Option<Result<Posted, Refusal>> {

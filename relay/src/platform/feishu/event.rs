@@ -42,7 +42,9 @@ pub struct Received {
     pub message_type: String,
     /// What it says.
     pub content: Content,
-    /// Who is mentioned in it.
+    /// The platform says that the bot is mentioned, without saying where (schema 1.0).
+    pub mentions_bot: bool,
+    /// Who is mentioned in it, and where (schema 2.0).
     pub mentions: Vec<Mention>,
     /// The first message of the thread, when it is a reply.
     pub root_id: Option<String>,
@@ -162,7 +164,7 @@ pub fn read(value: Value) -> Result<Event, Malformed> {
 impl Received {
     /// Whether the bot itself is mentioned. `@_all` is not the bot.
     pub fn mentions(&self, bot_open_id: &str) -> bool {
-        self.mentions.iter().any(|mention| mention.open_id == bot_open_id)
+        self.mentions_bot || self.mentions.iter().any(|mention| mention.open_id == bot_open_id)
     }
 
     /// A text with its placeholders replaced: the bot's own disappears, others become `@name`, everyone `@all`.
@@ -173,7 +175,9 @@ impl Received {
             let (before, from) = rest.split_at(at);
             readable.push_str(before);
             // The longest key wins: `@_user_1` is also the beginning of `@_user_10`.
-            let mention = self.mentions.iter().filter(|m| from.starts_with(&m.key)).max_by_key(|m| m.key.len());
+            // An empty one would match for ever without getting on.
+            let mentioned = |m: &&Mention| !m.key.is_empty() && from.starts_with(&m.key);
+            let mention = self.mentions.iter().filter(mentioned).max_by_key(|m| m.key.len());
             rest = match mention {
                 Some(mention) if mention.open_id == bot_open_id => {
                     let after = from.get(mention.key.len()..).unwrap_or_default();
@@ -285,6 +289,7 @@ fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
         sender_open_id: event.sender.sender_id.open_id,
         sender_is_bot: event.sender.sender_type != "user",
         message_type: message.message_type,
+        mentions_bot: false,
         mentions,
         root_id: message.root_id,
         parent_id: message.parent_id,
@@ -294,7 +299,6 @@ fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
 
 fn read_message_v1(uuid: String, event: MessageEventV1) -> Received {
     let is_text = event.msg_type == "text";
-    let mention = Mention { key: String::new(), open_id: String::new(), name: String::new() };
     Received {
         dedupe_key: uuid,
         message_id: event.open_message_id,
@@ -304,8 +308,8 @@ fn read_message_v1(uuid: String, event: MessageEventV1) -> Received {
         sender_is_bot: false,
         content: if is_text { Content::Text(event.text_without_at_bot) } else { Content::Unsupported },
         message_type: event.msg_type,
-        // The platform says only that the bot is mentioned, not by which placeholder.
-        mentions: if event.is_mention { vec![mention] } else { Vec::new() },
+        mentions_bot: event.is_mention,
+        mentions: Vec::new(),
         root_id: None,
         parent_id: None,
         thread_id: None,
