@@ -1,4 +1,4 @@
-// npm test: sets up and passes every test. `--only check` or `--only e2e` runs a part.
+// npm test: sets up and passes every test. `--only check`, `unit` or `e2e` runs a part.
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'

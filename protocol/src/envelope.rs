@@ -65,7 +65,7 @@ pub enum State {
     Replied,
     /// It will not be answered, or its answer could not be handed to the platform: see `reason`.
     Failed,
-    /// It waited longer than its time to live.
+    /// It waited longer than its time to live. TODO(#3): not given to any yet.
     Expired,
     /// A state of a newer relay.
     #[serde(other)]

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
 import { answerTo } from './support/model.mjs'
@@ -100,4 +101,27 @@ test('devices', async (t) => {
     one.send('ping')
     await pong
   })
+})
+
+test('everyone sleeps: sockets stay open while the object is out of memory, and all goes on', async (t) => {
+  const world = await startFeishuWorld(t, { delayMs: 20 })
+  await (await createAgent(world)).start().connected()
+  const device = await connectDevice(world, world.token)
+  device.ask('m-1', 'before')
+  await until(() => device.answerTo(1), 'the first answer')
+  const restored = () => world.process.output().match(/hub restored with \d sockets/g)
+  assert.equal(restored().length, 1, 'in memory since the first request')
+  // Heartbeats go on meanwhile, and wake nothing.
+  for (let n = 0; n < 14; n++) {
+    device.send('ping')
+    await sleep(1000)
+  }
+  assert.equal(restored().length, 1)
+  device.ask('m-2', 'after a long sleep')
+  await until(() => device.answerTo(3), 'the second answer')
+  assert.equal(restored().length, 2, 'it was out of memory in between')
+  assert.equal(restored().at(-1), 'hub restored with 2 sockets', 'the agent and the device')
+  assert.equal(device.answerTo(3).text, answerTo('after a long sleep'))
+  assert.ok(device.streams.get(3).length > 0, 'deltas too')
+  assert.equal(device.closed, null)
 })

@@ -9,7 +9,7 @@ import { startDemo } from '../../scripts/lib/demo.mjs'
 import { startRelay } from '../../scripts/lib/relay.mjs'
 import { ROOT } from '../../scripts/lib/run.mjs'
 import { freePort } from './support/server.mjs'
-import { AGENT, scratch, until } from './support/world.mjs'
+import { AGENT, createAgent, scratch, startFeishuWorld, until } from './support/world.mjs'
 
 const ARTEFACTS = join(ROOT, 'tests', 'artefacts')
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
@@ -23,7 +23,7 @@ test('the page', async (t) => {
   mkdirSync(ARTEFACTS, { recursive: true })
 
   /** Opens a page of its own that keeps what the console says. */
-  async function open(link, options = {}) {
+  async function open(link, { ours = demo.relay.url, ...options } = {}) {
     const context = await browser.newContext({ viewport: SIZES.desktop, locale: 'en-GB', ...options })
     t.after(() => context.close())
     const page = await context.newPage()
@@ -33,7 +33,7 @@ test('the page', async (t) => {
     })
     page.on('pageerror', (error) => page.problems.push(String(error)))
     page.on('request', (request) => {
-      if (!request.url().startsWith(demo.relay.url)) page.problems.push(`a request to elsewhere: ${request.url()}`)
+      if (!request.url().startsWith(ours)) page.problems.push(`a request to elsewhere: ${request.url()}`)
     })
     await page.goto(link)
     return page
@@ -81,6 +81,29 @@ test('the page', async (t) => {
       await page.locator('[data-from=user][data-state=replied]', { hasText: 'seen on both' }).waitFor()
     }
     assert.deepEqual([one.problems, two.problems], [[], []])
+  })
+
+  await t.test('every state of a message is shown, and why it failed', async (t) => {
+    const world = await startFeishuWorld(t, { delayMs: 80 })
+    const agent = await createAgent(world)
+    const page = await open(`${world.url}/#token=${world.token}`, { ours: world.url })
+    await online(page)
+    const state = (name) => page.locator(`[data-testid=message][data-from=user][data-state=${name}]`)
+    await ask(page, 'is anybody there')
+    await state('queued').waitFor()
+    // The agent takes it, and its model thinks for a while before the first word.
+    world.model.thinkMs = 1500
+    const running = agent.start()
+    await state('delivered').waitFor()
+    await state('replying').waitFor()
+    await state('replied').waitFor()
+    await running.kill()
+    // A model server that answers 404.
+    agent.start(['--backend', 'openai', '--openai-url', `${world.model.url}/nowhere`, '--openai-model', 'fake-1'])
+    await ask(page, 'will fail')
+    await state('failed').waitFor()
+    assert.match(await state('failed').textContent(), /404/)
+    assert.deepEqual(page.problems, [])
   })
 
   await t.test('text is text: markup in a message or an answer does nothing', async () => {

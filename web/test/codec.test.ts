@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
-import { decodeClient, decodeServer, encode, encodeBatch, parseCursor } from '../src/lib/codec'
+import { decodeClient, decodeServer, encode, encodeBatch, parseCursor, readServer } from '../src/lib/codec'
 import type { ClientFrame, ServerFrame } from '../src/lib/frame'
 
 // The JSON that every implementation must write, byte for byte. Deployed agents and pages break if it moves.
@@ -100,4 +100,14 @@ describe.skipIf(vectors.length === 0)('tests/vectors/frames.json', () => {
     if (valid) expect(roundTrip(direction, json)).toBe(json)
     else expect(() => decodeBy[direction](json)).toThrow()
   })
+})
+
+test('an unreadable frame does not take its batch along, nor does a state of a newer relay', () => {
+  const batch =
+    '[{"type":"state","seq":"x"},{"type":"state","seq":1,"state":"from_the_future"},{"type":"restream","reply_to":1}]'
+  expect(readServer(batch)).toEqual([
+    { type: 'unknown' },
+    { type: 'state', seq: 1, state: 'unknown' },
+    { type: 'restream', reply_to: 1 },
+  ])
 })

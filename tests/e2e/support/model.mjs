@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { json, serve } from './server.mjs'
 
-/** Starts the fake. `delayMs` is the pause between pieces; `questions` are those asked, in order. */
+/** Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `questions` are those asked, in order. */
 export async function startModel({ delayMs = 0 } = {}) {
-  const model = { delayMs, questions: [], streaming: 0 }
+  const model = { delayMs, thinkMs: 0, questions: [], streaming: 0 }
   const server = await serve(async (request, body, response) => {
     if (request.url === '/v1/models')
       return json(response, 200, { object: 'list', data: [{ id: 'fake-1', object: 'model' }] })
@@ -22,6 +22,7 @@ export async function startModel({ delayMs = 0 } = {}) {
         `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
       )
     send({ role: 'assistant', content: '' })
+    await sleep(model.thinkMs)
     for (const piece of answerTo(question.content).split(/(?<= )/)) {
       if (response.destroyed) break
       send({ content: piece })

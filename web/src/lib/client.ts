@@ -1,7 +1,7 @@
 // Keeps one device connected: dial, resume, acknowledge, repeat what was not accepted, notice silence.
 // Socket, clock, timers and randomness are passed in; docs/protocol.md §2, §5, §6 say what must happen.
 
-import { decodeServer, encode, parseCursor } from './codec'
+import { encode, parseCursor, readServer } from './codec'
 import type { ClientFrame, Seq, ServerFrame } from './frame'
 import { PING, PONG, SUBPROTOCOL } from './frame'
 import { FRAME_BYTES_MAX, utf8Bytes } from './text'
@@ -130,7 +130,7 @@ export class Client {
     if (text === PONG) return
     let frames: ServerFrame[]
     try {
-      frames = decodeServer(text)
+      frames = readServer(text)
     } catch {
       // Never fatal: closing would fetch the same frame again, for ever.
       return

@@ -40,9 +40,9 @@ export interface Envelope {
 
 export type Author = { kind: 'agent'; id: string } | { kind: 'relay' } | { kind: 'user'; via: string; sender?: string }
 
-/** How far a question has come. */
+/** How far a question has come. `unknown` stands for a state of a newer relay. */
 export type State = (typeof STATES)[number]
-export const STATES = ['queued', 'delivered', 'replying', 'replied', 'failed', 'expired'] as const
+export const STATES = ['queued', 'delivered', 'replying', 'replied', 'failed', 'expired', 'unknown'] as const
 
 export type Resumed =
   | { outcome: 'continued'; after: Seq }
