@@ -3,9 +3,14 @@
 //! The statements run in the Durable Object on workerd and, unchanged, under `rusqlite` in `cargo test`: whoever has a
 //! database implements [`Sql`].
 
-use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp, UserId};
+mod row;
+mod schema;
+
+use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use self::row::{Columns, delivery, first, integer, message, optional, text};
+use self::schema::{CREATE_META, MIGRATIONS};
 use crate::limit::{CONVERSATIONS_MAX, TRIM_ROWS_MAX};
 
 /// A database that runs one statement at a time.
@@ -429,150 +434,6 @@ pub struct Message {
     /// The agent that a question is meant for.
     pub agent: Option<AgentId>,
 }
-
-fn message(mut row: Columns) -> Result<Message, Corrupt> {
-    let (seq, id, conversation) = (row.seq()?, row.id()?, row.id()?);
-    let author = row.text()?;
-    let (author_id, via, agent) = (row.optional_text()?, row.optional_text()?, row.optional_id()?);
-    let from = match author.as_str() {
-        "agent" => {
-            let id = author_id.and_then(|id| id.parse().ok()).ok_or(Corrupt("author_id"))?;
-            Author::Agent { id }
-        }
-        "relay" => Author::Relay,
-        "user" => Author::User { via: via.ok_or(Corrupt("via"))?, sender: author_id },
-        _ => return Err(Corrupt("author")),
-    };
-    let reply_to = row.optional_integer()?.map(|seq| Seq(seq as u64));
-    let at_ms = Timestamp(row.integer()? as u64);
-    let text = row.text()?;
-    let state = match (&from, row.outcome()?) {
-        (Author::Agent { .. } | Author::Relay, _) => None,
-        (Author::User { .. }, None) => Some(State::Queued),
-        (Author::User { .. }, Some(Outcome::Failed)) => Some(State::Failed),
-        (Author::User { .. }, Some(Outcome::Replied)) => Some(State::Replied),
-    };
-    let reason = row.optional_text()?;
-    Ok(Message { envelope: Envelope { seq, id, conversation, from, reply_to, at_ms, text, state, reason }, agent })
-}
-
-fn delivery(mut row: Columns) -> Result<Delivery, Corrupt> {
-    Ok(Delivery {
-        seq: row.seq()?,
-        question: row.seq()?,
-        origin: Origin { account: row.id()?, message: row.text()? },
-        text: row.text()?,
-        attempts: row.integer()? as u32,
-        tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
-    })
-}
-
-/// A row, read from left to right.
-struct Columns(std::vec::IntoIter<Value>);
-
-impl From<Row> for Columns {
-    fn from(row: Row) -> Columns {
-        Columns(row.into_iter())
-    }
-}
-
-impl Columns {
-    fn optional_integer(&mut self) -> Result<Option<i64>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Integer(integer)) => Ok(Some(integer)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("integer column")),
-        }
-    }
-
-    fn optional_text(&mut self) -> Result<Option<String>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("text column")),
-        }
-    }
-
-    fn optional_id<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corrupt> {
-        self.optional_text()?.map(|text| text.parse().map_err(|_| Corrupt("id column"))).transpose()
-    }
-
-    fn integer(&mut self) -> Result<i64, Corrupt> {
-        self.optional_integer()?.ok_or(Corrupt("integer column"))
-    }
-
-    fn text(&mut self) -> Result<String, Corrupt> {
-        self.optional_text()?.ok_or(Corrupt("text column"))
-    }
-
-    fn id<T: std::str::FromStr>(&mut self) -> Result<T, Corrupt> {
-        self.optional_id()?.ok_or(Corrupt("id column"))
-    }
-
-    fn seq(&mut self) -> Result<Seq, Corrupt> {
-        Ok(Seq(self.integer()? as u64))
-    }
-
-    fn outcome(&mut self) -> Result<Option<Outcome>, Corrupt> {
-        match self.optional_text()?.as_deref() {
-            None => Ok(None),
-            Some("failed") => Ok(Some(Outcome::Failed)),
-            Some("replied") => Ok(Some(Outcome::Replied)),
-            Some(_) => Err(Corrupt("outcome")),
-        }
-    }
-}
-
-fn first(rows: Vec<Row>) -> Option<Columns> {
-    rows.into_iter().next().map(Columns::from)
-}
-
-fn text(value: impl ToString) -> Value {
-    Value::Text(value.to_string())
-}
-
-fn optional(value: Option<impl ToString>) -> Value {
-    value.map_or(Value::Null, text)
-}
-
-fn integer(seq: Seq) -> Value {
-    Value::Integer(seq.0 as i64)
-}
-
-const CREATE_META: &str =
-    "create table if not exists meta (key text primary key, value any not null) strict, without rowid";
-
-/// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
-/// the version is a row of `meta`.
-const MIGRATIONS: &[&[&str]] = &[&[
-    // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
-    // follows from `agents.acked` and from the streams in memory, so that progress costs no write.
-    "create table messages (
-        seq integer primary key,
-        id text not null unique,
-        conversation text not null,
-        author text not null check (author in ('agent', 'relay', 'user')),
-        author_id text,
-        via text,
-        agent text,
-        reply_to integer,
-        at_ms integer not null,
-        text text not null,
-        origin_account text,
-        origin_message text,
-        outcome text check (outcome in ('failed', 'replied')),
-        reason text
-    ) strict",
-    "create table agents (id text not null unique, name text not null, acked integer not null) strict",
-    "create table deliveries (
-        seq integer primary key,
-        conversation text not null,
-        attempts integer not null,
-        due_ms integer not null,
-        tried_ms integer
-    ) strict",
-    "create table tickets (id text primary key, expires_ms integer not null) strict, without rowid",
-]];
 
 const ADOPT_QUESTIONS: &str =
     "update messages set agent = ? where agent is null and author = 'user' and outcome is null";
