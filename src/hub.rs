@@ -5,11 +5,13 @@ use std::cell::RefCell;
 
 use futures_util::future::join_all;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, Cursor, SUBPROTOCOL, UserId};
+use protocol::{Code, Cursor, SUBPROTOCOL, Timestamp, UserId};
 use relay::hub::{Hub as Core, Input, Output, Peer, PeerId, Posted, Refusal, Role};
 use relay::platform::{Outbound, Sent};
 use relay::store::{Delivery, Question};
 use serde::{Deserialize, Serialize};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{
     DurableObject, Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
@@ -185,6 +187,11 @@ impl Hub {
         {
             return Err(Error::unauthorized("ticket: used already; get another from POST /v1/tickets"));
         }
+        // A newcomer is the moment to look: nothing wakes the object for it alone.
+        let silent = self.read(|core| Ok(core.silent(now(), |peer| self.last_heartbeat(peer))))?;
+        if !silent.is_empty() {
+            self.handle(Input::Silent(silent)).await?;
+        }
         if !self.read(|core| Ok(core.has_room()))? {
             let max = relay::limit::SOCKETS_MAX;
             return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
@@ -309,12 +316,29 @@ impl Hub {
         self.state.get_websockets_with_tag(&tag(peer)).into_iter().next()
     }
 
+    /// When the runtime last answered a peer's heartbeat.
+    fn last_heartbeat(&self, peer: PeerId) -> Option<Timestamp> {
+        let socket = self.socket(peer)?;
+        let state: &Heartbeats = self.state.as_raw().unchecked_ref();
+        let date: js_sys::Date = state.auto_response_timestamp(socket.as_ref()).dyn_into().ok()?;
+        Some(Timestamp(date.get_time() as u64))
+    }
+
     /// A number that no other socket of this Hub has, below 2^53.
     fn draw_peer(&self) -> Result<u64, Error> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
         Ok(u64::from_le_bytes(bytes) >> 11)
     }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// `DurableObjectState.getWebSocketAutoResponseTimestamp`, which the worker crate does not bind.
+    type Heartbeats;
+
+    #[wasm_bindgen(method, js_name = getWebSocketAutoResponseTimestamp)]
+    fn auto_response_timestamp(this: &Heartbeats, socket: &web_sys::WebSocket) -> JsValue;
 }
 
 /// A problem-details answer of a Hub.

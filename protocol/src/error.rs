@@ -70,6 +70,8 @@ codes! {
     QueueFull, "queue_full", 429, "Queue full";
     /// Another connection of the same agent took over: do not reconnect.
     Replaced, "replaced", 409, "Replaced by a newer connection";
+    /// Nothing was heard from you for too long: connect again, and send `ping` every `ping_ms`.
+    Silent, "silent", 408, "No heartbeat";
     /// The text is over the limit: send less, or in parts.
     TextTooLong, "text_too_long", 413, "Text too long";
     /// Close a connection of this user first.

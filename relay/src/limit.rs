@@ -12,6 +12,8 @@ pub const TRIM_ROWS_MAX: u64 = 256;
 pub const QUEUE_MESSAGES_MAX: u64 = 1_000;
 /// Sockets of one user.
 pub const SOCKETS_MAX: usize = 64;
+/// A socket without a heartbeat for this long (three intervals) is taken for dead: 90 s.
+pub const SILENCE_MS_MAX: u64 = 3 * protocol::limit::PING_INTERVAL_MS;
 /// Answers that are being made at once for one user. Further ones show no deltas; their final answer comes all the same.
 pub const STREAMS_MAX: usize = 32;
 /// Messages sent to a device without a cursor, when it does not say how many.

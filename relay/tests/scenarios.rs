@@ -334,6 +334,27 @@ fn limits_refuse_visibly() {
 }
 
 #[test]
+fn the_dead_make_room_for_the_living() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let phones: Vec<_> = (1..SOCKETS_MAX).map(|_| world.device(None)).collect();
+    world.advance_ms(SILENCE_MS_MAX);
+    let now = world.now;
+    assert_eq!(world.hub().silent(now, |_| None), []);
+    world.advance_ms(1);
+    // One phone went on with its heartbeats.
+    let heard = |peer| (peer == phones[0]).then_some(now);
+    let silent = world.hub().silent(world.now, heard);
+    assert_eq!(silent.len(), SOCKETS_MAX - 1);
+    world.hears(phones[0]);
+    world.input(Input::Silent(silent));
+    assert_eq!(world.closed.get(&agent), Some(&4408));
+    assert!(world.closed.contains_key(&phones[1]) && !world.closed.contains_key(&phones[0]));
+    assert!(world.hears(phones[0]).last().unwrap().contains(r#""online":false"#));
+    assert!(world.hub().has_room());
+}
+
+#[test]
 fn one_agent_too_many_is_told_so_for_good() {
     let mut world = World::new();
     let mut connect = |n: usize| {

@@ -39,6 +39,8 @@ pub enum Input {
     Posted(Question),
     /// A peer sent a text.
     Received(PeerId, String),
+    /// These peers sent no heartbeat for [`SILENCE_MS_MAX`]: a phone that lost its network, a laptop that went to sleep.
+    Silent(Vec<PeerId>),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
     /// The Hub was restored: alarms may have been lost meanwhile.
@@ -135,7 +137,7 @@ impl<S: Sql> Hub<S> {
             Input::Closed(peer) => self.forget(peer),
             Input::Delivered(seq, sent) => self.delivered(now, seq, sent)?,
             Input::Opened(peer, role) => {
-                self.peers.insert(peer, Peer::new(role));
+                self.peers.insert(peer, Peer::new(role, now));
                 self.touched.insert(peer);
             }
             Input::Posted(question) => {
@@ -143,6 +145,11 @@ impl<S: Sql> Hub<S> {
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Received(peer, text) => self.received(now, peer, &text)?,
+            Input::Silent(peers) => {
+                for peer in peers {
+                    self.refuse(peer, 4408, Code::Silent, "no heartbeat");
+                }
+            }
             Input::Tick => {
                 self.wake_at = None;
                 self.due(now)?;
@@ -165,6 +172,13 @@ impl<S: Sql> Hub<S> {
     /// Whether another socket may be accepted: at most [`SOCKETS_MAX`].
     pub fn has_room(&self) -> bool {
         self.peers.len() < SOCKETS_MAX
+    }
+
+    /// Peers that were heard of too long ago; `heard` is a peer's last heartbeat, if it sent any.
+    pub fn silent(&self, now: Timestamp, heard: impl Fn(PeerId) -> Option<Timestamp>) -> Vec<PeerId> {
+        let last = |id: PeerId, peer: &Peer| heard(id).unwrap_or(peer.opened).max(peer.opened);
+        let silent = |(&id, peer): (&PeerId, &Peer)| (last(id, peer).plus_ms(SILENCE_MS_MAX) < now).then_some(id);
+        self.peers.iter().filter_map(silent).collect()
     }
 
     /// One page of a conversation, oldest first, and the cursor of the page before it.

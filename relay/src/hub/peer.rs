@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use protocol::limit::WINDOW_MESSAGES;
-use protocol::{AgentId, Seq};
+use protocol::{AgentId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A connection's number, unique among the sockets of one Hub. Drawn by the shell.
@@ -31,6 +31,8 @@ pub enum Role {
 pub struct Peer {
     /// What it is.
     pub role: Role,
+    /// When its socket was accepted.
+    pub opened: Timestamp,
     /// It said `hello`: only then is it sent anything.
     pub greeted: bool,
     /// Devices: shows answers while they are made.
@@ -48,10 +50,10 @@ pub struct Peer {
 
 impl Peer {
     /// A connection that has not said `hello` yet.
-    pub fn new(role: Role) -> Peer {
+    pub fn new(role: Role, opened: Timestamp) -> Peer {
         let zero = Seq(0);
         let streaming = BTreeSet::new();
-        Peer { role, greeted: false, deltas: false, sent: zero, last: zero, acked: zero, streaming }
+        Peer { role, opened, greeted: false, deltas: false, sent: zero, last: zero, acked: zero, streaming }
     }
 
     /// Begins the stream of messages after `after`.
