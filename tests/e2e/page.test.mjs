@@ -8,6 +8,7 @@ import { chromium } from 'playwright-core'
 import { startDemo } from '../../scripts/lib/demo.mjs'
 import { startRelay } from '../../scripts/lib/relay.mjs'
 import { ROOT } from '../../scripts/lib/run.mjs'
+import { messageEvent } from './support/feishu.mjs'
 import { freePort } from './support/server.mjs'
 import { AGENT, createAgent, scratch, startFeishuWorld, until } from './support/world.mjs'
 
@@ -103,6 +104,12 @@ test('the page', async (t) => {
     await ask(page, 'will fail')
     await state('failed').waitFor()
     assert.match(await state('failed').textContent(), /404/)
+    await world.webhook(messageEvent('om_1', 'written in Feishu'))
+    await page.locator('[data-testid=conversation]', { hasText: 'written in Feishu' }).waitFor()
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      await page.setViewportSize(viewport)
+      await page.screenshot({ path: join(ARTEFACTS, `states-${size}.png`) })
+    }
     assert.deepEqual(page.problems, [])
   })
 
