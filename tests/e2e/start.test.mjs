@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { startDemo } from '../../scripts/lib/demo.mjs'
 import { capture, ROOT } from '../../scripts/lib/run.mjs'
 import { connectDevice } from './support/device.mjs'
+import { answerTo, startModel } from './support/model.mjs'
 import { freePort } from './support/server.mjs'
 import { AGENT, scratch, until } from './support/world.mjs'
 
@@ -52,19 +53,15 @@ test('Ctrl-C stops every process', async () => {
 test('a second start keeps the history, and connects the same agent', async (t) => {
   const folder = scratch(t)
   const port = await freePort()
-  const world = (demo) => ({
-    url: demo.relay.url,
-    call: (token, method, path) => call(demo.relay.url, token, method, path),
-  })
   const first = await startDemo({ port, folder, agent: AGENT })
-  const device = await connectDevice(world(first), first.token)
+  const device = await connectDevice(worldOf(first), first.token)
   device.ask('m-1', 'remember me')
   await until(() => device.answerTo(1), 'the answer')
   await first.stop()
 
   const second = await startDemo({ port, folder, agent: AGENT })
   t.after(() => second.stop())
-  const again = await connectDevice(world(second), second.token)
+  const again = await connectDevice(worldOf(second), second.token)
   await until(() => again.messages.size === 2, 'the history')
   assert.deepEqual(again.texts(), ['remember me', 'echo: remember me'])
   again.ask('m-2', 'and again')
@@ -72,6 +69,11 @@ test('a second start keeps the history, and connects the same agent', async (t) 
   const { agents } = await call(second.relay.url, second.token, 'GET', '/v1/agents')
   assert.equal(agents.length, 1)
 })
+
+/** What a device needs to know of a demo. */
+function worldOf({ relay }) {
+  return { url: relay.url, call: (token, method, path) => call(relay.url, token, method, path) }
+}
 
 function begin(env) {
   // As a terminal does: a process group of its own, which Ctrl-C reaches as a whole.
@@ -114,4 +116,17 @@ test('wrangler would deploy it as it is', async () => {
   assert.equal(code, 0, stdout + stderr)
   for (const binding of ['env.HUB (Hub)', 'env.ACCOUNT (Account)', 'env.DB (claw-relay)'])
     assert.ok(stdout.includes(binding), stdout)
+})
+
+test('a model server on loopback is found and used', async (t) => {
+  // LM Studio's port.
+  const model = await startModel({ port: 1234 }).catch((error) => error)
+  if (model.code === 'EADDRINUSE') return t.skip('port 1234 is taken on this machine')
+  t.after(() => model.close())
+  const demo = await startDemo({ port: await freePort(), folder: scratch(t), agent: AGENT })
+  t.after(() => demo.stop())
+  const device = await connectDevice(worldOf(demo), demo.token)
+  device.ask('m-1', 'hello model')
+  await until(() => device.answerTo(1), 'the answer')
+  assert.equal(device.answerTo(1).text, answerTo('hello model'))
 })

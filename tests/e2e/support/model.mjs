@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { json, serve } from './server.mjs'
 
 /** Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `questions` are those asked, in order. */
-export async function startModel({ delayMs = 0 } = {}) {
+export async function startModel({ delayMs = 0, port } = {}) {
   const model = { delayMs, thinkMs: 0, questions: [], streaming: 0 }
   const server = await serve(async (request, body, response) => {
     if (request.url === '/v1/models')
@@ -31,7 +31,7 @@ export async function startModel({ delayMs = 0 } = {}) {
     model.streaming -= 1
     send({}, 'stop')
     response.end('data: [DONE]\n\n')
-  })
+  }, port)
   return Object.assign(model, server)
 }
 

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createSocketServer } from 'node:net'
 
-/** Serves `handle(request, body, response)`; a throw is a 500 and is kept in `faults`, which tests must find empty. */
-export async function serve(handle) {
+/** Serves `handle(request, body, response)` on `port`, by default a free one; a throw is a 500 and is kept in `faults`, which tests must find empty. */
+export async function serve(handle, port = 0) {
   const faults = []
   const server = createServer(async (request, response) => {
     const chunks = []
@@ -17,7 +17,7 @@ export async function serve(handle) {
       if (!response.headersSent) json(response, 500, { code: 1, msg: String(error) })
     }
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const close = () => {
     server.closeAllConnections()
