@@ -153,9 +153,13 @@ test('the page', async (t) => {
     await page.locator('[data-testid=connection][data-state=offline]').waitFor()
     await ask(page, 'written while away')
     await page.locator('[data-from=user][data-state=sending]', { hasText: 'written while away' }).waitFor()
+    // A reload while the relay is away shows nothing; what was written is still there when it is back.
+    page.on('dialog', (dialog) => dialog.accept())
+    await assert.rejects(page.reload())
     const secrets = { SIGNING_KEY: readFileSync(join(folder, 'signing-key'), 'utf8'), OPERATOR_TOKEN: 'spent' }
     const relay = await startRelay({ port, folder: join(folder, 'relay'), secrets })
     t.after(() => relay.stop())
+    await page.goto(relay.url)
     await page.locator('[data-testid=message-text]', { hasText: 'echo: written while away' }).waitFor()
     assert.equal(await page.locator('[data-from=user]', { hasText: 'written while away' }).count(), 1)
   })

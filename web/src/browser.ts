@@ -6,7 +6,10 @@ import type { Surroundings } from './lib/client'
 import type { Storage } from './lib/token'
 
 /** `localStorage`, or memory where a browser forbids it (private windows, embedded views). */
-export const browserStorage: Storage = storage()
+export const browserStorage: Storage = storage(() => localStorage)
+
+/** The same for this tab alone: it outlives a reload, not the tab. */
+export const tabStorage: Storage = storage(() => sessionStorage)
 
 export function browserRequest(token: string, onUnauthorized: () => void): Request {
   return async (method, path) => {
@@ -58,10 +61,10 @@ export async function copyText(text: string): Promise<void> {
   area.remove()
 }
 
-function storage(): Storage {
+function storage(choose: () => Storage): Storage {
   try {
-    localStorage.getItem('claw-relay')
-    return localStorage
+    choose().getItem('claw-relay')
+    return choose()
   } catch {
     const memory = new Map<string, string>()
     return {

@@ -2,7 +2,7 @@
 
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 
-import { browserRequest, browserSurroundings, newMessageId } from '../../browser'
+import { browserRequest, browserSurroundings, newMessageId, tabStorage } from '../../browser'
 import type { ConversationRow } from '../../lib/api'
 import { conversations, history } from '../../lib/api'
 import type { Status } from '../../lib/client'
@@ -13,6 +13,7 @@ import type { ServerFrame } from '../../lib/frame'
 import { wellFormed } from '../../lib/text'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
 import { EMPTY, reduce } from '../../lib/timeline'
+import { loadUnsent, saveUnsent } from '../../lib/unsent'
 import type { SignedOutWhy } from '../sign-in/why'
 
 export type Earlier = 'failed' | 'loading' | 'more' | 'none'
@@ -52,7 +53,9 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   )
 
   function apply(event: TimelineEvent): void {
+    const before = timeline.value.outgoing
     timeline.value = reduce(timeline.value, event)
+    if (timeline.value.outgoing !== before) saveUnsent(tabStorage, token, timeline.value.outgoing)
   }
 
   function take(frame: ServerFrame): void {
@@ -147,7 +150,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   const wakeIfVisible = () => {
     if (!document.hidden) client.wake()
   }
-  // Messages live in memory only: leaving with unsent ones loses them, so the browser asks first.
+  // Unsent messages outlive a reload, but not the tab: the browser asks before it closes.
   const warn = (event: BeforeUnloadEvent) => {
     if (timeline.value.outgoing.some((message) => message.seq === undefined && message.refused === undefined))
       event.preventDefault()
@@ -163,6 +166,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
     document.removeEventListener('visibilitychange', wakeIfVisible)
     client.leave()
   })
+  for (const message of loadUnsent(tabStorage, token)) transmit(message)
   client.start()
 
   return {
