@@ -9,9 +9,14 @@ pub fn now() -> Timestamp {
     Timestamp(worker::Date::now().as_millis())
 }
 
-/// `N` random bytes as URL-safe text.
-pub fn random<const N: usize>() -> Result<String, Error> {
+/// `N` random bytes.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
-    Ok(relay::auth::encode(&bytes))
+    Ok(bytes)
+}
+
+/// `N` random bytes as URL-safe text.
+pub fn random<const N: usize>() -> Result<String, Error> {
+    random_bytes::<N>().map(|bytes| relay::auth::encode(&bytes))
 }

@@ -17,7 +17,7 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
 };
 
-use crate::clock::now;
+use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
 use crate::sqlite::{Sqlite, SqliteError, transaction};
@@ -197,7 +197,8 @@ impl Hub {
             return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
         }
         let pair = WebSocketPair::new()?;
-        let peer = PeerId(self.draw_peer()?);
+        // A number that no other socket of this Hub has, below 2^53.
+        let peer = PeerId(u64::from_le_bytes(random_bytes()?) >> 11);
         self.state.accept_websocket_with_tags(&pair.server, &[&tag(peer)]);
         self.handle(Input::Opened(peer, role)).await?;
         let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
@@ -322,13 +323,6 @@ impl Hub {
         let state: &Heartbeats = self.state.as_raw().unchecked_ref();
         let date: js_sys::Date = state.auto_response_timestamp(socket.as_ref()).dyn_into().ok()?;
         Some(Timestamp(date.get_time() as u64))
-    }
-
-    /// A number that no other socket of this Hub has, below 2^53.
-    fn draw_peer(&self) -> Result<u64, Error> {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|error| Error::internal("random", error))?;
-        Ok(u64::from_le_bytes(bytes) >> 11)
     }
 }
 

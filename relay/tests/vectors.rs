@@ -124,14 +124,7 @@ fn events() {
 /// Schema 1.0 says that the bot is mentioned without a placeholder: nothing is replaced by it, and reading ends.
 #[test]
 fn a_mention_without_a_placeholder() {
-    let event = json!({
-        "uuid": "u1", "token": "", "type": "event_callback",
-        "event": {
-            "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": "om_1", "chat_type": "group",
-            "msg_type": "text", "text_without_at_bot": "hi @_all and @_user_1", "is_mention": true,
-        },
-    });
-    let inbound = feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap());
+    let inbound = old_message("om_1", "hi @_all and @_user_1");
     let Inbound::Message { question, .. } = inbound else { panic!("{inbound:?}") };
     assert_eq!(question.text, "hi @all and @_user_1");
 }
@@ -139,15 +132,19 @@ fn a_mention_without_a_placeholder() {
 /// An id that would lead elsewhere as a part of a path.
 #[test]
 fn a_message_id_that_is_none() {
+    assert_eq!(old_message("../../auth", "hi"), Inbound::Ignored("ids of another form"));
+}
+
+/// A message of schema 1.0 in a group, which mentions the bot.
+fn old_message(message_id: &str, text: &str) -> Inbound {
     let event = json!({
         "uuid": "u1", "token": "", "type": "event_callback",
         "event": {
-            "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": "../../auth", "chat_type": "private",
-            "msg_type": "text", "text_without_at_bot": "hi", "is_mention": false,
+            "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": message_id,
+            "chat_type": "group", "msg_type": "text", "text_without_at_bot": text, "is_mention": true,
         },
     });
-    let inbound = feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap());
-    assert_eq!(inbound, Inbound::Ignored("ids of another form"));
+    feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap())
 }
 
 /// Longer than a question may be: cut between characters, and says so.

@@ -1,10 +1,9 @@
 //! From an agent's first delta to the answer's delivery at its platform.
 
-use protocol::limit::TEXT_BYTES_MAX;
-use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, State, Timestamp, encode};
+use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
-use super::{Hub, Output, PeerId, Role, shorten};
+use super::{Hub, Output, PeerId, Refusal, check_length, shorten};
 use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, STREAMS_MAX};
 use crate::platform::Sent;
 use crate::store::{Delivery, Outcome, Sql};
@@ -72,9 +71,8 @@ impl<S: Sql> Hub<S> {
                 (Author::Relay, notice, Outcome::Failed, Some(reason))
             }
         };
-        if text.len() > TEXT_BYTES_MAX {
-            let detail = format!("text: {} bytes, at most {TEXT_BYTES_MAX}", text.len());
-            self.error(peer, Code::TextTooLong, detail, Some(id));
+        if let Err(Refusal { code, detail }) = check_length(&text) {
+            self.error(peer, code, detail, Some(id));
             return Ok(());
         }
         let asked = self.store.question(reply_to)?;
@@ -119,8 +117,7 @@ impl<S: Sql> Hub<S> {
         }
         self.send_to(&[peer], &ServerFrame::Accepted { id, seq });
         self.publish(envelope, None);
-        let state = if outcome == Outcome::Failed { State::Failed } else { State::Replied };
-        self.tell_state(reply_to, state, reason);
+        self.tell_state(reply_to, outcome.state(), reason);
         self.trim(now)?;
         self.arm()
     }
@@ -176,11 +173,7 @@ impl<S: Sql> Hub<S> {
 
     /// Shows a delta to every device that wants deltas and is not behind.
     fn show(&mut self, delta: &ServerFrame) {
-        let wants = |peer: &super::Peer| peer.role == Role::Device && peer.greeted && peer.deltas && peer.has_room();
-        let to: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(&id, _)| id).collect();
-        if !to.is_empty() {
-            self.outputs.push(Output::Send(to, encode(delta)));
-        }
+        self.send_to_devices(delta, |peer| peer.deltas && peer.has_room());
     }
 
     /// 1 s, 2 s, 4 s … at most [`DELIVERY_DELAY_MS_MAX`], of which the upper half is spread: by a hash, since the core

@@ -302,9 +302,8 @@ impl<S: Sql> Hub<S> {
         if question.text.is_empty() {
             return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
         }
-        if question.text.len() > TEXT_BYTES_MAX {
-            let detail = format!("text: {} bytes, at most {TEXT_BYTES_MAX}", question.text.len());
-            return Ok(Err(Refusal { code: Code::TextTooLong, detail }));
+        if let Err(refusal) = check_length(&question.text) {
+            return Ok(Err(refusal));
         }
         let open = match self.open {
             Some(open) => open,
@@ -313,11 +312,11 @@ impl<S: Sql> Hub<S> {
         if open >= QUEUE_MESSAGES_MAX {
             return Ok(Err(refusal(Code::QueueFull, &format!("{open} questions wait for an answer"))));
         }
-        self.open = Some(open + 1);
-        let agent = self.default_agent.clone();
         if self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX {
             return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
         }
+        self.open = Some(open + 1);
+        let agent = self.default_agent.clone();
         let seq = self.next_seq();
         self.store.insert_question(seq, now, &question, agent.as_ref())?;
         let from = protocol::Author::User { via: question.via, sender: question.sender };
@@ -422,12 +421,12 @@ impl<S: Sql> Hub<S> {
     }
 
     fn tell_state(&mut self, seq: Seq, state: State, reason: Option<String>) {
-        self.send_to_devices(&ServerFrame::State { seq, state, reason });
+        self.send_to_devices(&ServerFrame::State { seq, state, reason }, |_| true);
     }
 
     fn tell_presence(&mut self) {
         let presence = self.presence();
-        self.send_to_devices(&presence);
+        self.send_to_devices(&presence, |_| true);
     }
 
     fn presence(&self) -> ServerFrame {
@@ -464,9 +463,10 @@ impl<S: Sql> Hub<S> {
         self.outputs.push(Output::Send(peers.to_vec(), encode(frame)));
     }
 
-    fn send_to_devices(&mut self, frame: &ServerFrame) {
-        let devices = |(&id, peer): (&PeerId, &Peer)| (peer.greeted && peer.role == Role::Device).then_some(id);
-        let to: Vec<PeerId> = self.peers.iter().filter_map(devices).collect();
+    /// Sends a frame to every device that is `meant`.
+    fn send_to_devices(&mut self, frame: &ServerFrame, meant: impl Fn(&Peer) -> bool) {
+        let device = |peer: &Peer| peer.greeted && peer.role == Role::Device && meant(peer);
+        let to: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| device(peer)).map(|(&id, _)| id).collect();
         if !to.is_empty() {
             self.send_to(&to, frame);
         }
@@ -484,6 +484,14 @@ pub struct Page {
 
 fn refusal(code: Code, detail: &str) -> Refusal {
     Refusal { code, detail: detail.to_owned() }
+}
+
+/// A question or an answer has at most [`TEXT_BYTES_MAX`] bytes.
+fn check_length(text: &str) -> Result<(), Refusal> {
+    if text.len() <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(refusal(Code::TextTooLong, &format!("text: {} bytes, at most {TEXT_BYTES_MAX}", text.len())))
 }
 
 /// Cuts a text that people read to [`REASON_BYTES_MAX`] bytes, between characters.

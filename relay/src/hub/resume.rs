@@ -198,11 +198,7 @@ impl<S: Sql> Hub<S> {
             .progress_between(from, upto)?
             .into_iter()
             .map(|Progress { seq, agent, outcome, reason }| {
-                let state = match outcome {
-                    None => self.open_state(seq, agent.as_ref()),
-                    Some(Outcome::Failed) => State::Failed,
-                    Some(Outcome::Replied) => State::Replied,
-                };
+                let state = outcome.map_or_else(|| self.open_state(seq, agent.as_ref()), Outcome::state);
                 encode(&ServerFrame::State { seq, state, reason })
             })
             .collect();

@@ -182,10 +182,11 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
     let later = |why: String| {
         Verdict::Sent(Sent::Later { after_ms: response.retry_after_s.map(|seconds| seconds.saturating_mul(1000)), why })
     };
-    let Ok(answer) = serde_json::from_str::<Answer>(&response.body) else {
-        return later(format!("Feishu answered HTTP {} without a code", response.status));
+    let answer = match read_answer(response) {
+        Ok(answer) => answer,
+        Err(why) => return later(why),
     };
-    let why = format!("Feishu {}: {}", answer.code, answer.msg);
+    let why = answer.why();
     match answer.code {
         0 => Verdict::Sent(Sent::Taken),
         99991663 | 99991664 | 99991677 => Verdict::TokenExpired,
@@ -211,7 +212,7 @@ pub fn token(response: &HttpResponse) -> Result<Token, NoToken> {
     }
     let answer = read_answer(response).map_err(NoToken::Later)?;
     if answer.code != 0 {
-        let why = format!("Feishu {}: {}", answer.code, answer.msg);
+        let why = answer.why();
         let busy = response.status >= 500 || response.status == 429 || answer.code == 99991400;
         return Err(if busy { NoToken::Later(why) } else { NoToken::Refused(why) });
     }
@@ -238,7 +239,7 @@ pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
     }
     let answer = read_answer(response)?;
     if answer.code != 0 {
-        return Err(format!("Feishu {}: {}", answer.code, answer.msg));
+        return Err(answer.why());
     }
     let info: Info = serde_json::from_str(&response.body).map_err(|error| format!("Feishu's bot answer: {error}"))?;
     Ok(info.bot.open_id)
@@ -255,6 +256,13 @@ struct Answer {
     code: i64,
     #[serde(default)]
     msg: String,
+}
+
+impl Answer {
+    /// For people: the platform's own code and words.
+    fn why(&self) -> String {
+        format!("Feishu {}: {}", self.code, self.msg)
+    }
 }
 
 fn read_answer(response: &HttpResponse) -> Result<Answer, String> {

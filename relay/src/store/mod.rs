@@ -6,7 +6,7 @@
 mod row;
 mod schema;
 
-use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, Timestamp, UserId};
+use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use self::row::{Columns, delivery, first, integer, message, optional, text};
@@ -72,6 +72,16 @@ pub enum Outcome {
     Failed,
     /// Its answer is in the timeline.
     Replied,
+}
+
+impl Outcome {
+    /// The state that peers see.
+    pub fn state(self) -> State {
+        match self {
+            Outcome::Failed => State::Failed,
+            Outcome::Replied => State::Replied,
+        }
+    }
 }
 
 /// A question as the core needs it to decide.

@@ -20,11 +20,10 @@ pub(super) fn message(mut row: Columns) -> Result<Message, Corrupt> {
     let reply_to = row.optional_integer()?.map(|seq| Seq(seq as u64));
     let at_ms = Timestamp(row.integer()? as u64);
     let text = row.text()?;
-    let state = match (&from, row.outcome()?) {
-        (Author::Agent { .. } | Author::Relay, _) => None,
-        (Author::User { .. }, None) => Some(State::Queued),
-        (Author::User { .. }, Some(Outcome::Failed)) => Some(State::Failed),
-        (Author::User { .. }, Some(Outcome::Replied)) => Some(State::Replied),
+    let outcome = row.outcome()?;
+    let state = match from {
+        Author::Agent { .. } | Author::Relay => None,
+        Author::User { .. } => Some(outcome.map_or(State::Queued, Outcome::state)),
     };
     let reason = row.optional_text()?;
     Ok(Message { envelope: Envelope { seq, id, conversation, from, reply_to, at_ms, text, state, reason }, agent })
