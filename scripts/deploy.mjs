@@ -1,11 +1,11 @@
 // npm run deploy: puts the relay into your Cloudflare account. What is there already is kept.
 
-import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { capture, ROOT, run } from './lib/run.mjs'
 import { Fix, main, say } from './lib/say.mjs'
+import { newOperatorToken, newSecret } from './lib/secret.mjs'
 import { install } from './lib/tools.mjs'
 
 const CONFIG = join(ROOT, 'wrangler.toml')
@@ -52,7 +52,7 @@ async function missingSecrets() {
   const isNew = /10007|does not exist/.test(stdout + stderr)
   if (code !== 0 && !isNew) throw new Fix(`the secrets could not be listed:\n${stdout}${stderr}`)
   const known = code === 0 ? JSON.parse(stdout).map((secret) => secret.name) : []
-  const fresh = { SIGNING_KEY: random(), OPERATOR_TOKEN: `opr_${random()}` }
+  const fresh = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: newOperatorToken() }
   return Object.fromEntries(Object.entries(fresh).filter(([name]) => !known.includes(name)))
 }
 
@@ -66,8 +66,4 @@ async function deploy(secrets) {
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
-
-function random() {
-  return randomBytes(32).toString('base64url')
 }

@@ -2,7 +2,7 @@
 
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildAgent, buildWeb, buildWorker } from './lib/build.mjs'
+import { AGENT, buildAgent, buildWeb, buildWorker } from './lib/build.mjs'
 import { startDemo } from './lib/demo.mjs'
 import { ROOT } from './lib/run.mjs'
 import { Fix, main, say } from './lib/say.mjs'
@@ -14,11 +14,11 @@ await main(async () => {
   const tools = await install()
   await buildWorker(tools)
   await buildWeb()
-  const agent = await buildAgent()
+  await buildAgent()
   const folder = join(ROOT, '.data')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const log = (line) => appendFileSync(join(folder, 'relay.log'), `${line}\n`)
-  const demo = await startDemo({ port, folder, agent, log })
+  const demo = await startDemo({ port, folder, agent: AGENT, log })
   say('ready. Open this link to chat; Ctrl-C stops everything, and the next start keeps the history:')
   console.log(`\n  ${demo.link}\n`)
   const interrupted = new Promise((resolve) => {

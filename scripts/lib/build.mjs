@@ -57,11 +57,13 @@ export async function buildWeb() {
   await run('npm', ['run', '--silent', 'build', '--workspace', 'web'])
 }
 
-/** Builds the agent, and answers where it is. */
+/** Where the agent is once it is built. */
+export const AGENT = join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'claw-agent')
+
+/** Builds the agent. */
 export async function buildAgent() {
   say('building the agent (about 2 min the first time)')
   await run('cargo', ['build', '--quiet', '--package', 'claw-agent'])
-  return join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'claw-agent')
 }
 
 /** The features that rustc and wasm-bindgen use and workerd supports; not "all", which enables encodings it does not. */

@@ -1,12 +1,12 @@
 // A relay to try out: one user, one agent, everything kept in one folder.
 
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { migrate, startRelay } from './relay.mjs'
 import { capture } from './run.mjs'
-import { Fix, say } from './say.mjs'
+import { say } from './say.mjs'
+import { newOperatorToken, newSecret } from './secret.mjs'
 
 /**
  * Starts the relay on `port` with its state in `folder`, signs the operator in, and connects the demo agent.
@@ -18,11 +18,11 @@ export async function startDemo({ port, folder, agent, log }) {
   say('applying the D1 migrations')
   await migrate(storage)
   say(`starting the relay on port ${port}`)
-  const operatorToken = `opr_${randomBytes(32).toString('base64url')}`
-  const secrets = { SIGNING_KEY: kept(join(folder, 'signing-key'), newKey), OPERATOR_TOKEN: operatorToken }
+  const operatorToken = newOperatorToken()
+  const secrets = { SIGNING_KEY: kept(join(folder, 'signing-key'), newSecret), OPERATOR_TOKEN: operatorToken }
   const relay = await startRelay({ port, folder: storage, secrets, log })
   try {
-    const { access_token: token } = await call(relay, operatorToken, 'POST', '/v1/auth/operator')
+    const { access_token: token } = await relay.call(operatorToken, 'POST', '/v1/auth/operator')
     say(`operator token ${operatorToken} (good once; just used to sign in the first account)`)
     const key = await agentKey(relay, token, join(folder, 'agent-key'))
     const backend = await chooseBackend(agent)
@@ -49,23 +49,11 @@ export async function startDemo({ port, folder, agent, log }) {
   }
 }
 
-/** Calls the relay's API; a refusal is a Fix. */
-async function call(relay, token, method, path, body) {
-  const response = await fetch(relay.url + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: body && JSON.stringify(body),
-  })
-  const answer = await response.json()
-  if (!response.ok) throw new Fix(`${method} ${path}: ${answer.title}: ${answer.detail}`)
-  return answer
-}
-
 /** The demo agent's key: made at the first start, kept for the next ones. */
 async function agentKey(relay, token, path) {
   if (existsSync(path)) return readFileSync(path, 'utf8')
-  const { agent } = await call(relay, token, 'POST', '/v1/agents', { name: 'demo' })
-  const { key } = await call(relay, token, 'POST', `/v1/agents/${agent.id}/keys`)
+  const { agent } = await relay.call(token, 'POST', '/v1/agents', { name: 'demo' })
+  const { key } = await relay.call(token, 'POST', `/v1/agents/${agent.id}/keys`)
   writeFileSync(path, key, { mode: 0o600 })
   return key
 }
@@ -84,8 +72,4 @@ async function chooseBackend(agent) {
 function kept(path, make) {
   if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o600 })
   return readFileSync(path, 'utf8')
-}
-
-function newKey() {
-  return randomBytes(32).toString('base64url')
 }

@@ -56,6 +56,17 @@ export async function startRelay({ port, folder, secrets, log = () => {} }) {
     url,
     exited,
     output: () => output,
+    /** Calls the API and answers the body; a refusal is a Fix. */
+    async call(token, method, path, body) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: body && JSON.stringify(body),
+      })
+      const answer = await response.json()
+      if (!response.ok) throw new Fix(`${method} ${path}: ${answer.title}: ${answer.detail}`)
+      return answer
+    },
     async stop() {
       signal('SIGTERM')
       await Promise.race([exited, sleep(3000)])
@@ -99,5 +110,5 @@ function isTaken(port) {
 const START_MS_MAX = 60_000
 /** How long workerd may take to let go of its port once it is killed. */
 const PORT_FREE_MS_MAX = 3_000
-// CLAW_RELAY_BUILT: scripts/build.mjs has run already.
-const QUIET = { CI: '1', CLAW_RELAY_BUILT: '1', WRANGLER_SEND_METRICS: 'false', NO_UPDATE_NOTIFIER: '1' }
+/** For wrangler: no questions, no telemetry, and no building, since scripts/build.mjs has run already. */
+export const QUIET = { CI: '1', CLAW_RELAY_BUILT: '1', WRANGLER_SEND_METRICS: 'false', NO_UPDATE_NOTIFIER: '1' }

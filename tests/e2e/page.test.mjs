@@ -5,12 +5,13 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { chromium } from 'playwright-core'
+import { AGENT } from '../../scripts/lib/build.mjs'
 import { startDemo } from '../../scripts/lib/demo.mjs'
 import { startRelay } from '../../scripts/lib/relay.mjs'
 import { ROOT } from '../../scripts/lib/run.mjs'
 import { messageEvent } from './support/feishu.mjs'
 import { freePort } from './support/server.mjs'
-import { AGENT, createAgent, scratch, startFeishuWorld, until } from './support/world.mjs'
+import { createAgent, scratch, startFeishuWorld, until } from './support/world.mjs'
 
 const ARTEFACTS = join(ROOT, 'tests', 'artefacts')
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }

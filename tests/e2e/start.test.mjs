@@ -7,12 +7,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { AGENT } from '../../scripts/lib/build.mjs'
 import { startDemo } from '../../scripts/lib/demo.mjs'
+import { QUIET } from '../../scripts/lib/relay.mjs'
 import { capture, ROOT } from '../../scripts/lib/run.mjs'
 import { connectDevice } from './support/device.mjs'
 import { answerTo, startModel } from './support/model.mjs'
 import { freePort } from './support/server.mjs'
-import { AGENT, scratch, until } from './support/world.mjs'
+import { scratch, until } from './support/world.mjs'
 
 test('what is missing is one clear line', async (t) => {
   const lines = async (env) => {
@@ -54,26 +56,47 @@ test('a second start keeps the history, and connects the same agent', async (t) 
   const folder = scratch(t)
   const port = await freePort()
   const first = await startDemo({ port, folder, agent: AGENT })
-  const device = await connectDevice(worldOf(first), first.token)
+  const device = await connectDevice(first.relay, first.token)
   device.ask('m-1', 'remember me')
   await until(() => device.answerTo(1), 'the answer')
   await first.stop()
 
   const second = await startDemo({ port, folder, agent: AGENT })
   t.after(() => second.stop())
-  const again = await connectDevice(worldOf(second), second.token)
+  const again = await connectDevice(second.relay, second.token)
   await until(() => again.messages.size === 2, 'the history')
   assert.deepEqual(again.texts(), ['remember me', 'echo: remember me'])
   again.ask('m-2', 'and again')
   await until(() => again.answerTo(3), 'the answer')
-  const { agents } = await call(second.relay.url, second.token, 'GET', '/v1/agents')
+  const { agents } = await second.relay.call(second.token, 'GET', '/v1/agents')
   assert.equal(agents.length, 1)
 })
 
-/** What a device needs to know of a demo. */
-function worldOf({ relay }) {
-  return { url: relay.url, call: (token, method, path) => call(relay.url, token, method, path) }
-}
+test('wrangler would deploy it as it is', async () => {
+  const { code, stdout, stderr } = await capture(
+    'wrangler',
+    ['deploy', '--dry-run', '--outdir', join(ROOT, 'build', 'dry-run')],
+    {
+      env: QUIET,
+    },
+  )
+  assert.equal(code, 0, stdout + stderr)
+  for (const binding of ['env.HUB (Hub)', 'env.ACCOUNT (Account)', 'env.DB (claw-relay)'])
+    assert.ok(stdout.includes(binding), stdout)
+})
+
+test('a model server on loopback is found and used', async (t) => {
+  // LM Studio's port.
+  const model = await startModel({ port: 1234 }).catch((error) => error)
+  if (model.code === 'EADDRINUSE') return t.skip('port 1234 is taken on this machine')
+  t.after(() => model.close())
+  const demo = await startDemo({ port: await freePort(), folder: scratch(t), agent: AGENT })
+  t.after(() => demo.stop())
+  const device = await connectDevice(demo.relay, demo.token)
+  device.ask('m-1', 'hello model')
+  await until(() => device.answerTo(1), 'the answer')
+  assert.equal(device.answerTo(1).text, answerTo('hello model'))
+})
 
 function begin(env) {
   // As a terminal does: a process group of its own, which Ctrl-C reaches as a whole.
@@ -99,34 +122,3 @@ function running(words) {
   const child = spawn('pgrep', ['-f', words], { stdio: 'ignore' })
   return new Promise((resolve) => child.once('exit', (code) => resolve(code === 0)))
 }
-
-async function call(url, token, method, path) {
-  const response = await fetch(url + path, { method, headers: { authorization: `Bearer ${token}` } })
-  return response.json()
-}
-
-test('wrangler would deploy it as it is', async () => {
-  const { code, stdout, stderr } = await capture(
-    'wrangler',
-    ['deploy', '--dry-run', '--outdir', join(ROOT, 'build', 'dry-run')],
-    {
-      env: { CLAW_RELAY_BUILT: '1', WRANGLER_SEND_METRICS: 'false' },
-    },
-  )
-  assert.equal(code, 0, stdout + stderr)
-  for (const binding of ['env.HUB (Hub)', 'env.ACCOUNT (Account)', 'env.DB (claw-relay)'])
-    assert.ok(stdout.includes(binding), stdout)
-})
-
-test('a model server on loopback is found and used', async (t) => {
-  // LM Studio's port.
-  const model = await startModel({ port: 1234 }).catch((error) => error)
-  if (model.code === 'EADDRINUSE') return t.skip('port 1234 is taken on this machine')
-  t.after(() => model.close())
-  const demo = await startDemo({ port: await freePort(), folder: scratch(t), agent: AGENT })
-  t.after(() => demo.stop())
-  const device = await connectDevice(worldOf(demo), demo.token)
-  device.ask('m-1', 'hello model')
-  await until(() => device.answerTo(1), 'the answer')
-  assert.equal(device.answerTo(1).text, answerTo('hello model'))
-})

@@ -1,18 +1,18 @@
 // A whole world for one test file: the real Worker on workerd, the real agent, and fakes for what lives outside.
 
-import { execFileSync, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AGENT } from '../../../scripts/lib/build.mjs'
 import { migrate, startRelay } from '../../../scripts/lib/relay.mjs'
 import { ROOT } from '../../../scripts/lib/run.mjs'
+import { newOperatorToken, newSecret } from '../../../scripts/lib/secret.mjs'
 import { APP, ENCRYPT_KEY, sign, startFeishu, VERIFICATION_TOKEN } from './feishu.mjs'
 import { startModel } from './model.mjs'
 import { freePort } from './server.mjs'
-
-export const AGENT = join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'claw-agent')
 
 /** Waits for `holds` to be truthy, and answers it. */
 export async function until(holds, what, ms = 30_000) {
@@ -38,15 +38,15 @@ export async function startWorld(t) {
   const storage = join(folder, 'relay')
   await migrated(storage)
   const port = await freePort()
-  const operatorToken = randomBytes(32).toString('base64url')
-  const secrets = { SIGNING_KEY: randomBytes(32).toString('base64url'), OPERATOR_TOKEN: operatorToken }
+  const operatorToken = newOperatorToken()
+  const secrets = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: operatorToken }
   const world = { folder, port, secrets, operatorToken, children: [] }
   const start = () => startRelay({ port, folder: storage, secrets })
   world.process = await start()
   t.after(() => world.process.stop())
   t.after(() => Promise.all(world.children.map((child) => child.kill())))
   world.url = world.process.url
-  world.call = (token, method, path, body) => call(world.url, token, method, path, body)
+  world.call = (...request) => world.process.call(...request)
   /** kill -9 of wrangler and workerd. */
   world.kill = () => world.process.kill()
   world.restart = async () => (world.process = await start())
@@ -107,32 +107,21 @@ export async function createAgent(world, name = '我的 laptop 🚀') {
   }
 }
 
-/** Calls the API and answers the body; throws when it is refused. */
-async function call(url, token, method, path, body) {
-  const response = await fetch(url + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: body && JSON.stringify(body),
-  })
-  const answer = await response.json()
-  if (!response.ok) throw Object.assign(new Error(`${method} ${path}: ${JSON.stringify(answer)}`), { answer })
-  return answer
-}
-
 export function post(url, { headers, body }) {
   return fetch(url, { method: 'POST', headers, body })
 }
 
-/** Applies the D1 migrations once per run and copies the result. */
+/** Copies a D1 to which the migrations were applied once. */
 async function migrated(storage) {
-  const hash = execFileSync('sha256sum', ['migrations/0001_init.sql'], { cwd: ROOT }).toString().slice(0, 12)
-  const template = join(tmpdir(), `claw-relay-d1-${hash}-${process.ppid}`)
+  const files = readdirSync(join(ROOT, 'migrations')).sort()
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(readFileSync(join(ROOT, 'migrations', file)))
+  const template = join(ROOT, 'build', `d1-${hash.digest('hex').slice(0, 16)}`)
   if (!existsSync(template)) {
+    // Renamed when it is whole: one that was broken off is not taken for it.
     const fresh = `${template}-${process.pid}`
     await migrate(fresh)
-    cpSync(fresh, template, { recursive: true })
-    rmSync(fresh, { recursive: true })
+    renameSync(fresh, template)
   }
-  mkdirSync(storage, { recursive: true })
   cpSync(template, storage, { recursive: true })
 }
