@@ -1,12 +1,12 @@
 //! The Durable Object of one bot account: it alone holds and renews the platform's access token, since two that renew
-//! invalidate each other's, and every call of that bot's API goes through it.
+//! invalidate each other's, and every call of that bot's API goes through it, so that it keeps the platform's rates.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use protocol::Timestamp;
 use relay::auth::hash;
-use relay::platform::{self, Account as Settings, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
+use relay::platform::{self, Account as Settings, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Method, Request, RequestInit, Response, State, console_log, durable_object};
 
@@ -38,11 +38,12 @@ pub struct Account {
     state: State,
     env: Env,
     token: Rc<RefCell<Option<Held>>>,
+    budget: RefCell<Budget>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        Account { state, env, token: Rc::default() }
+        Account { state, env, token: Rc::default(), budget: RefCell::default() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -70,9 +71,17 @@ impl Account {
         let Some(settings) = directory::account(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
-        Ok(match platform::send(&settings, &outbound) {
-            Ok(call) => self.call(&settings, &call).await,
-            Err(unsupported) => Sent::Refused(unsupported.0),
+        let call = match platform::send(&settings, &outbound) {
+            Ok(call) => call,
+            Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
+        };
+        let chat = outbound.conversation.as_str();
+        if let Err(ms) = self.budget.borrow_mut().take(now(), platform::rates(&settings), chat) {
+            return Ok(Sent::Wait { ms });
+        }
+        Ok(match self.call(&settings, &call.request).await {
+            Sent::Taken if !call.is_last => Sent::Partly,
+            sent => sent,
         })
     }
 

@@ -9,7 +9,8 @@ use worker::{Request, Response, ResponseBuilder};
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
-use crate::{account, db, directory, request};
+use crate::hub::{self, Ask};
+use crate::{account, api, db, directory, request};
 
 /// `GET /v1/admin/accounts`: without their settings, which hold secrets.
 pub async fn accounts(request: Request, config: Config) -> Result<Response, Error> {
@@ -67,6 +68,29 @@ pub async fn bind_identity(mut request: Request, config: Config) -> Result<Respo
     db::put_identity(&db, &body.account, &body.sender, &body.user, now()).await?;
     directory::forget();
     Ok(Response::from_json(&json!({ "account": body.account, "sender": body.sender, "user": body.user }))?)
+}
+
+/// `GET /v1/admin/users/{id}/dead-letters`
+pub async fn dead_letters(request: &Request, config: &Config, user: &str) -> Result<Response, Error> {
+    hub::ask(config, &user_of(request, config, user).await?, &Ask::DeadLetters).await
+}
+
+/// `POST /v1/admin/users/{id}/dead-letters/{seq}/replay`
+pub async fn replay(request: &Request, config: &Config, user: &str, seq: &str) -> Result<Response, Error> {
+    hub::ask(config, &user_of(request, config, user).await?, &Ask::Replay { seq: api::seq_of(seq)? }).await
+}
+
+/// `GET /v1/admin/users/{id}/events?before={n}&limit={n}`
+pub async fn events(request: &Request, config: &Config, user: &str) -> Result<Response, Error> {
+    hub::ask(config, &user_of(request, config, user).await?, &api::events_asked(request)?).await
+}
+
+/// A user whom an operator asks about.
+async fn user_of(request: &Request, config: &Config, user: &str) -> Result<UserId, Error> {
+    request::operator(request, config)?;
+    let unknown = || Error::new(Code::NotFound, "no such user");
+    let user: UserId = user.parse().map_err(|_| unknown())?;
+    db::user(&config.db()?, &user).await?.map(|user| user.id).ok_or_else(unknown)
 }
 
 /// Asks the platform who the bot is: proves the credentials, and tells mentions of the bot from others.

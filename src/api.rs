@@ -1,9 +1,9 @@
 //! Handlers of `/v1`, a few lines each.
 
-use protocol::{AgentId, Code, ConversationId, Cursor, SUBPROTOCOL};
+use protocol::{AgentId, Code, ConversationId, Cursor, SUBPROTOCOL, Seq};
 use relay::auth::{Access, AgentKey, Role as UserRole, Ticket, hash, same_secret};
 use relay::hub::Role;
-use relay::limit::{ACCESS_TOKEN_MS, AGENTS_MAX, PAGE_MESSAGES_MAX, TICKET_MS};
+use relay::limit::{ACCESS_TOKEN_MS, AGENTS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX, TICKET_MS};
 use serde::Deserialize;
 use serde_json::json;
 use worker::{Request, Response, ResponseBuilder};
@@ -161,6 +161,41 @@ pub async fn messages(request: &Request, config: &Config, conversation: &str) ->
     hub::ask(config, &access.user, &Ask::Messages { conversation, before, limit }).await
 }
 
+/// `GET /v1/dead-letters`
+pub async fn dead_letters(request: &Request, config: &Config) -> Result<Response, Error> {
+    let access = request::signed_in(request, config)?;
+    hub::ask(config, &access.user, &Ask::DeadLetters).await
+}
+
+/// `POST /v1/dead-letters/{seq}/replay`
+pub async fn replay(request: &Request, config: &Config, seq: &str) -> Result<Response, Error> {
+    let access = request::signed_in(request, config)?;
+    hub::ask(config, &access.user, &Ask::Replay { seq: seq_of(seq)? }).await
+}
+
+/// `GET /v1/events?before={n}&limit={n}`
+pub async fn events(request: &Request, config: &Config) -> Result<Response, Error> {
+    let access = request::signed_in(request, config)?;
+    hub::ask(config, &access.user, &events_asked(request)?).await
+}
+
+/// The page of the event log that a request asks for.
+pub fn events_asked(request: &Request) -> Result<Ask, Error> {
+    let number = |name: &str, most: u64| {
+        let Some(text) = request::query(request, name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+        number.map(Some).ok_or_else(|| Error::new(Code::BadRequest, format!("{name}: a whole number, 1 to {most}")))
+    };
+    let limit = number("limit", PAGE_EVENTS_MAX)?.unwrap_or(PAGE_EVENTS_DEFAULT);
+    Ok(Ask::Events { before: number("before", SEQ_MAX)?, limit })
+}
+
+/// A message's place in a path.
+pub fn seq_of(text: &str) -> Result<Seq, Error> {
+    let seq = text.parse().ok().filter(|seq| (1..=SEQ_MAX).contains(seq)).map(Seq);
+    seq.ok_or_else(|| Error::new(Code::BadRequest, "seq: the number of a question"))
+}
+
 /// A new id: a prefix, and 96 random bits.
 pub fn new_id<T: std::str::FromStr<Err = protocol::InvalidId>>(prefix: &str) -> Result<T, Error> {
     format!("{prefix}_{}", random::<12>()?).parse().map_err(|error| Error::internal("a new id", error))
@@ -169,4 +204,7 @@ pub fn new_id<T: std::str::FromStr<Err = protocol::InvalidId>>(prefix: &str) -> 
 /// Keys of one agent.
 const AGENT_KEYS_MAX: u64 = 100;
 const NAME_BYTES_MAX: usize = 100;
+const PAGE_EVENTS_DEFAULT: u64 = 50;
 const PAGE_MESSAGES_DEFAULT: u64 = 50;
+/// The largest whole number that JavaScript holds exactly.
+const SEQ_MAX: u64 = (1 << 53) - 1;

@@ -2,6 +2,7 @@
 
 use protocol::Code;
 use relay::auth::{Keys, SECRET_BYTES_MIN};
+use relay::hub::{Log, Options};
 use worker::{D1Database, Env, ObjectNamespace};
 
 use crate::error::Error;
@@ -37,6 +38,28 @@ impl Config {
         Ok(token)
     }
 
+    /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days) and what the event log holds (`EVENT_LOG`).
+    pub fn hub_options(&self) -> Result<Options, Error> {
+        let wrong = |what: &str| Error::unavailable("configuration", format!("wrangler.toml, [vars]: {what}"));
+        let mut options = Options::default();
+        if let Some(seconds) = self.var("QUESTION_TTL_S") {
+            let seconds: Option<u64> = seconds.parse().ok().filter(|seconds| (1..=TTL_S_MAX).contains(seconds));
+            let seconds = seconds.ok_or_else(|| wrong(&format!("QUESTION_TTL_S: 1 to {TTL_S_MAX}")))?;
+            options.ttl_ms = seconds * 1000;
+        }
+        options.log = match self.var("EVENT_LOG").as_deref() {
+            None | Some("ids") => Log::Ids,
+            Some("bodies") => Log::Bodies,
+            Some("off") => Log::Off,
+            Some(_) => return Err(wrong("EVENT_LOG: ids, bodies or off")),
+        };
+        Ok(options)
+    }
+
+    fn var(&self, name: &str) -> Option<String> {
+        self.env.var(name).ok().map(|value| value.to_string())
+    }
+
     /// D1.
     pub fn db(&self) -> Result<D1Database, Error> {
         self.env.d1("DB").map_err(|error| Error::unavailable("binding DB", error))
@@ -52,3 +75,6 @@ impl Config {
         self.env.durable_object("ACCOUNT").map_err(|error| Error::unavailable("binding ACCOUNT", error))
     }
 }
+
+/// 30 days.
+const TTL_S_MAX: u64 = 30 * 24 * 60 * 60;

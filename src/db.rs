@@ -1,7 +1,7 @@
 //! Every query of D1: one function per question, named for what it answers. `tests/sql.rs` prepares each of
 //! [`STATEMENTS`] against `migrations/`.
 
-use protocol::{AccountId, AgentId, Timestamp, UserId};
+use protocol::{AccountId, AgentId, ConversationId, Timestamp, UserId};
 use relay::auth::Role;
 use relay::platform::Account;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,21 @@ pub async fn put_identity(
     run(bind(db, PUT_IDENTITY, &[text(account), text(sender), text(user), time(now)])?).await
 }
 
+/// A user has messages in a chat from now on.
+pub async fn put_chat(db: &D1Database, conversation: &ConversationId, user: &UserId) -> Result<(), Error> {
+    run(bind(db, PUT_CHAT, &[text(conversation), text(user)])?).await
+}
+
+/// The users who have messages in a chat, at most 100.
+pub async fn chat_users(db: &D1Database, conversation: &ConversationId) -> Result<Vec<UserId>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        user_id: UserId,
+    }
+    let rows: Vec<Row> = all(bind(db, CHAT_USERS, &[text(conversation)])?).await?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
+}
+
 /// Every statement above.
 pub const STATEMENTS: &[&str] = &[
     FIRST_OPERATOR,
@@ -164,6 +179,8 @@ pub const STATEMENTS: &[&str] = &[
     INSERT_ACCOUNT,
     IDENTITY,
     PUT_IDENTITY,
+    PUT_CHAT,
+    CHAT_USERS,
 ];
 
 const FIRST_OPERATOR: &str = "select id, name, role from users where role = 'operator' order by created_ms, id limit 1";
@@ -184,6 +201,9 @@ const INSERT_ACCOUNT: &str = "insert into accounts (id, platform, default_user, 
 const IDENTITY: &str = "select user_id from identities where account_id = ? and sender = ?";
 const PUT_IDENTITY: &str = "insert into identities (account_id, sender, user_id, created_ms) values (?, ?, ?, ?)
     on conflict do update set user_id = excluded.user_id, created_ms = excluded.created_ms";
+const PUT_CHAT: &str = "insert into chats (conversation, user_id)
+    select ?1, ?2 where exists (select 1 from users where id = ?2) on conflict do nothing";
+const CHAT_USERS: &str = "select user_id from chats where conversation = ? limit 100";
 
 fn bind(db: &D1Database, statement: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Error> {
     db.prepare(statement).bind(values).map_err(|error| Error::internal("D1", error))

@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use protocol::{Timestamp, UserId};
+use protocol::{ConversationId, Timestamp, UserId};
 use relay::platform::Account;
+use worker::console_log;
 
 use crate::clock::now;
 use crate::config::Config;
@@ -43,6 +44,28 @@ pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Op
         }
         Err(error) => SENDERS.with_borrow(|cache| cache.stale(&key)).map(Some).ok_or(error),
     }
+}
+
+/// Notes that a user has messages in a chat, once a day per isolate: a recall says which chat, and not whose.
+pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &UserId) {
+    let key = format!("{conversation}\n{user}");
+    if CHATS.with_borrow(|cache| cache.stale(&key)).is_some() {
+        return;
+    }
+    let noted = match config.db() {
+        Ok(db) => db::put_chat(&db, conversation, user).await,
+        Err(error) => Err(error),
+    };
+    match noted {
+        Ok(()) => CHATS.with_borrow_mut(|cache| cache.put(key, ())),
+        // The next message notes it.
+        Err(error) => console_log!("chat {conversation} of {user}: {}", error.detail),
+    }
+}
+
+/// The users who have messages in a chat.
+pub async fn chat_users(config: &Config, conversation: &ConversationId) -> Result<Vec<UserId>, Error> {
+    db::chat_users(&config.db()?, conversation).await
 }
 
 /// Forgets what this isolate knows; others forget within [`FRESH_MS`].
@@ -90,6 +113,7 @@ impl<T: Clone> Cache<T> {
 thread_local! {
     static ACCOUNTS: RefCell<Cache<Account>> = RefCell::new(Cache::new());
     static SENDERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
+    static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
 }
 
 /// How long an entry is used without asking D1 again.

@@ -2,18 +2,20 @@
 //! transaction; its outputs are performed in order. The object sleeps between events while its sockets stay open.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, Cursor, SUBPROTOCOL, Timestamp, UserId};
+use protocol::{Code, Cursor, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId};
 use relay::hub::{Hub as Core, Input, Output, Peer, PeerId, Posted, Refusal, Role};
+use relay::limit::BUFFERED_BYTES_MAX;
 use relay::platform::{Outbound, Sent};
 use relay::store::{Delivery, Question};
 use serde::{Deserialize, Serialize};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{
-    DurableObject, Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, State, WebSocket,
+    Delay, DurableObject, Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
 };
 
@@ -36,6 +38,15 @@ pub enum Ask {
     },
     /// List the conversations.
     Conversations,
+    /// List the questions that ended without an answer at their writer.
+    DeadLetters,
+    /// One page of the event log.
+    Events {
+        /// Before which number.
+        before: Option<u64>,
+        /// How many.
+        limit: u64,
+    },
     /// One page of history.
     Messages {
         /// Of which conversation.
@@ -47,6 +58,16 @@ pub enum Ask {
     },
     /// Commit a question.
     Post(Question),
+    /// Its writer took this question back.
+    Recall {
+        /// Which one.
+        id: MessageId,
+    },
+    /// Ask a question that ended without an answer once more.
+    Replay {
+        /// Which one.
+        seq: Seq,
+    },
 }
 
 /// Commits a question in a user's Hub.
@@ -57,6 +78,15 @@ pub async fn post(config: &Config, user: &UserId, question: &Question) -> Result
     }
     let refusal: Problem = response.json().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
     Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
+}
+
+/// Tells a user's Hub that a question was taken back.
+pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<(), Error> {
+    let response = ask(config, user, &Ask::Recall { id: id.clone() }).await?;
+    match response.status_code() {
+        200 => Ok(()),
+        status => Err(Error::unavailable("the hub does not answer", status)),
+    }
 }
 
 /// Asks a user's Hub. Its answer is meant for the client as it is.
@@ -103,18 +133,11 @@ impl DurableObject for Hub {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        for _ in 0..ROUNDS_MAX {
-            let done = self.handle(Input::Tick).await.map_err(failed)?;
-            if done.deliveries.is_empty() {
-                return Response::empty();
-            }
-            let sent = join_all(done.deliveries.iter().map(|delivery| self.deliver(delivery))).await;
-            for (delivery, sent) in done.deliveries.iter().zip(sent) {
-                self.handle(Input::Delivered(delivery.seq, sent)).await.map_err(failed)?;
-            }
+        if let Err(error) = self.work().await {
+            // Thrown, the alarm would be tried six times within two minutes and then be gone.
+            console_error!("alarm: {}", error.detail);
+            self.state.storage().set_alarm(ALARM_RETRY_MS).await?;
         }
-        // More than one alarm's worth: go on in the next.
-        self.state.storage().set_alarm(1i64).await?;
         Response::empty()
     }
 
@@ -124,9 +147,17 @@ impl DurableObject for Hub {
             WebSocketIncomingMessage::String(text) => Input::Received(peer, text),
             WebSocketIncomingMessage::Binary(_) => Input::Binary(peer),
         };
-        if self.handle(input).await.is_err() {
+        match self.handle(input).await {
+            Ok(Done { flush_in: Some(ms), .. }) => {
+                // An answer is being made: the object is awake in any case.
+                Delay::from(Duration::from_millis(ms)).await;
+                if let Err(error) = self.handle(Input::Flush).await {
+                    console_error!("flush: {}", error.detail);
+                }
+            }
+            Ok(_) => {}
             // Nothing was committed: the peer comes back and says again what was not accepted.
-            close(&ws, 1011, Code::Internal);
+            Err(_) => close(&ws, 1011, Code::Internal),
         }
         Ok(())
     }
@@ -151,6 +182,7 @@ impl DurableObject for Hub {
 #[derive(Default)]
 struct Done {
     deliveries: Vec<Delivery>,
+    flush_in: Option<u64>,
     posted: Option<Result<Posted, Refusal>>,
 }
 
@@ -169,16 +201,59 @@ impl Hub {
                 let conversations = self.read(|core| core.conversations())?;
                 Ok(Response::from_json(&serde_json::json!({ "conversations": conversations }))?)
             }
+            Ask::DeadLetters => {
+                let dead_letters = self.read(|core| core.dead_letters())?;
+                Ok(Response::from_json(&serde_json::json!({ "dead_letters": dead_letters }))?)
+            }
+            Ask::Events { before, limit } => {
+                let events = self.read(|core| core.events(before, limit))?;
+                let next = events.last().map(|event| event.n).filter(|_| events.len() as u64 == limit);
+                Ok(Response::from_json(&serde_json::json!({ "events": events, "next": next }))?)
+            }
             Ask::Messages { conversation, before, limit } => {
                 let page = self.read(|core| core.page(&conversation, before, limit))??;
                 Ok(Response::from_json(&page)?)
             }
             Ask::Post(question) => {
-                let done = self.handle(Input::Posted(question)).await?;
-                let posted = done.posted.ok_or_else(|| Error::internal("posting", "no output"))??;
-                Ok(Response::from_json(&serde_json::json!({ "seq": posted.seq, "new": posted.new }))?)
+                self.drop_silent().await?;
+                self.posted(Input::Posted(question)).await
+            }
+            Ask::Recall { id } => {
+                self.handle(Input::Recalled(id)).await?;
+                Ok(Response::empty()?)
+            }
+            Ask::Replay { seq } => self.posted(Input::Replayed(seq)).await,
+        }
+    }
+
+    async fn posted(&self, input: Input) -> Result<Response, Error> {
+        let done = self.handle(input).await?;
+        let posted = done.posted.ok_or_else(|| Error::internal("posting", "no output"))??;
+        Ok(Response::from_json(&serde_json::json!({ "seq": posted.seq, "new": posted.new }))?)
+    }
+
+    /// What is due now: rounds of deliveries, until none is left or the next alarm goes on.
+    async fn work(&self) -> Result<(), Error> {
+        for _ in 0..ROUNDS_MAX {
+            let done = self.handle(Input::Tick).await?;
+            if done.deliveries.is_empty() {
+                return Ok(());
+            }
+            let sent = join_all(done.deliveries.iter().map(|delivery| self.deliver(delivery))).await;
+            for (delivery, sent) in done.deliveries.iter().zip(sent) {
+                self.handle(Input::Delivered(delivery.seq, sent)).await?;
             }
         }
+        Ok(self.state.storage().set_alarm(1i64).await?)
+    }
+
+    /// Someone comes: the moment to look for sockets that are dead. Nothing wakes the object for it alone.
+    async fn drop_silent(&self) -> Result<(), Error> {
+        let silent = self.read(|core| Ok(core.silent(now(), |peer| self.last_heartbeat(peer))))?;
+        if !silent.is_empty() {
+            self.handle(Input::Silent(silent)).await?;
+        }
+        Ok(())
     }
 
     async fn open_socket(&self, role: Role, ticket: Option<String>) -> Result<Response, Error> {
@@ -187,11 +262,7 @@ impl Hub {
         {
             return Err(Error::unauthorized("ticket: used already; get another from POST /v1/tickets"));
         }
-        // A newcomer is the moment to look: nothing wakes the object for it alone.
-        let silent = self.read(|core| Ok(core.silent(now(), |peer| self.last_heartbeat(peer))))?;
-        if !silent.is_empty() {
-            self.handle(Input::Silent(silent)).await?;
-        }
+        self.drop_silent().await?;
         if !self.read(|core| Ok(core.has_room()))? {
             let max = relay::limit::SOCKETS_MAX;
             return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
@@ -226,15 +297,21 @@ impl Hub {
         if self.core.borrow().is_some() {
             return Ok(());
         }
+        let options = Config::from_env(self.env.clone()).hub_options()?;
         let storage = self.state.storage();
+        let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
+        // Another event may have done it meanwhile.
+        if self.core.borrow().is_some() {
+            return Ok(());
+        }
         // One that is closing is listed too, until its peer has answered; its place was given up already.
         let sockets = self.state.get_websockets().into_iter().filter(|ws| ws.as_ref().ready_state() == OPEN);
         let peers = sockets.filter_map(|ws| attached(&ws)).collect::<Vec<_>>();
         console_log!("hub restored with {} sockets", peers.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
-                let mut core = Core::restore(user, Sqlite::new(&storage), now(), peers)?;
-                let outputs = core.handle(now(), Input::Woken)?;
+                let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
+                let outputs = core.handle(now(), Input::Woken(alarm))?;
                 Ok((core, outputs))
             })
             .map_err(store_failed)?;
@@ -252,7 +329,7 @@ impl Hub {
 
     async fn perform(&self, outputs: Vec<Output>) -> Result<Done, Error> {
         let mut done = Done::default();
-        let mut wake_at = None;
+        let (mut wake_at, mut stalled) = (None, Vec::new());
         for output in outputs {
             match output {
                 Output::Attach(id, peer) => {
@@ -268,12 +345,17 @@ impl Hub {
                     }
                 }
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
+                Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
                     for id in ids {
+                        let Some(ws) = self.socket(id) else { continue };
                         // A socket that is closing refuses; its peer resumes from its cursor.
-                        if let Some(Err(error)) = self.socket(id).map(|ws| ws.send_with_str(&text)) {
+                        if let Err(error) = ws.send_with_str(&text) {
                             console_log!("send to peer {}: {error}", id.0);
+                        }
+                        if ws.as_ref().buffered_amount() > BUFFERED_BYTES_MAX && !stalled.contains(&id) {
+                            stalled.push(id);
                         }
                     }
                 }
@@ -288,12 +370,17 @@ impl Hub {
                 *self.core.borrow_mut() = None;
             }
         }
+        for id in stalled {
+            // It sends at most one small frame more, and closes.
+            Box::pin(self.handle(Input::Stalled(id))).await?;
+        }
         Ok(done)
     }
 
     /// Hands an answer to the account, which knows the platform.
     async fn deliver(&self, delivery: &Delivery) -> Sent {
-        let outbound = Outbound { origin: delivery.origin.clone(), text: delivery.text.clone() };
+        let Delivery { origin, conversation, seq, text, part, .. } = delivery.clone();
+        let outbound = Outbound { origin, conversation, seq, text, part };
         let config = Config::from_env(self.env.clone());
         let sent = account::send(&config, &outbound).await;
         console_log!("answer {} to account {}: {sent:?}", delivery.seq, delivery.origin.account);
@@ -368,10 +455,6 @@ fn store_failed(error: SqliteError) -> Error {
     Error::unavailable("the hub's store failed", error)
 }
 
-fn failed(error: Error) -> worker::Error {
-    worker::Error::RustError(error.detail)
-}
-
 /// `WebSocket.OPEN`.
 const OPEN: u16 = 1;
 const ASK_HEADER: &str = "x-claw-ask";
@@ -380,3 +463,5 @@ const USER_HEADER: &str = "x-claw-user";
 const ASK_BYTES_MAX: usize = protocol::limit::FRAME_BYTES_MAX;
 /// Rounds of deliveries in one alarm, each at most [`relay::limit::DELIVERIES_MAX`] at once.
 const ROUNDS_MAX: usize = 20;
+/// After an alarm in which the store or the runtime failed.
+const ALARM_RETRY_MS: i64 = 30_000;

@@ -27,6 +27,6 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    router::route(request, env).await.or_else(error::respond)
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    router::route(request, env, &context).await.or_else(error::respond)
 }

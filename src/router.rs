@@ -1,14 +1,14 @@
 //! Every HTTP route, in one `match`.
 
 use protocol::Code;
-use worker::{Env, Method, Request, Response};
+use worker::{Context, Env, Method, Request, Response};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::{admin, api, webhook};
 
 /// Answers a request.
-pub async fn route(request: Request, env: Env) -> Result<Response, Error> {
+pub async fn route(request: Request, env: Env, context: &Context) -> Result<Response, Error> {
     let config = Config::from_env(env);
     let path = request.path();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -28,6 +28,13 @@ pub async fn route(request: Request, env: Env) -> Result<Response, Error> {
             Get => admin::accounts(request, config).await,
             Post => admin::create_account(request, config).await
         ),
+        ["v1", "admin", "users", user, "dead-letters"] => {
+            route!(Get => admin::dead_letters(&request, &config, user).await)
+        }
+        ["v1", "admin", "users", user, "dead-letters", seq, "replay"] => {
+            route!(Post => admin::replay(&request, &config, user, seq).await)
+        }
+        ["v1", "admin", "users", user, "events"] => route!(Get => admin::events(&request, &config, user).await),
         ["v1", "admin", "identities"] => route!(Post => admin::bind_identity(request, config).await),
         ["v1", "agents"] => route!(
             Get => api::agents(request, config).await,
@@ -39,10 +46,15 @@ pub async fn route(request: Request, env: Env) -> Result<Response, Error> {
         ["v1", "conversations", conversation, "messages"] => {
             route!(Get => api::messages(&request, &config, conversation).await)
         }
+        ["v1", "dead-letters"] => route!(Get => api::dead_letters(&request, &config).await),
+        ["v1", "dead-letters", seq, "replay"] => route!(Post => api::replay(&request, &config, seq).await),
+        ["v1", "events"] => route!(Get => api::events(&request, &config).await),
         ["v1", "me"] => route!(Get => api::me(request, config).await),
         ["v1", "tickets"] => route!(Post => api::ticket(&request, &config)),
         ["v1", "ws"] => route!(Get => api::websocket(&request, &config).await),
-        ["webhook", platform, account] => route!(Post => webhook::receive(request, config, platform, account).await),
+        ["webhook", platform, account] => {
+            route!(Post => webhook::receive(request, config, context, platform, account).await)
+        }
         _ => Err(Error::new(Code::NotFound, "no such route; docs/protocol.md lists them")),
     }
 }

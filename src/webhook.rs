@@ -3,7 +3,7 @@
 use protocol::Code;
 use relay::limit::WEBHOOK_BYTES_MAX;
 use relay::platform::{self, Account, Inbound, Malformed, NoEvent, Raw};
-use worker::{Request, Response, ResponseBuilder, console_log};
+use worker::{Context, Request, Response, ResponseBuilder, console_log};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -14,7 +14,13 @@ use crate::{directory, hub, request};
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
-pub async fn receive(mut request: Request, config: Config, platform: &str, account: &str) -> Result<Response, Error> {
+pub async fn receive(
+    mut request: Request,
+    config: Config,
+    context: &Context,
+    platform: &str,
+    account: &str,
+) -> Result<Response, Error> {
     request::require_json(&request)?;
     let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
     let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
@@ -31,10 +37,19 @@ pub async fn receive(mut request: Request, config: Config, platform: &str, accou
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
         Inbound::Message { sender, question } => match directory::user(&config, &account, sender).await? {
-            Some(user) => hub::post(&config, &user, question).await?,
+            Some(user) => {
+                hub::post(&config, &user, question).await?;
+                let conversation = question.conversation.clone();
+                context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
+            }
             // TODO(#5): a pairing code.
             None => console_log!("webhook {}: ignored: sender {sender} is bound to nobody", account.id),
         },
+        Inbound::Recall { conversation, id } => {
+            for user in directory::chat_users(&config, conversation).await? {
+                hub::recall(&config, &user, id).await?;
+            }
+        }
     }
     acknowledge(&account, &inbound)
 }

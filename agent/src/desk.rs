@@ -109,6 +109,20 @@ impl Desk {
         }
     }
 
+    /// These questions are over: nothing is sent for them any more, and those behind them get their turn.
+    pub fn stop(&mut self, questions: &[Seq]) -> Result<(), StoreError> {
+        for seq in questions {
+            // Before the commit, which may take its time: meanwhile the model would compute for nobody.
+            if let Some(running) = self.running.remove(seq) {
+                running.task.abort();
+            }
+            self.waiting.remove(seq);
+            info!("question {seq} was stopped");
+        }
+        block_in_place(|| self.store.stop(questions))?;
+        self.fill()
+    }
+
     /// Questions from `first` on exist no more.
     pub fn forget_from(&mut self, first: Seq) -> Result<(), StoreError> {
         self.waiting.split_off(&first);
@@ -238,6 +252,8 @@ mod tests {
     use super::*;
     use crate::backend::echo::Echo;
 
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     fn question(seq: u64, conversation: &str) -> Envelope {
         let text = format!(
             r#"{{"seq":{seq},"id":"m-{seq}","conversation":"{conversation}","from":{{"kind":"user","via":"web"}},"at_ms":1,"text":"q {seq}"}}"#
@@ -258,7 +274,8 @@ mod tests {
     async fn replies(desk: &mut Desk, count: usize) -> Vec<u64> {
         let mut order = Vec::new();
         while order.len() < count {
-            for frame in desk.next().await.unwrap() {
+            let frames = tokio::time::timeout(PATIENCE, desk.next()).await.expect("silence");
+            for frame in frames.unwrap() {
                 if let ClientFrame::Reply { reply_to, text } = frame {
                     assert_eq!(text, format!("echo: q {reply_to}"));
                     order.push(reply_to.0);
@@ -286,5 +303,37 @@ mod tests {
         assert_eq!(desk.running.keys().copied().collect::<Vec<_>>(), [Seq(1), Seq(3)]);
         desk.forget_from(Seq(2)).unwrap();
         assert_eq!((desk.len(), desk.running.len()), (1, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_ends_the_run_and_lets_the_next_question_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let questions = (1..=4).map(|seq| question(seq, "a")).collect();
+        let mut desk = desk(&dir, 4, Duration::from_secs(3600), questions);
+        let task = desk.running[&Seq(1)].task.clone();
+        desk.stop(&[Seq(3), Seq(1), Seq(99)]).unwrap();
+        assert_eq!(desk.running.keys().copied().collect::<Vec<_>>(), [Seq(2)]);
+        assert_eq!(desk.waiting.keys().copied().collect::<Vec<_>>(), [Seq(4)]);
+        assert_eq!(desk.store.held().unwrap(), [Seq(2), Seq(4)]);
+        until_finished(&task).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_last_words_of_a_stopped_run_are_not_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut desk = desk(&dir, 4, Duration::ZERO, vec![question(1, "a"), question(2, "a")]);
+        until_finished(&desk.running[&Seq(1)].task).await;
+        desk.stop(&[Seq(1)]).unwrap();
+        assert_eq!(replies(&mut desk, 1).await, [2]);
+        assert_eq!(desk.store.held().unwrap(), [Seq(2)]);
+    }
+
+    async fn until_finished(task: &AbortHandle) {
+        let finished = async {
+            while !task.is_finished() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, finished).await.unwrap();
     }
 }

@@ -141,7 +141,8 @@ enum Never {}
 impl Session<'_> {
     async fn run(&mut self) -> Result<Never, Ended> {
         let client = Some(concat!("claw-agent/", env!("CARGO_PKG_VERSION")).to_owned());
-        let hello = ClientFrame::Hello { cursor: self.store.cursor()?, last: None, capabilities: Vec::new(), client };
+        let (cursor, open) = (self.store.cursor()?, self.store.held()?);
+        let hello = ClientFrame::Hello { cursor, last: None, capabilities: Vec::new(), open, client };
         self.send(&[hello]).await?;
         loop {
             // In this order: whoever was busy sending listens before it calls the relay silent, and a chatty model
@@ -204,13 +205,14 @@ impl Session<'_> {
     }
 
     async fn handle(&mut self, frames: Vec<ServerFrame>) -> Result<(), Ended> {
-        let (mut questions, mut settled) = (Vec::new(), Vec::new());
+        let (mut questions, mut stopped, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for frame in frames {
             match frame {
                 ServerFrame::Accepted { id, .. } => settled.extend(answered(&id)),
                 ServerFrame::Error { code, id, .. } => self.refused(code, id, &mut settled).await?,
                 ServerFrame::Message(question) => questions.push(question),
                 ServerFrame::Restream { reply_to } => self.desk.restream(reply_to),
+                ServerFrame::Stop { reply_to } => stopped.push(reply_to),
                 ServerFrame::Welcome { user, cursor, resumed, ping_ms, .. } => {
                     info!("connected as {user}");
                     self.interval = Duration::from_millis(ping_ms.clamp(PING_MS_MIN, PING_MS_MAX));
@@ -225,6 +227,12 @@ impl Session<'_> {
         // Questions first: one that comes again is known by its answer in the outbox, which may be settled just now.
         if !questions.is_empty() {
             self.receive(questions).await?;
+        }
+        // One of these questions may be meant. A stop may even come before `welcome`: should this turn out to be another
+        // timeline, the question is dropped all the same.
+        if !stopped.is_empty() {
+            self.desk.stop(&stopped)?;
+            self.acknowledge().await?;
         }
         if !settled.is_empty() {
             block_in_place(|| self.store.settle(&settled))?;

@@ -26,6 +26,8 @@ mod stream;
 
 mod store;
 
+mod history;
+
 mod backend;
 
 mod detect;

@@ -10,11 +10,13 @@ use std::path::Path;
 use std::{fmt, io};
 
 use heed::byteorder::BE;
-use heed::types::{SerdeJson, Str, U64};
+use heed::types::{DecodeIgnore, SerdeJson, Str, U64};
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, RwTxn, WithoutTls};
-use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
+use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, OPEN_QUESTIONS_MAX};
 use protocol::{Author, ClientFrame, ConversationId, Cursor, Envelope, GapReason, Resumed, Seq, encode};
 use serde::{Deserialize, Serialize};
+
+use crate::history::{History, Turn};
 
 /// The embedded store. One process per directory, which the lock file ensures.
 pub struct Store {
@@ -29,15 +31,6 @@ pub struct Store {
     turns: Database<'static, Str, SerdeJson<History>>,
     /// Held until the process ends, however it ends.
     _lock: File,
-}
-
-/// One question and its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
-    /// What the person wrote.
-    pub question: String,
-    /// What the backend answered.
-    pub answer: String,
 }
 
 /// What a `welcome` did to the store.
@@ -65,13 +58,6 @@ pub struct Received {
 enum Meta {
     Cursor(Cursor),
     Epoch(u64),
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct History {
-    /// The newest question, which tells the oldest conversation.
-    latest: Seq,
-    turns: Vec<Turn>,
 }
 
 impl Store {
@@ -198,12 +184,24 @@ impl Store {
         self.inbox.iter(&rtxn)?.map(|row| Ok(row.map(|(seq, question)| (Seq(seq), question.conversation))?)).collect()
     }
 
-    /// An open question and at most `turns_max` turns of its conversation before it.
+    /// Questions whose answer was not accepted, answered or not: the oldest, as many as a `hello` may name.
+    pub fn held(&self) -> Result<Vec<Seq>, StoreError> {
+        let rtxn = self.env.read_txn()?;
+        let inbox = self.inbox.remap_data_type::<DecodeIgnore>();
+        let outbox = self.outbox.remap_data_type::<DecodeIgnore>();
+        let rows = inbox.iter(&rtxn)?.chain(outbox.iter(&rtxn)?);
+        let mut held = rows.map(|row| row.map(|(seq, ())| Seq(seq))).collect::<Result<Vec<_>, _>>()?;
+        held.sort_unstable();
+        held.truncate(OPEN_QUESTIONS_MAX);
+        Ok(held)
+    }
+
+    /// An open question and at most `turns_max` turns of its conversation's session before it.
     pub fn question(&self, seq: Seq, turns_max: usize) -> Result<Option<(Envelope, Vec<Turn>)>, StoreError> {
         let rtxn = self.env.read_txn()?;
         let Some(question) = self.inbox.get(&rtxn, &seq.0)? else { return Ok(None) };
-        let mut turns = self.turns.get(&rtxn, question.conversation.as_str())?.unwrap_or_default().turns;
-        turns.drain(..turns.len().saturating_sub(turns_max));
+        let history = self.turns.get(&rtxn, question.conversation.as_str())?.unwrap_or_default();
+        let turns = history.before(question.session, turns_max);
         Ok(Some((question, turns)))
     }
 
@@ -212,11 +210,36 @@ impl Store {
     pub fn finish(&self, seq: Seq, answer: &ClientFrame) -> Result<(), StoreError> {
         let mut wtxn = self.env.write_txn()?;
         if let (Some(question), ClientFrame::Reply { text, .. }) = (self.inbox.get(&wtxn, &seq.0)?, answer) {
-            let turn = Turn { question: question.text, answer: text.clone() };
-            self.remember(&mut wtxn, &question.conversation, seq, turn)?;
+            self.remember(&mut wtxn, question, text.clone())?;
         }
         self.inbox.delete(&mut wtxn, &seq.0)?;
         self.outbox.put(&mut wtxn, &seq.0, answer)?;
+        Ok(wtxn.commit()?)
+    }
+
+    /// These questions are over: whatever is held of them goes, question or answer. No turn of theirs is left either.
+    pub fn stop(&self, questions: &[Seq]) -> Result<(), StoreError> {
+        let mut wtxn = self.env.write_txn()?;
+        let mut answered = Vec::new();
+        for &seq in questions {
+            self.inbox.delete(&mut wtxn, &seq.0)?;
+            if self.outbox.delete(&mut wtxn, &seq.0)? {
+                answered.push(seq);
+            }
+        }
+        // An answer does not say its conversation. It is rarely stopped between its end and its `accepted`.
+        if !answered.is_empty() {
+            let mut changed = Vec::new();
+            for row in self.turns.iter(&wtxn)? {
+                let (conversation, mut history) = row?;
+                if history.forget(&answered) {
+                    changed.push((conversation.to_owned(), history));
+                }
+            }
+            for (conversation, history) in changed {
+                self.turns.put(&mut wtxn, &conversation, &history)?;
+            }
+        }
         Ok(wtxn.commit()?)
     }
 
@@ -260,33 +283,18 @@ impl Store {
         Ok(self.meta.put(wtxn, CURSOR, &Meta::Cursor(cursor))?)
     }
 
-    fn remember(&self, wtxn: &mut RwTxn<'_>, at: &ConversationId, seq: Seq, turn: Turn) -> Result<(), StoreError> {
-        let known = self.turns.get(wtxn, at.as_str())?;
+    fn remember(&self, wtxn: &mut RwTxn<'_>, question: Envelope, answer: String) -> Result<(), StoreError> {
+        let conversation = question.conversation.clone();
+        let known = self.turns.get(wtxn, conversation.as_str())?;
         if known.is_none() && self.turns.len(wtxn)? >= CONVERSATIONS_MAX {
-            let mut oldest: Option<(Seq, String)> = None;
-            for row in self.turns.iter(wtxn)? {
-                let (conversation, history) = row?;
-                if oldest.as_ref().is_none_or(|(latest, _)| history.latest < *latest) {
-                    oldest = Some((history.latest, conversation.to_owned()));
-                }
-            }
-            if let Some((_, conversation)) = oldest {
-                self.turns.delete(wtxn, &conversation)?;
+            let rows = self.turns.iter(wtxn)?.map(|row| row.map(|(at, history)| (history.latest, at.to_owned())));
+            if let Some((_, oldest)) = rows.collect::<Result<Vec<_>, _>>()?.into_iter().min() {
+                self.turns.delete(wtxn, &oldest)?;
             }
         }
-        let mut turns = known.unwrap_or_default().turns;
-        turns.push(turn);
-        let mut bytes: usize = turns.iter().map(|turn| turn.question.len() + turn.answer.len()).sum();
-        let mut forget = turns.len().saturating_sub(TURNS_MAX);
-        for turn in &turns {
-            if bytes <= TURNS_BYTES_MAX {
-                break;
-            }
-            bytes -= turn.question.len() + turn.answer.len();
-            forget += 1;
-        }
-        turns.drain(..forget.min(turns.len()));
-        Ok(self.turns.put(wtxn, at.as_str(), &History { latest: seq, turns })?)
+        let mut history = known.unwrap_or_default();
+        history.push(question, answer);
+        Ok(self.turns.put(wtxn, conversation.as_str(), &history)?)
     }
 }
 
@@ -343,10 +351,6 @@ pub const MAP_BYTES_MAX: usize = 1 << 30;
 const CONVERSATIONS_MAX: u64 = 1_000;
 const CURSOR: &str = "cursor";
 const EPOCH: &str = "epoch";
-/// Text remembered of one conversation, in UTF-8 bytes; the oldest turns go first.
-const TURNS_BYTES_MAX: usize = 128 * 1024;
-/// Turns remembered of one conversation; the oldest go first.
-const TURNS_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -391,7 +395,7 @@ mod tests {
         let received = store.receive(vec![question(3, "b"), question(4, "a")]).unwrap();
         assert_eq!((seqs(&received), received.up_to), (vec![4], Seq(4)));
         let (_, turns) = store.question(Seq(4), 10).unwrap().unwrap();
-        assert_eq!(turns, [Turn { question: "q1".into(), answer: "r1".into() }]);
+        assert_eq!(turns, [Turn { seq: Seq(1), question: "q1".into(), answer: "r1".into() }]);
         assert!(store.question(Seq(4), 0).unwrap().unwrap().1.is_empty());
         store.settle(&[Seq(1)]).unwrap();
         assert!(store.outbox_after(None).unwrap().is_empty());
@@ -419,6 +423,42 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_question_is_gone_for_good_whatever_became_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.welcome(cursor("9.0"), &STARTED).unwrap();
+        store.receive((1..=4).map(|seq| question(seq, "a")).collect()).unwrap();
+        store.finish(Seq(1), &reply(1, "r1")).unwrap();
+        store.finish(Seq(3), &reply(3, "r3")).unwrap();
+        assert_eq!(store.held().unwrap(), [1, 2, 3, 4].map(Seq));
+        store.stop(&[2, 3, 99].map(Seq)).unwrap();
+        drop(store);
+
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.held().unwrap(), [1, 4].map(Seq));
+        assert_eq!(store.outbox_after(None).unwrap(), [(Seq(1), reply(1, "r1"))]);
+        assert_eq!(store.open_questions().unwrap(), [(Seq(4), "a".parse().unwrap())]);
+        assert!(store.receive(vec![question(2, "a")]).unwrap().fresh.is_empty());
+        assert!(store.question(Seq(2), 9).unwrap().is_none());
+        let (_, turns) = store.question(Seq(4), 9).unwrap().unwrap();
+        assert_eq!(turns.iter().map(|turn| turn.seq).collect::<Vec<_>>(), [Seq(1)]);
+    }
+
+    #[test]
+    fn a_hello_names_the_oldest_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.welcome(cursor("9.0"), &STARTED).unwrap();
+        assert!(store.held().unwrap().is_empty());
+        let last = OPEN_QUESTIONS_MAX as u64 + 9;
+        store.receive((1..=last).map(|seq| question(seq, "a")).collect()).unwrap();
+        store.finish(Seq(5), &reply(5, "r")).unwrap();
+        store.finish(Seq(last), &reply(last, "r")).unwrap();
+        let oldest: Vec<_> = (1..=OPEN_QUESTIONS_MAX as u64).map(Seq).collect();
+        assert_eq!(store.held().unwrap(), oldest);
+    }
+
+    #[test]
     fn gaps() {
         let check = |relay: &str, resumed: Resumed, expected: Welcomed, expected_cursor: &str, open: usize| {
             let dir = tempfile::tempdir().unwrap();
@@ -439,16 +479,12 @@ mod tests {
     }
 
     #[test]
-    fn turns_and_batches_are_bounded() {
+    fn batches_are_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         store.welcome(cursor("9.0"), &STARTED).unwrap();
         store.receive((1..=70).map(|seq| question(seq, "a")).collect()).unwrap();
-        let long = "x".repeat(TURNS_BYTES_MAX / 4);
-        (1..=6).for_each(|seq| store.finish(Seq(seq), &reply(seq, &long)).unwrap());
-        let (_, turns) = store.question(Seq(7), usize::MAX).unwrap().unwrap();
-        assert_eq!(turns.first().map(|turn| turn.question.as_str()), Some("q4"));
-        (7..=70).for_each(|seq| store.finish(Seq(seq), &reply(seq, "r")).unwrap());
+        (1..=70).for_each(|seq| store.finish(Seq(seq), &reply(seq, "r")).unwrap());
         let batch = store.outbox_after(None).unwrap();
         assert_eq!(batch.len(), BATCH_FRAMES_MAX);
         let rest = store.outbox_after(batch.last().map(|(seq, _)| *seq)).unwrap();
@@ -471,7 +507,5 @@ mod tests {
         // Whoever changes this makes an agent forget what it held before the update.
         assert_eq!(serde_json::to_string(&Meta::Cursor(cursor("9.3"))).unwrap(), r#""9.3""#);
         assert_eq!(serde_json::to_string(&Meta::Epoch(9)).unwrap(), "9");
-        let history = History { latest: Seq(3), turns: vec![Turn { question: "q".into(), answer: "a".into() }] };
-        assert_eq!(serde_json::to_string(&history).unwrap(), r#"{"latest":3,"turns":[{"question":"q","answer":"a"}]}"#);
     }
 }

@@ -7,7 +7,7 @@ use protocol::ClientFrame;
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::support::{Agent, KEY, Model, Relay, Script, accepted, question, welcome};
+use crate::support::{Agent, KEY, Model, Relay, Script, accepted, question, stop, welcome};
 
 mod support;
 
@@ -179,6 +179,153 @@ async fn a_model_is_asked_with_the_talk_so_far_and_asked_again_when_it_stumbles(
     agent.terminate();
     let (_, log) = agent.exit().await;
     assert!(log.contains("answering with fake-model at http://127.0.0.1"), "{log}");
+}
+
+#[tokio::test]
+async fn a_stop_frees_the_model_for_the_next_question() {
+    // In the middle of an answer, and while the model still thinks about its first word.
+    let scripts = [Script::Hang(&["Hel"]), Script::Stream(&["two"]), Script::Hang(&[]), Script::Stream(&["four"])];
+    let (mut model, relay, state) = (Model::start(scripts.into()).await, Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "one").await;
+    assert_eq!(peer.first_delta(1).await, "Hel");
+    model.requested().await;
+    peer.ask(2, "two").await;
+    peer.send(stop(1)).await;
+    model.hung_up().await;
+    assert_eq!(peer.answer(2).await.text, Ok("two".into()));
+    model.requested().await;
+
+    peer.ask(3, "three").await;
+    model.requested().await;
+    peer.ask(4, "four").await;
+    peer.send(stop(3)).await;
+    model.hung_up().await;
+    assert_eq!(peer.answer(4).await.text, Ok("four".into()));
+    // No turn is left of what was stopped.
+    assert_eq!(model.told(1), ["two"]);
+    assert_eq!(model.told(3), ["two", "two", "four"]);
+}
+
+#[tokio::test]
+async fn a_question_that_is_stopped_before_its_turn_is_not_answered() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "one, not too short").await;
+    peer.ask(2, "two").await;
+    // One that waits, one that was never sent, one that comes in the same message.
+    peer.send(json!([stop(2), stop(99), question(3, "web", "three"), stop(3), question(4, "web", "four")])).await;
+    assert_eq!(peer.acked().await, 4);
+    assert_eq!(peer.heard_of(4).await, [1, 4]);
+}
+
+#[tokio::test]
+async fn hello_names_what_is_held_and_hears_what_ended_meanwhile() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    assert!(peer.open.is_empty());
+    peer.started().await;
+    peer.ask(1, "one").await;
+    peer.unaccepted_answer(1).await.text.unwrap();
+    peer.ask(2, &"two ".repeat(100)).await;
+    peer.ask(3, "three").await;
+    peer.ask(4, "four").await;
+    drop(peer);
+
+    // Answered, being answered, waiting.
+    let (mut peer, _) = relay.accept().await;
+    assert_eq!(peer.open, [1, 2, 3, 4]);
+    peer.welcome("1.4", json!({ "outcome": "continued", "after": 4 })).await;
+    peer.send(json!([stop(1), stop(2), stop(3)])).await;
+    // The answer to 1 was sent at `welcome`, and a piece of 2 may have been: before the stop was heard.
+    let heard = peer.heard_of(4).await;
+    assert!(heard == [1, 4] || heard == [1, 2, 4], "{heard:?}");
+    // Its `ack` shows that everything before it was handled.
+    peer.ask(5, &"five ".repeat(100)).await;
+    drop(peer);
+    let (peer, _) = relay.accept().await;
+    assert_eq!(peer.open, [5]);
+}
+
+#[tokio::test]
+async fn a_stopped_question_does_not_come_back_after_a_kill() {
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, SLOW_ECHO);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    peer.ask(1, "one").await;
+    peer.unaccepted_answer(1).await.text.unwrap();
+    peer.ask(2, &"two ".repeat(100)).await;
+    peer.ask(3, "three").await;
+    peer.ask(4, &"four ".repeat(100)).await;
+    peer.send(json!([stop(1), stop(2), stop(3)])).await;
+    // The next question begins once the others are gone from the disk.
+    while !matches!(peer.next().await, ClientFrame::Delta { reply_to, .. } if reply_to.0 == 4) {}
+    agent.kill();
+    drop(peer);
+
+    let _agent = Agent::run(&relay.url, &state, ECHO);
+    let (mut peer, _) = relay.accept().await;
+    assert_eq!(peer.open, [4]);
+    peer.welcome("1.4", json!({ "outcome": "continued", "after": 4 })).await;
+    assert_eq!(peer.heard_of(4).await, [4]);
+    peer.ask(5, "five").await;
+    assert_eq!(peer.heard_of(5).await, [5]);
+}
+
+#[tokio::test]
+async fn a_stop_makes_room_for_what_the_relay_holds_back() {
+    let (model, relay, state) = (Model::start(vec![Script::Hang(&[])]).await, Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    for first in (1..=1_000).step_by(50) {
+        let batch: Vec<_> = (first..first + 50).map(|seq| question(seq, "web", "hi")).collect();
+        peer.send(json!(batch)).await;
+    }
+    while peer.acked().await < 950 {}
+    // Nothing else could send this `ack`: the model says nothing, and no question follows.
+    peer.send(stop(1_000)).await;
+    assert_eq!(peer.acked().await, 1_000);
+}
+
+#[tokio::test]
+async fn a_new_session_begins_with_an_empty_context() {
+    let answers = [&["a1"], &["a2"], &["a3"], &["a4"], &["a5"]].map(|pieces| Script::Stream(pieces));
+    let (model, relay, state) = (Model::start(answers.into()).await, Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    let ask = |seq, conversation, session| {
+        let mut message = question(seq, conversation, &format!("q{seq}"));
+        message["session"] = json!(session);
+        message
+    };
+    peer.send(ask(1, "web", 0)).await;
+    peer.answer(1).await;
+    peer.send(ask(2, "other", 0)).await;
+    peer.answer(2).await;
+    peer.send(ask(3, "web", 1)).await;
+    peer.unaccepted_answer(3).await;
+
+    // What belongs to which session survives a crash.
+    agent.kill();
+    let _agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.welcome("1.3", json!({ "outcome": "continued", "after": 3 })).await;
+    peer.answer(3).await;
+    peer.send(ask(4, "web", 1)).await;
+    peer.answer(4).await;
+    peer.send(ask(5, "other", 0)).await;
+    peer.answer(5).await;
+    assert_eq!(model.told(2), ["q3"]);
+    assert_eq!(model.told(3), ["q3", "a3", "q4"]);
+    assert_eq!(model.told(4), ["q2", "a2", "q5"]);
 }
 
 #[tokio::test]

@@ -13,8 +13,15 @@ pub struct Envelope {
     pub id: MessageId,
     /// The thread of talk that it belongs to.
     pub conversation: ConversationId,
+    /// How often this thread was begun anew (`/new`) before this message: an agent keeps nothing of earlier sessions in
+    /// mind.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub session: u64,
     /// Who wrote it.
     pub from: Author,
+    /// The agent that a question is meant for; absent until the user has one, and on answers and notices.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agent: Option<AgentId>,
     /// The question that this message answers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply_to: Option<Seq>,
@@ -63,11 +70,15 @@ pub enum State {
     Replying,
     /// The one final answer is in the timeline.
     Replied,
-    /// It will not be answered, or its answer could not be handed to the platform: see `reason`.
+    /// It will not be answered, was stopped, or its answer could not be handed to the platform: see `reason`.
     Failed,
-    /// It waited longer than its time to live. TODO(#3): not given to any yet.
+    /// It waited longer than its time to live.
     Expired,
     /// A state of a newer relay.
     #[serde(other)]
     Unknown,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -38,7 +38,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The question has its one final answer already: drop yours.
+    /// The question has its one final answer already, or was stopped or expired: drop yours.
     AlreadyReplied, "already_replied", 409, "Already replied";
     /// An `ack` names a message that was never sent to you: fix the client.
     BadAck, "bad_ack", 400, "Bad acknowledgement";
@@ -66,12 +66,14 @@ codes! {
     NotFound, "not_found", 404, "Not found";
     /// The platform refused the bot's credentials: `detail` has its code.
     PlatformRefused, "platform_refused", 422, "Platform refused";
-    /// Too many questions wait for the agent: try again when it has caught up.
+    /// Too many questions wait for an answer: try again when the agent has caught up.
     QueueFull, "queue_full", 429, "Queue full";
     /// Another connection of the same agent took over: do not reconnect.
     Replaced, "replaced", 409, "Replaced by a newer connection";
     /// Nothing was heard from you for too long: connect again, and send `ping` every `ping_ms`.
     Silent, "silent", 408, "No heartbeat";
+    /// You read too slowly: connect again, and read what is sent before anything else.
+    Stalled, "stalled", 408, "Reads too slowly";
     /// The text is over the limit: send less, or in parts.
     TextTooLong, "text_too_long", 413, "Text too long";
     /// Close a connection of this user first.

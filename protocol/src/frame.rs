@@ -46,6 +46,10 @@ pub enum ClientFrame {
         /// What the client can do. Defined so far: `deltas` (devices: show answers while they are made).
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         capabilities: Vec<String>,
+        /// Agents: the questions that it holds without an accepted answer, at most
+        /// [`OPEN_QUESTIONS_MAX`](crate::limit::OPEN_QUESTIONS_MAX). It is told to `stop` those that ended meanwhile.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        open: Vec<Seq>,
         /// Name and version of the program, for the operator's eyes.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         client: Option<String>,
@@ -66,6 +70,11 @@ pub enum ClientFrame {
         conversation: Option<ConversationId>,
         /// What it says.
         text: String,
+    },
+    /// Devices: end this question without an answer. The question's `state` follows, whatever it is by then.
+    Stop {
+        /// The question.
+        reply_to: Seq,
     },
     /// A frame of a newer client: ignored.
     #[serde(other)]
@@ -123,6 +132,12 @@ pub enum ServerFrame {
         /// Why, when `failed` or `expired`.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+    },
+    /// Agents: this question was stopped, recalled or expired, ahead of everything that waits: drop it, and send no
+    /// answer.
+    Stop {
+        /// The question.
+        reply_to: Seq,
     },
     /// The answer to `hello`.
     Welcome {

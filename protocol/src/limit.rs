@@ -6,6 +6,8 @@ pub const BATCH_FRAMES_MAX: usize = 64;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// An id made by a client or by a platform.
 pub const ID_BYTES_MAX: usize = 200;
+/// Questions of one user without an answer, waiting or being answered.
+pub const OPEN_QUESTIONS_MAX: usize = 1_000;
 /// The text of one message, and of one answer. Even when JSON escapes every byte (six for one) it fits into a frame.
 pub const TEXT_BYTES_MAX: usize = 128 * 1024;
 /// Messages that the relay sends ahead of a peer's `ack`. Beyond it the peer hears nothing until it acknowledges.

@@ -8,8 +8,38 @@ pub const DEDUPE_MS_MIN: u64 = 72 * 60 * 60 * 1000;
 pub const TIMELINE_MESSAGES_MAX: u64 = 100_000;
 /// Rows deleted by one trimming, so that no single event pays for a long backlog.
 pub const TRIM_ROWS_MAX: u64 = 256;
-/// Questions of one user without an answer, waiting or being answered: beyond it new ones are refused with `queue_full`.
-pub const QUEUE_MESSAGES_MAX: u64 = 1_000;
+/// Open questions of one conversation, so that a busy one leaves room for others. Beyond this and the next limits new
+/// questions are refused with `queue_full`; those of a platform become dead letters, and their writer is told once.
+pub const CONVERSATION_QUESTIONS_MAX: usize = 400;
+/// Open questions of one agent.
+pub const AGENT_QUESTIONS_MAX: usize = 800;
+/// Bytes of open questions of one conversation: 8 MiB.
+pub const CONVERSATION_QUEUE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of open questions of one agent: 16 MiB.
+pub const AGENT_QUEUE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of open questions of one user: 32 MiB.
+pub const QUEUE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// How long a question waits for its answer, unless the operator says otherwise (`QUESTION_TTL_S`): 24 h.
+pub const QUESTION_TTL_MS: u64 = 24 * 60 * 60 * 1000;
+/// Questions that expire in one step; the next step follows at once.
+pub const EXPIRE_QUESTIONS: usize = 256;
+/// Dead letters kept: beyond it the oldest one is history like any other message.
+pub const DEAD_LETTERS_MAX: u64 = 1_000;
+/// Events in the log: beyond it the newest one takes the place of the oldest.
+pub const EVENTS_MAX: u64 = 1_000;
+/// Events in one page of the log.
+pub const PAGE_EVENTS_MAX: u64 = 200;
+/// Bytes of a text in the log, when the operator turns them on.
+pub const EVENT_BODY_BYTES_MAX: usize = 2_000;
+/// Questions that may end before the place from which a wake looks for open ones is written down.
+pub const SETTLE_STEP: u64 = 64;
+/// Pieces of an answer are shown at once, and then at most this often, together: 30 ms.
+pub const DELTA_INTERVAL_MS: u64 = 30;
+/// Bytes that the runtime may hold for a peer that does not read. Beyond it the peer is dropped with `stalled`, so that
+/// it cannot fill the memory that all objects of an isolate share: 4 MiB.
+pub const BUFFERED_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// An alarm that is this late was lost, and is set again: 30 s.
+pub const ALARM_LATE_MS_MAX: u64 = 30_000;
 /// Sockets of one user.
 pub const SOCKETS_MAX: usize = 64;
 /// A socket without a heartbeat for this long (three intervals) is taken for dead: 90 s.

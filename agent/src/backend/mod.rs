@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio::sync::mpsc;
 
-use crate::store::Turn;
+use crate::history::Turn;
 
 pub mod echo;
 pub mod openai;

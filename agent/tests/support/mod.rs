@@ -10,6 +10,7 @@ use protocol::{ClientFrame, Cursor, decode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver as Receiver, unbounded_channel};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -18,6 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// Far beyond what anything takes, so that a loaded machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What a person who stops an answer waits for it at most.
+const SOON: Duration = Duration::from_secs(1);
 pub const KEY: &str = "k3y-s3cret";
 
 pub struct Relay {
@@ -45,9 +48,12 @@ impl Relay {
             Ok(response)
         };
         let socket = tokio_tungstenite::accept_hdr_async(stream, check).await.unwrap();
-        let mut peer = Peer { socket, unread: Vec::new() };
+        let mut peer = Peer { socket, open: Vec::new(), unread: Vec::new() };
         match peer.next().await {
-            ClientFrame::Hello { cursor, .. } => (peer, cursor),
+            ClientFrame::Hello { cursor, open, .. } => {
+                peer.open = open.into_iter().map(|seq| seq.0).collect();
+                (peer, cursor)
+            }
             other => panic!("expected hello, got {other:?}"),
         }
     }
@@ -63,17 +69,23 @@ impl Relay {
 
 pub struct Peer {
     pub socket: WebSocketStream<TcpStream>,
+    /// What the `hello` said to hold.
+    pub open: Vec<u64>,
     unread: Vec<ClientFrame>,
 }
 
 impl Peer {
     /// The next frame. Pings are answered on the way.
     pub async fn next(&mut self) -> ClientFrame {
+        timeout(PATIENCE, self.frame()).await.expect("silence")
+    }
+
+    async fn frame(&mut self) -> ClientFrame {
         loop {
             if !self.unread.is_empty() {
                 return self.unread.remove(0);
             }
-            match timeout(PATIENCE, self.socket.next()).await.expect("silence") {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) if text.as_str() == "ping" => self.text("pong").await,
                 Some(Ok(Message::Text(text))) => self.unread = decode(&text).unwrap(),
                 other => panic!("expected a frame, got {other:?}"),
@@ -121,10 +133,14 @@ impl Peer {
     /// Sends a question and waits for its `ack`.
     pub async fn ask(&mut self, seq: u64, text: &str) {
         self.send(question(seq, "web", text)).await;
+        assert_eq!(self.acked().await, seq);
+    }
+
+    /// The next `ack`; everything before it is skipped.
+    pub async fn acked(&mut self) -> u64 {
         loop {
-            if let ClientFrame::Ack { seq: acked } = self.next().await {
-                assert_eq!(acked.0, seq);
-                return;
+            if let ClientFrame::Ack { seq } = self.next().await {
+                return seq.0;
             }
         }
     }
@@ -158,6 +174,24 @@ impl Peer {
         }
     }
 
+    /// The questions of which anything is said, in order, until the final answer to `last`, which is accepted.
+    pub async fn heard_of(&mut self, last: u64) -> Vec<u64> {
+        let mut heard = Vec::new();
+        loop {
+            let frame = self.next().await;
+            match frame {
+                ClientFrame::Ack { .. } => {}
+                ClientFrame::Delta { reply_to, .. } | ClientFrame::Reply { reply_to, .. } => heard.push(reply_to.0),
+                other => panic!("unexpected {other:?}"),
+            }
+            if matches!(frame, ClientFrame::Reply { reply_to, .. } if reply_to.0 == last) {
+                self.send(accepted(last)).await;
+                heard.dedup();
+                return heard;
+            }
+        }
+    }
+
     /// The first piece of the answer that is being made, from its beginning.
     pub async fn first_delta(&mut self, seq: u64) -> String {
         loop {
@@ -187,6 +221,10 @@ pub fn question(seq: u64, conversation: &str, text: &str) -> Value {
         "from": { "kind": "user", "via": "web" }, "at_ms": 1, "text": text, "state": "queued" })
 }
 
+pub fn stop(seq: u64) -> Value {
+    json!({ "type": "stop", "reply_to": seq })
+}
+
 pub fn accepted(seq: u64) -> Value {
     json!({ "type": "accepted", "id": format!("reply:{seq}"), "seq": seq + 1_000 })
 }
@@ -195,6 +233,8 @@ pub fn accepted(seq: u64) -> Value {
 pub enum Script {
     /// Streams the pieces, then breaks off.
     BreakOff(&'static [&'static str]),
+    /// Streams the pieces, then says nothing more until the client hangs up. Without pieces not even a head.
+    Hang(&'static [&'static str]),
     /// Answers 429 and asks for this many seconds of patience.
     Later(u64),
     /// Answers with these lines as an event stream.
@@ -209,6 +249,9 @@ pub struct Model {
     pub url: String,
     /// Bodies of the requests so far.
     pub asked: Arc<Mutex<Vec<Value>>>,
+    /// One for each request so far, and for each [`Script::Hang`] that the client ended.
+    requests: Receiver<()>,
+    hung_up: Receiver<()>,
 }
 
 impl Model {
@@ -217,6 +260,8 @@ impl Model {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
+        let (request, requests) = unbounded_channel();
+        let (hang_up, hung_up) = unbounded_channel();
         tokio::spawn(async move {
             let mut scripts = scripts.into_iter();
             loop {
@@ -227,9 +272,23 @@ impl Model {
                 } else {
                     assert!(head.starts_with("POST /v1/chat/completions "), "{head}");
                     log.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+                    let _ = request.send(());
                     match scripts.next().expect("asked too often") {
                         Script::BreakOff(pieces) => {
                             event_stream(&pieces.iter().copied().map(chunk).collect::<String>())
+                        }
+                        Script::Hang(pieces) => {
+                            let hang_up = hang_up.clone();
+                            tokio::spawn(async move {
+                                if !pieces.is_empty() {
+                                    let answer = event_stream(&pieces.iter().copied().map(chunk).collect::<String>());
+                                    stream.write_all(answer.as_bytes()).await.unwrap();
+                                }
+                                // Its end, or that it broke.
+                                let _ = stream.read(&mut [0]).await;
+                                let _ = hang_up.send(());
+                            });
+                            continue;
                         }
                         Script::Later(seconds) => format!(
                             "HTTP/1.1 429 X\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -247,7 +306,24 @@ impl Model {
                 let _ = stream.shutdown().await;
             }
         });
-        Model { url, asked }
+        Model { url, asked, requests, hung_up }
+    }
+
+    /// The next request is here.
+    pub async fn requested(&mut self) {
+        timeout(PATIENCE, self.requests.recv()).await.expect("the model is not asked").unwrap();
+    }
+
+    /// The client ends the request that hangs, soon.
+    pub async fn hung_up(&mut self) {
+        timeout(SOON, self.hung_up.recv()).await.expect("the model goes on for nobody").unwrap();
+    }
+
+    /// What the model was told in its request number `n`, counted from 0: questions and answers in turn.
+    pub fn told(&self, n: usize) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let messages = asked[n]["messages"].as_array().unwrap();
+        messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -5,7 +5,15 @@
 //! having happened: the shell rolls the transaction back and restores the Hub.
 
 mod answer;
+mod ask;
+mod command;
+mod end;
+mod event;
+mod history;
+mod notice;
+mod outbox;
 mod peer;
+mod queue;
 mod resume;
 mod stream;
 
@@ -13,15 +21,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::limit::{FRAME_BYTES_MAX, PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
-    AgentId, AgentPresence, ClientFrame, Code, ConversationId, Cursor, Envelope, MessageId, Seq, ServerFrame, State,
-    Timestamp, UserId, decode, encode,
+    AgentId, AgentPresence, ClientFrame, Code, Cursor, Envelope, MessageId, Seq, ServerFrame, State, Timestamp, UserId,
+    decode, encode,
 };
 
 use crate::limit::*;
 use crate::platform::Sent;
-use crate::store::{Agent, Conversation, Delivery, Message, Question, Sql, Store};
+use crate::store::{Agent, Delivery, Question, Sql, Store};
+use queue::Queue;
 use stream::Stream;
 
+pub use event::EventKind;
+pub use history::Page;
 pub use peer::{Peer, PeerId, Role};
 
 /// Everything that can happen to one user's relay.
@@ -33,18 +44,26 @@ pub enum Input {
     Closed(PeerId),
     /// What became of a [`Output::Deliver`]. Once all are in, another [`Input::Tick`] asks for more.
     Delivered(Seq, Sent),
+    /// The time that [`Output::FlushIn`] asked for is over.
+    Flush,
     /// A socket was accepted; its token said what it is.
     Opened(PeerId, Role),
     /// A webhook brought a question.
     Posted(Question),
+    /// The writer of this question took it back on its platform.
+    Recalled(MessageId),
     /// A peer sent a text.
     Received(PeerId, String),
+    /// A person asks for a question that ended without an answer once more.
+    Replayed(Seq),
     /// These peers sent no heartbeat for [`SILENCE_MS_MAX`]: a phone that lost its network, a laptop that went to sleep.
     Silent(Vec<PeerId>),
+    /// This peer does not read: more than [`BUFFERED_BYTES_MAX`] wait for it.
+    Stalled(PeerId),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
-    /// The Hub was restored: alarms may have been lost meanwhile.
-    Woken,
+    /// The Hub was restored. The alarm is set to this time, and may be lost.
+    Woken(Option<Timestamp>),
 }
 
 /// Everything the shell may be asked to do, in the order returned.
@@ -56,12 +75,40 @@ pub enum Output {
     Close(PeerId, u16, Code),
     /// Hand this answer to its platform, and come back with [`Input::Delivered`].
     Deliver(Delivery),
-    /// What became of an [`Input::Posted`].
+    /// Come back with [`Input::Flush`] after so many milliseconds.
+    FlushIn(u64),
+    /// What became of an [`Input::Posted`] or [`Input::Replayed`].
     Posted(Result<Posted, Refusal>),
     /// Send this text to these sockets.
     Send(Vec<PeerId>, String),
     /// Set the alarm, in place of any other.
     WakeAt(Timestamp),
+}
+
+/// What the operator chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long a question waits for its answer.
+    pub ttl_ms: u64,
+    /// What goes into the event log.
+    pub log: Log,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids }
+    }
+}
+
+/// What goes into the event log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// Texts too.
+    Bodies,
+    /// Ids, counts, reasons and times.
+    Ids,
+    /// Nothing.
+    Off,
 }
 
 /// A question that is committed.
@@ -85,6 +132,7 @@ pub struct Refusal {
 /// One user's relay.
 pub struct Hub<S> {
     store: Store<S>,
+    options: Options,
     user: UserId,
     epoch: u64,
     head: Seq,
@@ -93,8 +141,13 @@ pub struct Hub<S> {
     default_agent: Option<AgentId>,
     peers: BTreeMap<PeerId, Peer>,
     streams: BTreeMap<Seq, Stream>,
-    /// Questions without an answer, once they were counted.
-    open: Option<u64>,
+    /// An [`Output::FlushIn`] is under way.
+    is_flushing: bool,
+    queue: Queue,
+    /// Every question up to here has ended, as far as it is written down.
+    settled: Seq,
+    /// The number of the newest event, once it was asked for.
+    last_event: Option<u64>,
     /// When the alarm is set to, as far as this instance knows.
     wake_at: Option<Timestamp>,
     /// Peers whose attachment is out of date.
@@ -109,11 +162,14 @@ impl<S: Sql> Hub<S> {
     pub fn restore(
         user: Option<UserId>,
         sql: S,
+        options: Options,
         now: Timestamp,
         peers: impl IntoIterator<Item = (PeerId, Peer)>,
     ) -> Result<Hub<S>, S::Error> {
         let store = Store::open(sql, now)?;
+        let settled = store.settled()?;
         Ok(Hub {
+            options,
             user: store.owner(user)?,
             epoch: store.epoch()?,
             head: store.head()?,
@@ -122,7 +178,10 @@ impl<S: Sql> Hub<S> {
             default_agent: store.default_agent()?,
             peers: peers.into_iter().collect(),
             streams: BTreeMap::new(),
-            open: None,
+            is_flushing: false,
+            queue: Queue::new(store.open_questions(settled)?),
+            settled,
+            last_event: None,
             wake_at: None,
             touched: BTreeSet::new(),
             outputs: Vec::new(),
@@ -132,10 +191,15 @@ impl<S: Sql> Hub<S> {
 
     /// Decides what follows from an input.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<Vec<Output>, S::Error> {
+        if self.wake_at.is_some_and(|at| at.plus_ms(ALARM_LATE_MS_MAX) < now) {
+            self.wake_at = None;
+            self.arm()?;
+        }
         match input {
-            Input::Binary(peer) => self.refuse(peer, 1003, Code::BinaryFrame, "frames are text, as JSON"),
-            Input::Closed(peer) => self.forget(peer),
+            Input::Binary(peer) => self.refuse(now, peer, 1003, Code::BinaryFrame, "frames are text, as JSON")?,
+            Input::Closed(peer) => self.forget(now, peer)?,
             Input::Delivered(seq, sent) => self.delivered(now, seq, sent)?,
+            Input::Flush => self.flush(now),
             Input::Opened(peer, role) => {
                 self.peers.insert(peer, Peer::new(role, now));
                 self.touched.insert(peer);
@@ -144,17 +208,30 @@ impl<S: Sql> Hub<S> {
                 let posted = self.post(now, question)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Recalled(id) => self.recall(now, &id)?,
             Input::Received(peer, text) => self.received(now, peer, &text)?,
+            Input::Replayed(seq) => {
+                let posted = self.replay(now, seq)?;
+                self.outputs.push(Output::Posted(posted));
+            }
             Input::Silent(peers) => {
                 for peer in peers {
-                    self.refuse(peer, 4408, Code::Silent, "no heartbeat");
+                    self.refuse(now, peer, 4408, Code::Silent, "no heartbeat")?;
                 }
+            }
+            Input::Stalled(peer) => {
+                let detail = format!("more than {BUFFERED_BYTES_MAX} bytes were not read");
+                self.refuse(now, peer, 4410, Code::Stalled, &detail)?;
             }
             Input::Tick => {
                 self.wake_at = None;
+                self.expire(now)?;
                 self.due(now)?;
             }
-            Input::Woken => self.arm()?,
+            Input::Woken(alarm) => {
+                self.wake_at = alarm.filter(|at| now <= at.plus_ms(ALARM_LATE_MS_MAX));
+                self.arm()?;
+            }
         }
         for id in std::mem::take(&mut self.touched) {
             if let Some(peer) = self.peers.get(&id) {
@@ -181,57 +258,14 @@ impl<S: Sql> Hub<S> {
         self.peers.iter().filter_map(silent).collect()
     }
 
-    /// One page of a conversation, oldest first, and the cursor of the page before it.
-    pub fn page(
-        &self,
-        conversation: &ConversationId,
-        before: Option<Cursor>,
-        limit: u64,
-    ) -> Result<Result<Page, Refusal>, S::Error> {
-        let before = match before {
-            None => Seq(self.head.0 + 1),
-            Some(cursor) if cursor.epoch == self.epoch => cursor.seq,
-            Some(_) => return Ok(Err(refusal(Code::BadCursor, "before: this cursor is of another timeline"))),
-        };
-        let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
-        let (mut messages, mut bytes, mut before) = (Vec::new(), 0, before);
-        // In parts, so that long messages are not all read only to be left out.
-        let next = loop {
-            let wanted = (limit - messages.len() as u64).min(REPLAY_MESSAGES);
-            let part = self.store.page(conversation, before, wanted)?;
-            let is_last = (part.len() as u64) < wanted;
-            for message in part {
-                bytes += message.envelope.text.len();
-                if bytes > PAGE_BYTES_MAX && !messages.is_empty() {
-                    break;
-                }
-                before = message.envelope.seq;
-                messages.push(self.present(message));
-            }
-            if bytes > PAGE_BYTES_MAX || messages.len() as u64 == limit {
-                break Some(self.cursor(before));
-            }
-            if is_last {
-                break None;
-            }
-        };
-        messages.reverse();
-        Ok(Ok(Page { messages, next }))
-    }
-
-    /// The conversations, the one with the newest message first, at most [`CONVERSATIONS_MAX`].
-    pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
-        self.store.conversations()
-    }
-
     fn received(&mut self, now: Timestamp, id: PeerId, text: &str) -> Result<(), S::Error> {
         let frames = match decode::<ClientFrame>(text) {
             Ok(frames) => frames,
             Err(error) => {
                 let (code, detail) = (error.code(), error.to_string());
                 match self.peers.get(&id) {
-                    Some(_) if code == Code::FrameTooLarge => self.refuse(id, 1009, code, &detail),
-                    Some(peer) if !peer.greeted => self.refuse(id, 4400, code, &detail),
+                    Some(_) if code == Code::FrameTooLarge => self.refuse(now, id, 1009, code, &detail)?,
+                    Some(peer) if !peer.greeted => self.refuse(now, id, 4400, code, &detail)?,
                     Some(_) => self.error(id, code, detail, None),
                     None => {}
                 }
@@ -244,13 +278,15 @@ impl<S: Sql> Hub<S> {
             let agent = peer.agent().cloned();
             match (frame, agent) {
                 (ClientFrame::Unknown, _) => {}
-                (ClientFrame::Hello { cursor, last, capabilities, client: _ }, _) => {
-                    self.hello(id, cursor, last, capabilities.iter().any(|c| c == "deltas"))?;
+                (ClientFrame::Hello { cursor, last, capabilities, open, client: _ }, _) => {
+                    self.hello(now, id, cursor, last, capabilities.iter().any(|c| c == "deltas"), &open)?;
                 }
-                _ if !peer.greeted => self.refuse(id, 4400, Code::BadFrame, "the first frame must be hello"),
-                (ClientFrame::Ack { seq }, _) => self.ack(id, seq)?,
+                _ if !peer.greeted => {
+                    self.refuse(now, id, 4400, Code::BadFrame, "the first frame must be hello")?;
+                }
+                (ClientFrame::Ack { seq }, _) => self.ack(now, id, seq)?,
                 (ClientFrame::Delta { reply_to, offset, text }, Some(agent)) => {
-                    self.delta(id, agent, reply_to, offset, text)?;
+                    self.delta(now, id, &agent, reply_to, offset, &text);
                 }
                 (ClientFrame::Fail { reply_to, reason }, Some(agent)) => {
                     self.answer(now, id, agent, reply_to, answer::Answer::Failure(reason))?;
@@ -261,76 +297,24 @@ impl<S: Sql> Hub<S> {
                 (ClientFrame::Send { id: message, conversation, text }, None) => {
                     self.send(now, id, message, conversation, text)?;
                 }
+                (ClientFrame::Stop { reply_to }, None) => self.stop(now, id, reply_to)?,
                 (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, None) => {
                     self.error(id, Code::BadFrame, "type: this frame is for agents, with an agent key".into(), None);
                 }
                 (ClientFrame::Send { id: message, .. }, Some(_)) => {
                     self.error(id, Code::BadFrame, "type: send is for devices".into(), Some(message));
                 }
+                (ClientFrame::Stop { .. }, Some(_)) => {
+                    self.error(id, Code::BadFrame, "type: stop is for devices".into(), None);
+                }
             }
         }
         Ok(())
     }
 
-    /// A device's question.
-    fn send(
-        &mut self,
-        now: Timestamp,
-        peer: PeerId,
-        id: MessageId,
-        conversation: Option<ConversationId>,
-        text: String,
-    ) -> Result<(), S::Error> {
-        if id.as_str().contains(':') {
-            self.error(peer, Code::BadFrame, "id: ids with a colon are the relay's own".into(), Some(id));
-            return Ok(());
-        }
-        let conversation = conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let question = Question { id: id.clone(), conversation, via: "web".into(), sender: None, text, origin: None };
-        match self.post(now, question)? {
-            Ok(Posted { seq, .. }) => self.send_to(&[peer], &ServerFrame::Accepted { id, seq }),
-            Err(Refusal { code, detail }) => self.error(peer, code, detail, Some(id)),
-        }
-        Ok(())
-    }
-
-    /// Stores a question once, and sends it to everyone who follows the timeline.
-    fn post(&mut self, now: Timestamp, question: Question) -> Result<Result<Posted, Refusal>, S::Error> {
-        if let Some((seq, _)) = self.store.message_by_id(&question.id)? {
-            return Ok(Ok(Posted { seq, new: false }));
-        }
-        if question.text.is_empty() {
-            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
-        }
-        if let Err(refusal) = check_length(&question.text) {
-            return Ok(Err(refusal));
-        }
-        let open = match self.open {
-            Some(open) => open,
-            None => self.store.open_questions_count()?,
-        };
-        if open >= QUEUE_MESSAGES_MAX {
-            return Ok(Err(refusal(Code::QueueFull, &format!("{open} questions wait for an answer"))));
-        }
-        if self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX {
-            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
-        }
-        self.open = Some(open + 1);
-        let agent = self.default_agent.clone();
-        let seq = self.next_seq();
-        self.store.insert_question(seq, now, &question, agent.as_ref())?;
-        let from = protocol::Author::User { via: question.via, sender: question.sender };
-        let (id, conversation, text) = (question.id, question.conversation, question.text);
-        let (reply_to, state, reason) = (None, Some(State::Queued), None);
-        let envelope = Envelope { seq, id, conversation, from, reply_to, at_ms: now, text, state, reason };
-        self.publish(envelope, agent.as_ref());
-        self.trim(now)?;
-        Ok(Ok(Posted { seq, new: true }))
-    }
-
     /// Sends a message that was just stored to every peer that it concerns and that has all before it.
     /// The others are behind, and get it when they acknowledge.
-    fn publish(&mut self, envelope: Envelope, agent: Option<&AgentId>) {
+    fn publish(&mut self, envelope: Envelope) {
         let seq = envelope.seq;
         let mut to = Vec::new();
         for (&id, peer) in &mut self.peers {
@@ -338,7 +322,7 @@ impl<S: Sql> Hub<S> {
                 continue;
             }
             let concerned = match &peer.role {
-                Role::Agent { id, .. } => agent == Some(id),
+                Role::Agent { id, .. } => envelope.agent.as_ref() == Some(id),
                 Role::Device => true,
             };
             if concerned && !peer.has_room() {
@@ -358,9 +342,9 @@ impl<S: Sql> Hub<S> {
     }
 
     /// A stored message as peers see it now.
-    fn present(&self, Message { mut envelope, agent }: Message) -> Envelope {
+    fn present(&self, mut envelope: Envelope) -> Envelope {
         if envelope.state == Some(State::Queued) {
-            envelope.state = Some(self.open_state(envelope.seq, agent.as_ref()));
+            envelope.state = Some(self.open_state(envelope.seq, envelope.agent.as_ref()));
         }
         envelope
     }
@@ -376,48 +360,50 @@ impl<S: Sql> Hub<S> {
         }
     }
 
-    /// Makes room once the history is over its limit.
-    fn trim(&mut self, now: Timestamp) -> Result<(), S::Error> {
-        let Some(upto) = self.head.0.checked_sub(HISTORY_MESSAGES_MAX) else { return Ok(()) };
-        // In steps, so that most messages cost no deletion.
-        if upto >= self.trimmed.0 + TRIM_ROWS_MAX {
-            let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));
-            self.trimmed = self.store.trim(self.trimmed, Seq(upto), before)?;
+    /// Sets the alarm for the next delivery and the next question to expire, unless it is set early enough.
+    fn arm(&mut self) -> Result<(), S::Error> {
+        if let Some(due) = self.store.next_delivery()? {
+            self.wake_by(due);
+        }
+        if let Some(oldest) = self.queue.oldest() {
+            self.wake_by(oldest.plus_ms(self.options.ttl_ms));
         }
         Ok(())
     }
 
-    /// Sets the alarm for the next delivery, unless it is set early enough.
-    fn arm(&mut self) -> Result<(), S::Error> {
-        if let Some(due) = self.store.next_delivery()?
-            && self.wake_at.is_none_or(|at| due < at)
-        {
+    fn wake_by(&mut self, due: Timestamp) {
+        if self.wake_at.is_none_or(|at| due < at) {
             self.wake_at = Some(due);
             self.outputs.push(Output::WakeAt(due));
         }
-        Ok(())
     }
 
     /// Says why, closes, and forgets the peer.
-    fn refuse(&mut self, peer: PeerId, close: u16, code: Code, detail: &str) {
+    fn refuse(&mut self, now: Timestamp, peer: PeerId, close: u16, code: Code, detail: &str) -> Result<(), S::Error> {
         self.error(peer, code, detail.to_owned(), None);
         self.outputs.push(Output::Close(peer, close, code));
-        self.forget(peer);
+        self.log(now, EventKind::Refused, None, format!("peer {}: {code}", peer.0))?;
+        self.forget(now, peer)
     }
 
     /// A connection ended. An agent's unfinished answers begin anew when it is back.
-    fn forget(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.remove(&id) else { return };
+    fn forget(&mut self, now: Timestamp, id: PeerId) -> Result<(), S::Error> {
+        let Some(peer) = self.peers.remove(&id) else { return Ok(()) };
         self.touched.remove(&id);
-        let Role::Agent { id: agent, .. } = peer.role else { return };
-        if !peer.greeted || self.is_online(&agent) {
-            return;
+        if !peer.greeted {
+            return Ok(());
+        }
+        let Role::Agent { id: agent, .. } = peer.role else { return Ok(()) };
+        self.log(now, EventKind::Left, None, agent.to_string())?;
+        if self.is_online(&agent) {
+            return Ok(());
         }
         for seq in peer.streaming {
             self.streams.remove(&seq);
             self.tell_state(seq, State::Delivered, None);
         }
         self.tell_presence();
+        Ok(())
     }
 
     fn tell_state(&mut self, seq: Seq, state: State, reason: Option<String>) {
@@ -471,15 +457,6 @@ impl<S: Sql> Hub<S> {
             self.send_to(&to, frame);
         }
     }
-}
-
-/// One page of history.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Page {
-    /// Oldest first.
-    pub messages: Vec<Envelope>,
-    /// Where the page before it begins; none at the start of history.
-    pub next: Option<Cursor>,
 }
 
 fn refusal(code: Code, detail: &str) -> Refusal {

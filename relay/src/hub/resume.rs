@@ -1,31 +1,39 @@
 //! Where a connection begins, and how it catches up.
 
-use protocol::{AgentId, Code, Cursor, GapReason, Resumed, Seq, ServerFrame, State, encode};
+use protocol::limit::OPEN_QUESTIONS_MAX;
+use protocol::{AgentId, Code, Cursor, GapReason, Resumed, Seq, ServerFrame, State, Timestamp, encode};
 
 use super::{
-    AGENTS_MAX, Agent, FRAME_BYTES_MAX, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, Output, PING_INTERVAL_MS,
-    PeerId, REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
+    AGENTS_MAX, Agent, EventKind, FRAME_BYTES_MAX, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, Output,
+    PING_INTERVAL_MS, PeerId, REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
 };
 use crate::limit::REPLAY_BYTES_MAX;
 use crate::store::{Outcome, Progress, Sql};
 
 impl<S: Sql> Hub<S> {
-    /// Answers `hello`: continued, started, or a gap and why. Then everything the peer has not seen follows.
+    /// Answers `hello`: continued, started, or a gap and why. Then everything the peer has not seen follows. `open` are
+    /// the questions that an agent holds.
+    #[allow(clippy::too_many_arguments)] // The fields of the frame.
     pub(super) fn hello(
         &mut self,
+        now: Timestamp,
         id: PeerId,
         cursor: Option<Cursor>,
         last: Option<u64>,
         deltas: bool,
+        open: &[Seq],
     ) -> Result<(), S::Error> {
         let Some(peer) = self.peers.get(&id) else { return Ok(()) };
         if peer.greeted {
             self.error(id, Code::BadFrame, "hello: said already".into(), None);
             return Ok(());
         }
+        if open.len() > OPEN_QUESTIONS_MAX {
+            return self.refuse(now, id, 4400, Code::BadFrame, &format!("open: at most {OPEN_QUESTIONS_MAX}"));
+        }
         let role = peer.role.clone();
         if let Role::Agent { id: agent, name } = &role
-            && !self.admit(id, agent, name)?
+            && !self.admit(now, id, agent, name)?
         {
             return Ok(());
         }
@@ -48,6 +56,9 @@ impl<S: Sql> Hub<S> {
             Role::Agent { id: agent, .. } => {
                 // The cursor is the agent's word for what it has stored, also when it lost some of it.
                 self.set_acked(agent, after)?;
+                let detail = format!("{agent} at {after} of {}", self.head);
+                self.log(now, EventKind::Connected, None, detail)?;
+                self.tell_ended(id, agent, open)?;
                 self.pump(id)?;
                 self.tell_presence();
             }
@@ -67,7 +78,7 @@ impl<S: Sql> Hub<S> {
     }
 
     /// Everything up to `seq` is stored at the peer: more may follow.
-    pub(super) fn ack(&mut self, id: PeerId, seq: Seq) -> Result<(), S::Error> {
+    pub(super) fn ack(&mut self, now: Timestamp, id: PeerId, seq: Seq) -> Result<(), S::Error> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
         if seq > peer.last {
             let detail = format!("seq: {seq} was never sent; the last was {}", peer.last);
@@ -83,10 +94,10 @@ impl<S: Sql> Hub<S> {
         if let Some(agent) = peer.agent().cloned() {
             let before = self.acked(&agent);
             self.set_acked(&agent, seq)?;
-            for progress in self.store.progress_between(Seq(before.0 + 1), seq)? {
-                let ours = progress.agent.as_ref() == Some(&agent) && progress.outcome.is_none();
-                if ours && self.open_state(progress.seq, Some(&agent)) == State::Delivered {
-                    self.tell_state(progress.seq, State::Delivered, None);
+            self.log(now, EventKind::Delivered, seq, agent.to_string())?;
+            for question in self.queue.between(Seq(before.0 + 1), seq, &agent) {
+                if self.open_state(question, Some(&agent)) == State::Delivered {
+                    self.tell_state(question, State::Delivered, None);
                 }
             }
         }
@@ -111,10 +122,10 @@ impl<S: Sql> Hub<S> {
                 Some(agent) => self.store.open_questions_after(agent, peer.sent, limit)?,
                 None => self.store.messages_after(peer.sent, limit)?,
             };
-            let end = messages.last().map(|message| message.envelope.seq);
+            let end = messages.last().map(|envelope| envelope.seq);
             let all = (messages.len() as u64) < limit;
             let frames: Vec<String> =
-                messages.into_iter().map(|message| encode(&ServerFrame::Message(self.present(message)))).collect();
+                messages.into_iter().map(|envelope| encode(&ServerFrame::Message(self.present(envelope)))).collect();
             bytes += frames.iter().map(String::len).sum::<usize>();
             self.send_batches(id, frames);
             let head = self.head;
@@ -148,7 +159,7 @@ impl<S: Sql> Hub<S> {
     }
 
     /// Makes an agent known, lets its newest connection win, and makes the first one ever the default.
-    fn admit(&mut self, id: PeerId, agent: &AgentId, name: &str) -> Result<bool, S::Error> {
+    fn admit(&mut self, now: Timestamp, id: PeerId, agent: &AgentId, name: &str) -> Result<bool, S::Error> {
         if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent) {
             if known.name != name {
                 known.name = name.to_owned();
@@ -156,16 +167,16 @@ impl<S: Sql> Hub<S> {
             }
         } else {
             if self.agents.len() >= AGENTS_MAX {
-                self.refuse(id, 4403, Code::Forbidden, &format!("at most {AGENTS_MAX} agents"));
+                self.refuse(now, id, 4403, Code::Forbidden, &format!("at most {AGENTS_MAX} agents"))?;
                 return Ok(false);
             }
             let new = Agent { id: agent.clone(), name: name.to_owned(), acked: Seq(0) };
             self.store.put_agent(&new)?;
             self.agents.push(new);
         }
-        // TODO(#3): routing among several agents; until then the first one gets every question.
         if self.default_agent.is_none() {
             self.store.set_default_agent(agent)?;
+            self.queue.adopt(agent);
             self.default_agent = Some(agent.clone());
         }
         let older: Vec<PeerId> = self
@@ -175,7 +186,7 @@ impl<S: Sql> Hub<S> {
             .map(|(&other, _)| other)
             .collect();
         for other in older {
-            self.refuse(other, 4409, Code::Replaced, "a newer connection of this agent took over");
+            self.refuse(now, other, 4409, Code::Replaced, "a newer connection of this agent took over")?;
         }
         Ok(true)
     }
@@ -187,6 +198,23 @@ impl<S: Sql> Hub<S> {
             known.acked = acked;
             self.store.put_agent(known)?;
         }
+        Ok(())
+    }
+
+    /// Of the questions that an agent holds, some may have ended while it was away. Not those with an answer: that is
+    /// the agent's own, and it hears so when it repeats it.
+    fn tell_ended(&mut self, id: PeerId, agent: &AgentId, open: &[Seq]) -> Result<(), S::Error> {
+        let mut frames = Vec::new();
+        for &reply_to in open {
+            if self.queue.get(reply_to).is_some_and(|opened| opened.agent.as_ref() == Some(agent)) {
+                continue;
+            }
+            let known = self.store.progress_between(reply_to, reply_to)?.pop();
+            if known.is_none_or(|known| known.outcome != Some(Outcome::Replied)) {
+                frames.push(encode(&ServerFrame::Stop { reply_to }));
+            }
+        }
+        self.send_batches(id, frames);
         Ok(())
     }
 

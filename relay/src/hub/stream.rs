@@ -1,9 +1,11 @@
 //! An answer while it is being made. In memory only: the final answer carries the whole text.
 
-use protocol::AgentId;
 use protocol::limit::TEXT_BYTES_MAX;
+use protocol::{AgentId, Timestamp};
 
-/// The text so far, and who makes it.
+use crate::limit::DELTA_INTERVAL_MS;
+
+/// The text so far, who makes it, and how much of it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The agent that answers.
@@ -13,6 +15,11 @@ pub struct Stream {
     units: u64,
     /// It went over the limit: nothing follows until it begins anew.
     is_full: bool,
+    /// Bytes of `text` that devices were sent, and their length in UTF-16 code units.
+    shown: usize,
+    shown_units: u64,
+    /// When they were.
+    shown_at: Option<Timestamp>,
 }
 
 /// What became of a delta.
@@ -29,7 +36,7 @@ pub enum Pushed {
 impl Stream {
     /// Nothing yet.
     pub fn new(agent: AgentId) -> Stream {
-        Stream { agent, text: String::new(), units: 0, is_full: false }
+        Stream { agent, text: String::new(), units: 0, is_full: false, shown: 0, shown_units: 0, shown_at: None }
     }
 
     /// Adds a piece. Offset 0 begins anew.
@@ -38,6 +45,8 @@ impl Stream {
             self.text.clear();
             self.units = 0;
             self.is_full = false;
+            self.shown = 0;
+            self.shown_units = 0;
         }
         if self.is_full {
             return Pushed::TooLong;
@@ -54,6 +63,21 @@ impl Stream {
         Pushed::Appended
     }
 
+    /// Whether the last piece was shown long enough ago: the first one is due at once.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.shown_at.is_none_or(|at| now.0.abs_diff(at.0) >= DELTA_INTERVAL_MS)
+    }
+
+    /// What was not shown yet, and its offset.
+    pub fn take(&mut self, now: Timestamp) -> Option<(u64, String)> {
+        let piece = self.text.get(self.shown..).filter(|piece| !piece.is_empty())?.to_owned();
+        let offset = self.shown_units;
+        self.shown = self.text.len();
+        self.shown_units = self.units;
+        self.shown_at = Some(now);
+        Some((offset, piece))
+    }
+
     /// The text so far.
     pub fn text(&self) -> &str {
         &self.text
@@ -64,9 +88,13 @@ impl Stream {
 mod tests {
     use super::*;
 
+    fn stream() -> Stream {
+        Stream::new("agt_1".parse().unwrap())
+    }
+
     #[test]
     fn offsets_count_utf16_units() {
-        let mut stream = Stream::new("agt_1".parse().unwrap());
+        let mut stream = stream();
         assert_eq!(stream.push(0, "a🚀"), Pushed::Appended);
         assert_eq!(stream.push(3, "你"), Pushed::Appended);
         assert_eq!(stream.text(), "a🚀你");
@@ -80,5 +108,24 @@ mod tests {
         assert_eq!(stream.push(9_999, "x"), Pushed::TooLong);
         assert_eq!(stream.text(), "anew");
         assert_eq!(stream.push(0, "short"), Pushed::Appended);
+    }
+
+    #[test]
+    fn pieces_are_shown_together() {
+        let mut stream = stream();
+        let at = |ms: u64| Timestamp(1_000 + ms);
+        stream.push(0, "a🚀");
+        assert!(stream.is_due(at(0)));
+        assert_eq!(stream.take(at(0)), Some((0, "a🚀".into())));
+        stream.push(3, "b");
+        stream.push(4, "c");
+        assert!(!stream.is_due(at(29)));
+        assert!(stream.is_due(at(30)));
+        assert_eq!(stream.take(at(30)), Some((3, "bc".into())));
+        assert_eq!(stream.take(at(90)), None);
+        // A clock that steps back holds nothing up.
+        assert!(stream.is_due(Timestamp(0)));
+        stream.push(0, "anew");
+        assert_eq!(stream.take(at(99)), Some((0, "anew".into())));
     }
 }

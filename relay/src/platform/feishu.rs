@@ -1,8 +1,8 @@
 //! Feishu and Lark: custom apps with a bot, events by webhook, answers by the reply API.
 //!
 //! Deadlines: a webhook must be answered within 3 s (address checks within 1 s), or it comes again after 15 s, 5 min,
-//! 1 h and 6 h. Limits: a text message of 150 KB as sent; 5 messages a second to one chat; an idempotency key (`uuid`,
-//! at most 50 characters) holds for 1 h. Source: open.feishu.cn, "Event subscription" and "Message" guides.
+//! 1 h and 6 h. Limits: a text message of 150 KB as sent; 5 messages a second to one chat, 50 a second and 1,000 a
+//! minute for the app; an idempotency key (`uuid`, at most 50 characters) holds for 1 h. Source: open.feishu.cn, "Event subscription" and "Message" guides.
 
 mod crypto;
 mod event;
@@ -10,20 +10,21 @@ pub mod long_connection;
 
 use std::fmt;
 
-use protocol::{AccountId, Timestamp};
+use protocol::{AccountId, ConversationId, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::split::split;
 use super::{
-    HttpRequest, HttpResponse, Inbound, Malformed, NoToken, Outbound, Raw, Rejected, Reply, Sent, Token, Unsupported,
-    Verdict, cut,
+    Call, HttpRequest, HttpResponse, Inbound, Malformed, NoToken, Outbound, Rate, Raw, Rejected, Reply, Scope, Sent,
+    Token, Unsupported, Verdict, cut,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
 
 pub use crypto::{check_card_v1_signature, decrypt};
-pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Received, Resource};
+pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Recalled, Received, Resource};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +126,14 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let received = match event {
         Event::Challenge(challenge) => return Inbound::Challenge(challenge),
         Event::Message(received) => received,
-        // TODO(#6): buttons on cards, recalls, and the bot entering a chat.
+        Event::Recalled(Recalled { message_id, chat_id }) => {
+            let (id, conversation) = (question_id(account, &message_id), conversation_id(account, &chat_id));
+            let (Some(id), Some(conversation)) = (id, conversation) else {
+                return Inbound::Ignored("ids of another form");
+            };
+            return Inbound::Recall { conversation, id };
+        }
+        // TODO(#6): buttons on cards, and the bot entering a chat.
         Event::CardAction(_) | Event::Other { .. } => return Inbound::Ignored("event type"),
     };
     if received.sender_is_bot {
@@ -140,11 +148,11 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if text.is_empty() {
         return Inbound::Ignored("empty");
     }
-    let id = format!("feishu:{account}:{}", received.dedupe_key).parse();
-    let conversation = format!("feishu:{account}:{}", received.chat_id).parse();
+    let id = question_id(account, &received.dedupe_key);
+    let conversation = conversation_id(account, &received.chat_id);
     // The message's id becomes part of a path: nothing but what Feishu's ids are made of.
     let plain = received.message_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let (Ok(id), Ok(conversation), true) = (id, conversation, plain) else {
+    let (Some(id), Some(conversation), true) = (id, conversation, plain) else {
         return Inbound::Ignored("ids of another form");
     };
     let origin = Origin { account: account.clone(), message: received.message_id };
@@ -158,23 +166,27 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
 pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
         Inbound::Challenge(challenge) => json!({ "challenge": challenge }),
-        Inbound::Ignored(_) | Inbound::Message { .. } => json!({}),
+        Inbound::Ignored(_) | Inbound::Message { .. } | Inbound::Recall { .. } => json!({}),
     };
     Reply { body: body.to_string() }
 }
 
-/// Replies to a message (`POST /im/v1/messages/:message_id/reply`).
-pub fn send(settings: &Settings, outbound: &Outbound) -> Result<HttpRequest, Unsupported> {
+/// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer.
+pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
     // In a text, `<at user_id="all">` would call everyone, whoever made the model say it.
     let text = outbound.text.replace("<at", "＜at").replace("</at", "＜/at");
-    let content = json!({ "text": text }).to_string();
-    let body = json!({ "content": content, "msg_type": "text", "uuid": uuid(&outbound.origin) }).to_string();
-    // TODO(#3): split instead.
-    if body.len() > TEXT_BYTES_MAX {
-        return Err(Unsupported(format!("{} bytes as Feishu counts them, at most {TEXT_BYTES_MAX}", body.len())));
-    }
+    let body = |part: &str| {
+        let content = json!({ "text": part }).to_string();
+        json!({ "content": content, "msg_type": "text", "uuid": uuid(outbound) }).to_string()
+    };
+    let parts = split(&text, |part| body(part).len() <= TEXT_BYTES_MAX);
+    let index = outbound.part as usize;
+    let Some(part) = parts.get(index) else {
+        return Err(Unsupported(format!("part {index} of {}", parts.len())));
+    };
     let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
-    Ok(HttpRequest { method: "POST".into(), url, body: Some(body) })
+    let request = HttpRequest { method: "POST".into(), url, body: Some(body(part)) };
+    Ok(Call { request, is_last: index + 1 == parts.len() })
 }
 
 /// What the response to [`send`] means: the codes of "Reply to a message" and "Server error codes".
@@ -245,9 +257,18 @@ pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
     Ok(info.bot.open_id)
 }
 
-/// The idempotency key: the same for every try at answering the same message, and 43 characters.
-fn uuid(origin: &Origin) -> String {
-    let digest = Sha256::digest(format!("{}:{}", origin.account, origin.message).as_bytes());
+fn question_id(account: &AccountId, message: &str) -> Option<MessageId> {
+    format!("feishu:{account}:{message}").parse().ok()
+}
+
+fn conversation_id(account: &AccountId, chat: &str) -> Option<ConversationId> {
+    format!("feishu:{account}:{chat}").parse().ok()
+}
+
+/// The idempotency key: the same for every try at sending the same part, and 43 characters.
+fn uuid(outbound: &Outbound) -> String {
+    let Outbound { origin: Origin { account, message }, seq, part, .. } = outbound;
+    let digest = Sha256::digest(format!("{account}:{message}:{seq}:{part}").as_bytes());
     crate::auth::encode(&digest)
 }
 
@@ -273,6 +294,12 @@ fn default_api_base() -> String {
     "https://open.feishu.cn".to_owned()
 }
 
+/// "Common limits" of the message API: one chat counts all bots in it, so less may get through.
+pub(super) const RATES: &[Rate] = &[
+    Rate { scope: Scope::Chat, count: 5, per_ms: 1_000 },
+    Rate { scope: Scope::Account, count: 50, per_ms: 1_000 },
+    Rate { scope: Scope::Account, count: 1_000, per_ms: 60_000 },
+];
 /// A text message as sent, in bytes: 150 KB, "Send a message".
 const TEXT_BYTES_MAX: usize = 150_000;
 /// 24 h. The platform documents no limit; its last repetition comes about 7 h after the first try, and whether that

@@ -5,13 +5,18 @@
 
 pub mod feishu;
 
+mod budget;
+mod split;
+
 use std::fmt;
 
 use protocol::limit::TEXT_BYTES_MAX;
-use protocol::{AccountId, Timestamp, UserId};
+use protocol::{AccountId, ConversationId, MessageId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Origin, Question};
+
+pub use budget::{Budget, Rate, Scope};
 
 /// A bot on a chat platform, as the operator configured it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +127,13 @@ pub enum Inbound {
         /// The question.
         question: Question,
     },
+    /// A writer took a message back.
+    Recall {
+        /// The thread of talk.
+        conversation: ConversationId,
+        /// The message, as [`Question::id`] names it.
+        id: MessageId,
+    },
 }
 
 /// What the platform expects to hear, with status 200.
@@ -191,10 +203,17 @@ pub enum Sent {
         /// The platform's words.
         why: String,
     },
+    /// This part of it is there: the next one follows.
+    Partly,
     /// It will never be taken.
     Refused(String),
-    /// It is there.
+    /// It is there, whole.
     Taken,
+    /// It was not tried: the account's rate allows it after so long.
+    Wait {
+        /// Milliseconds.
+        ms: u64,
+    },
 }
 
 /// Why a webhook has no meaning.
@@ -225,8 +244,23 @@ const CUT_NOTICE: &str = "\n… [太长，已截断 · too long, cut]";
 pub struct Outbound {
     /// The message that it replies to.
     pub origin: Origin,
-    /// The answer.
+    /// The thread of talk, for rates that count per chat.
+    pub conversation: ConversationId,
+    /// Which answer, for the idempotency key: its place in its user's timeline.
+    pub seq: Seq,
+    /// The answer, whole.
     pub text: String,
+    /// Which part of it to send, from 0: a platform that takes less at once gets it in several.
+    pub part: u32,
+}
+
+/// The call that hands over a part of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What to send.
+    pub request: HttpRequest,
+    /// No part follows.
+    pub is_last: bool,
 }
 
 /// What this platform cannot be sent.
@@ -272,8 +306,15 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
     }
 }
 
-/// The call that hands an answer over.
-pub fn send(account: &Account, outbound: &Outbound) -> Result<HttpRequest, Unsupported> {
+/// How often the platform lets this bot send.
+pub fn rates(account: &Account) -> &'static [Rate] {
+    match &account.platform {
+        Platform::Feishu(_) => feishu::RATES,
+    }
+}
+
+/// The call that hands over a part of an answer.
+pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
     match &account.platform {
         Platform::Feishu(settings) => feishu::send(settings, outbound),
     }

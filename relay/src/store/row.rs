@@ -1,44 +1,8 @@
 //! Rows into types. A value that this version does not write is [`Corrupt`], never guessed at.
 
-use protocol::{Author, Envelope, Seq, State, Timestamp};
+use protocol::Seq;
 
-use super::{Corrupt, Delivery, Message, Origin, Outcome, Row, Value};
-
-pub(super) fn message(mut row: Columns) -> Result<Message, Corrupt> {
-    let (seq, id, conversation) = (row.seq()?, row.id()?, row.id()?);
-    let author = row.text()?;
-    let (author_id, via, agent) = (row.optional_text()?, row.optional_text()?, row.optional_id()?);
-    let from = match author.as_str() {
-        "agent" => {
-            let id = author_id.and_then(|id| id.parse().ok()).ok_or(Corrupt("author_id"))?;
-            Author::Agent { id }
-        }
-        "relay" => Author::Relay,
-        "user" => Author::User { via: via.ok_or(Corrupt("via"))?, sender: author_id },
-        _ => return Err(Corrupt("author")),
-    };
-    let reply_to = row.optional_integer()?.map(|seq| Seq(seq as u64));
-    let at_ms = Timestamp(row.integer()? as u64);
-    let text = row.text()?;
-    let outcome = row.outcome()?;
-    let state = match from {
-        Author::Agent { .. } | Author::Relay => None,
-        Author::User { .. } => Some(outcome.map_or(State::Queued, Outcome::state)),
-    };
-    let reason = row.optional_text()?;
-    Ok(Message { envelope: Envelope { seq, id, conversation, from, reply_to, at_ms, text, state, reason }, agent })
-}
-
-pub(super) fn delivery(mut row: Columns) -> Result<Delivery, Corrupt> {
-    Ok(Delivery {
-        seq: row.seq()?,
-        question: row.seq()?,
-        origin: Origin { account: row.id()?, message: row.text()? },
-        text: row.text()?,
-        attempts: row.integer()? as u32,
-        tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
-    })
-}
+use super::{Corrupt, Outcome, Row, Value};
 
 /// A row, read from left to right.
 pub(super) struct Columns(std::vec::IntoIter<Value>);
@@ -87,12 +51,8 @@ impl Columns {
     }
 
     pub(super) fn outcome(&mut self) -> Result<Option<Outcome>, Corrupt> {
-        match self.optional_text()?.as_deref() {
-            None => Ok(None),
-            Some("failed") => Ok(Some(Outcome::Failed)),
-            Some("replied") => Ok(Some(Outcome::Replied)),
-            Some(_) => Err(Corrupt("outcome")),
-        }
+        let Some(word) = self.optional_text()? else { return Ok(None) };
+        Outcome::from_str(&word).map(Some).ok_or(Corrupt("outcome"))
     }
 }
 

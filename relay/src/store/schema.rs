@@ -6,7 +6,9 @@ pub(super) const CREATE_META: &str =
 
 /// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
 /// the version is a row of `meta`.
-pub(super) const MIGRATIONS: &[&[&str]] = &[&[
+pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2];
+
+const V1: &[&str] = &[
     // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
     // follows from `agents.acked` and from the streams in memory, so that progress costs no write.
     "create table messages (
@@ -34,4 +36,51 @@ pub(super) const MIGRATIONS: &[&[&str]] = &[&[
         tried_ms integer
     ) strict",
     "create table tickets (id text primary key, expires_ms integer not null) strict, without rowid",
-]];
+];
+
+const V2: &[&str] = &[
+    // Questions can expire and be stopped: SQLite cannot change a check, so the table is built anew. The check on
+    // `outcome` is left out, since the next outcome should not cost that again; `Outcome` holds it.
+    "create table messages_2 (
+        seq integer primary key,
+        id text not null unique,
+        conversation text not null,
+        session integer not null,
+        author text not null check (author in ('agent', 'relay', 'user')),
+        author_id text,
+        via text,
+        agent text,
+        reply_to integer,
+        at_ms integer not null,
+        text text not null,
+        origin_account text,
+        origin_message text,
+        outcome text,
+        reason text
+    ) strict",
+    "insert into messages_2 select seq, id, conversation, 0, author, author_id, via, agent, reply_to, at_ms, text,
+        origin_account, origin_message, outcome, reason from messages",
+    "drop table messages",
+    "alter table messages_2 rename to messages",
+    // What was said about a conversation by `/use` and `/new`, and whether its writer was told of a failure. Most
+    // have no row.
+    "create table conversations (
+        id text primary key,
+        agent text,
+        session integer not null,
+        is_warned integer not null
+    ) strict, without rowid",
+    // Questions that ended without an answer at their writer.
+    "create table dead_letters (seq integer primary key, at_ms integer not null) strict",
+    // A ring: `n` counts up, and the row of `n - EVENTS_MAX` makes room.
+    "create table events (
+        slot integer primary key,
+        n integer not null,
+        at_ms integer not null,
+        kind text not null,
+        seq integer,
+        detail text
+    ) strict",
+    // A long answer goes in parts: the next one to send.
+    "alter table deliveries add column part integer not null default 0",
+];

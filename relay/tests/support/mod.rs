@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
-use relay::hub::{Hub, Input, Output, Peer, PeerId, Posted, Refusal, Role};
+use relay::hub::{Hub, Input, Options, Output, Peer, PeerId, Posted, Refusal, Role};
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
@@ -25,8 +25,13 @@ impl Sqlite {
         Sqlite { connection: Rc::new(Connection::open_in_memory().unwrap()), budget: Rc::default() }
     }
 
-    fn execute(&self, statement: &str) {
+    pub fn execute(&self, statement: &str) {
         self.connection.execute_batch(statement).unwrap();
+    }
+
+    pub fn count(&self, table: &str) -> u64 {
+        let count = self.connection.query_row(&format!("select count(*) from {table}"), [], |row| row.get::<_, i64>(0));
+        count.unwrap() as u64
     }
 
     /// Everything that is stored, to compare.
@@ -39,7 +44,10 @@ impl Sqlite {
             };
             statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
         };
-        ["meta", "messages", "agents", "deliveries", "tickets"].into_iter().flat_map(all).collect()
+        ["meta", "messages", "agents", "deliveries", "tickets", "conversations", "dead_letters", "events"]
+            .into_iter()
+            .flat_map(all)
+            .collect()
     }
 }
 
@@ -100,40 +108,48 @@ pub struct World {
     pub sql: Sqlite,
     pub now: Timestamp,
     hub: Hub<Sqlite>,
+    pub options: Options,
     attachments: BTreeMap<PeerId, Peer>,
     /// What each peer was sent, open or closed.
     pub heard: BTreeMap<PeerId, Vec<ServerFrame>>,
     pub closed: BTreeMap<PeerId, u16>,
     pub alarm: Option<Timestamp>,
     pub deliveries: Vec<Delivery>,
+    pub flush_in: Option<u64>,
     next_peer: u64,
 }
 
 impl World {
     pub fn new() -> World {
-        let sql = Sqlite::new();
+        World::with(Sqlite::new(), Options::default())
+    }
+
+    /// On a database that may hold something already.
+    pub fn with(sql: Sqlite, options: Options) -> World {
         let now = Timestamp(1_800_000_000_000);
-        let hub = Hub::restore(Some(user()), sql.clone(), now, []).unwrap();
+        let hub = Hub::restore(Some(user()), sql.clone(), options, now, []).unwrap();
         let mut world = World {
             sql,
             now,
             hub,
+            options,
             attachments: BTreeMap::new(),
             heard: BTreeMap::new(),
             closed: BTreeMap::new(),
             alarm: None,
             deliveries: Vec::new(),
+            flush_in: None,
             next_peer: 1,
         };
-        world.input(Input::Woken);
+        world.input(Input::Woken(None));
         world
     }
 
     /// Everything in memory is lost; sockets and their attachments stay.
     pub fn hibernate(&mut self) {
         let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, peer)| (id, peer.clone())).collect();
-        self.hub = Hub::restore(None, self.sql.clone(), self.now, peers).unwrap();
-        self.input(Input::Woken);
+        self.hub = Hub::restore(None, self.sql.clone(), self.options, self.now, peers).unwrap();
+        self.input(Input::Woken(self.alarm));
     }
 
     /// Memory and sockets are lost.
@@ -173,6 +189,7 @@ impl World {
                     self.closed.insert(id, code);
                 }
                 Output::Deliver(delivery) => self.deliveries.push(delivery),
+                Output::FlushIn(ms) => self.flush_in = Some(ms),
                 Output::Posted(posted) => result = Some(posted),
                 Output::Send(ids, text) => {
                     let frames = decode::<ServerFrame>(&text).unwrap();
@@ -198,6 +215,13 @@ impl World {
     pub fn agent(&mut self, cursor: Option<Cursor>) -> PeerId {
         let peer = self.open(Role::Agent { id: "agt_1".parse().unwrap(), name: "laptop".into() });
         self.hello(peer, cursor);
+        peer
+    }
+
+    /// Another agent connects and says hello, with the questions that it holds.
+    pub fn other_agent(&mut self, id: &str, name: &str, open: &[u64]) -> PeerId {
+        let peer = self.open(Role::Agent { id: id.parse().unwrap(), name: name.into() });
+        self.says(peer, &format!(r#"{{"type":"hello","open":{open:?}}}"#));
         peer
     }
 

@@ -21,6 +21,17 @@ pub enum Event {
         /// As the platform names it.
         event_type: String,
     },
+    /// A message was taken back, by its writer or by a group's owner (`im.message.recalled_v1`).
+    Recalled(Recalled),
+}
+
+/// A message that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Recalled {
+    /// Which one.
+    pub message_id: String,
+    /// The chat that it was in.
+    pub chat_id: String,
 }
 
 /// A message.
@@ -146,6 +157,7 @@ pub fn read(value: Value) -> Result<Event, Malformed> {
         let envelope: V2 = from_value(value)?;
         return match envelope.header.event_type.as_str() {
             "im.message.receive_v1" => read_message(from_value(envelope.event)?).map(Event::Message),
+            "im.message.recalled_v1" => from_value(envelope.event).map(Event::Recalled),
             "card.action.trigger" => from_value(envelope.event).map(Event::CardAction),
             _ => Ok(Event::Other { dedupe_key: envelope.header.event_id, event_type: envelope.header.event_type }),
         };

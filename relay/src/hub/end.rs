@@ -1,0 +1,125 @@
+//! How a question ends other than by its answer: stopped, recalled, expired. None of it waits behind the work it ends.
+
+use std::collections::BTreeMap;
+
+use protocol::limit::TEXT_BYTES_MAX;
+use protocol::{Author, Code, ConversationId, Envelope, MessageId, Seq, ServerFrame, Timestamp};
+
+use super::stream::Stream;
+use super::{EventKind, Hub, PeerId, notice};
+use crate::limit::SETTLE_STEP;
+use crate::store::{Opened, Outcome, Sql};
+
+impl<S: Sql> Hub<S> {
+    /// A device ends a question. It hears the state in any case, also when the answer was faster.
+    pub(super) fn stop(&mut self, now: Timestamp, peer: PeerId, seq: Seq) -> Result<(), S::Error> {
+        if self.end(now, seq, Outcome::Stopped, notice::STOPPED)? {
+            return Ok(());
+        }
+        match self.store.progress_between(seq, seq)?.pop() {
+            None => self.error(peer, Code::NotFound, format!("reply_to: no question {seq}"), None),
+            Some(progress) => {
+                let state = progress.outcome.map_or(protocol::State::Queued, Outcome::state);
+                self.send_to(&[peer], &ServerFrame::State { seq, state, reason: progress.reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The writer took a question back on its platform. What has its answer stays.
+    pub(super) fn recall(&mut self, now: Timestamp, id: &MessageId) -> Result<(), S::Error> {
+        let Some((seq, _)) = self.store.message_by_id(id)? else { return Ok(()) };
+        if self.queue.get(seq).is_some() {
+            self.streams.remove(&seq);
+            self.store.clear_text(seq)?;
+            self.end(now, seq, Outcome::Stopped, notice::RECALLED)?;
+            self.log(now, EventKind::Recalled, seq, None)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the questions that waited longer than their time to live. Their writers are told once per conversation.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Result<(), S::Error> {
+        let before = Timestamp(now.0.saturating_sub(self.options.ttl_ms));
+        let reason = notice::Reason::expired(self.options.ttl_ms);
+        // How many of each conversation, and the one to reply to: the last that came from a platform, or the last.
+        let mut ended: BTreeMap<ConversationId, (usize, Seq, bool)> = BTreeMap::new();
+        for seq in self.queue.accepted_by(before) {
+            let Some(Opened { conversation, has_origin, .. }) = self.queue.get(seq).cloned() else { continue };
+            self.end(now, seq, Outcome::Expired, &reason.both())?;
+            self.store.insert_dead_letter(seq, now)?;
+            let (count, last, is_theirs) = ended.entry(conversation).or_insert((0, seq, has_origin));
+            *count += 1;
+            if has_origin || !*is_theirs {
+                (*last, *is_theirs) = (seq, has_origin);
+            }
+        }
+        for (conversation, (count, last, has_origin)) in ended {
+            self.warn(now, &conversation, last, has_origin, notice::given_up(count, &reason))?;
+        }
+        Ok(())
+    }
+
+    /// Ends an open question, and tells the agent that may have it at once. False when it was not open.
+    pub(super) fn end(&mut self, now: Timestamp, seq: Seq, outcome: Outcome, reason: &str) -> Result<bool, S::Error> {
+        let Some((opened, stream)) = self.close(seq, outcome, Some(reason))? else { return Ok(false) };
+        if let Some(stream) = stream.filter(|stream| outcome == Outcome::Stopped && !stream.text().is_empty()) {
+            self.keep_part(now, seq, &opened, &stream)?;
+        }
+        if let Some(agent) = &opened.agent {
+            let has_it = |peer: &super::Peer| peer.greeted && peer.agent() == Some(agent) && peer.sent >= seq;
+            let to: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| has_it(peer)).map(|(&id, _)| id).collect();
+            if !to.is_empty() {
+                self.send_to(&to, &ServerFrame::Stop { reply_to: seq });
+            }
+        }
+        let kind = if outcome == Outcome::Expired { EventKind::Expired } else { EventKind::Stopped };
+        self.log(now, kind, seq, None)?;
+        self.tell_state(seq, outcome.state(), Some(reason.to_owned()));
+        Ok(true)
+    }
+
+    /// A question is not open any more. Answers what was known of it, and the answer that was being made.
+    pub(super) fn close(
+        &mut self,
+        seq: Seq,
+        outcome: Outcome,
+        reason: Option<&str>,
+    ) -> Result<Option<(Opened, Option<Stream>)>, S::Error> {
+        let Some(opened) = self.queue.remove(seq) else { return Ok(None) };
+        self.store.finish(seq, outcome, reason)?;
+        for (&id, peer) in &mut self.peers {
+            if peer.streaming.remove(&seq) {
+                self.touched.insert(id);
+            }
+        }
+        let settled = self.queue.first().map_or(self.head, |first| Seq(first.0 - 1));
+        if settled.0 >= self.settled.0 + SETTLE_STEP {
+            self.settled = settled;
+            self.store.set_settled(settled)?;
+        }
+        Ok(Some((opened, self.streams.remove(&seq))))
+    }
+
+    /// What was shown of an answer when it was stopped stays in the timeline.
+    fn keep_part(&mut self, now: Timestamp, seq: Seq, opened: &Opened, stream: &Stream) -> Result<(), S::Error> {
+        let mut text = stream.text().to_owned();
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX - notice::CUT_SHORT.len()));
+        let envelope = Envelope {
+            seq: self.next_seq(),
+            id: format!("reply:{seq}").parse().expect("letters, a colon and digits"),
+            conversation: opened.conversation.clone(),
+            session: opened.session,
+            from: Author::Agent { id: stream.agent.clone() },
+            agent: None,
+            reply_to: Some(seq),
+            at_ms: now,
+            text: text + notice::CUT_SHORT,
+            state: None,
+            reason: None,
+        };
+        self.store.insert(&envelope, None, None)?;
+        self.publish(envelope);
+        Ok(())
+    }
+}

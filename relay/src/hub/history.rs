@@ -1,0 +1,87 @@
+//! What is read of a timeline, and how its old end goes.
+
+use protocol::{Code, ConversationId, Cursor, Envelope, Seq, Timestamp};
+
+use super::{EventKind, Hub, Refusal, refusal};
+use crate::limit::*;
+use crate::store::{Conversation, DeadLetter, Event, Sql};
+
+/// One page of history.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Page {
+    /// Oldest first.
+    pub messages: Vec<Envelope>,
+    /// Where the page before it begins; none at the start of history.
+    pub next: Option<Cursor>,
+}
+
+impl<S: Sql> Hub<S> {
+    /// One page of a conversation, oldest first, and the cursor of the page before it.
+    pub fn page(
+        &self,
+        conversation: &ConversationId,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Result<Page, Refusal>, S::Error> {
+        let before = match before {
+            None => Seq(self.head.0 + 1),
+            Some(cursor) if cursor.epoch == self.epoch => cursor.seq,
+            Some(_) => return Ok(Err(refusal(Code::BadCursor, "before: this cursor is of another timeline"))),
+        };
+        let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
+        let (mut messages, mut bytes, mut before) = (Vec::new(), 0, before);
+        // In parts, so that long messages are not all read only to be left out.
+        let next = loop {
+            let wanted = (limit - messages.len() as u64).min(REPLAY_MESSAGES);
+            let part = self.store.page(conversation, before, wanted)?;
+            let is_last = (part.len() as u64) < wanted;
+            for message in part {
+                bytes += message.text.len();
+                if bytes > PAGE_BYTES_MAX && !messages.is_empty() {
+                    break;
+                }
+                before = message.seq;
+                messages.push(self.present(message));
+            }
+            if bytes > PAGE_BYTES_MAX || messages.len() as u64 == limit {
+                break Some(self.cursor(before));
+            }
+            if is_last {
+                break None;
+            }
+        };
+        messages.reverse();
+        Ok(Ok(Page { messages, next }))
+    }
+
+    /// The conversations, the one with the newest message first, at most [`CONVERSATIONS_MAX`].
+    pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
+        self.store.conversations()
+    }
+
+    /// The questions that ended without an answer at their writer, newest first, at most [`DEAD_LETTERS_MAX`].
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, S::Error> {
+        self.store.dead_letters()
+    }
+
+    /// The newest `limit` events before number `before`, newest first.
+    pub fn events(&self, before: Option<u64>, limit: u64) -> Result<Vec<Event>, S::Error> {
+        self.store.events(before.unwrap_or(i64::MAX as u64), limit.clamp(1, PAGE_EVENTS_MAX))
+    }
+
+    /// Makes room once the history is over its limit.
+    pub(super) fn trim(&mut self, now: Timestamp) -> Result<(), S::Error> {
+        let Some(upto) = self.head.0.checked_sub(HISTORY_MESSAGES_MAX) else { return Ok(()) };
+        // In steps, so that most messages cost no deletion.
+        if upto < self.trimmed.0 + TRIM_ROWS_MAX {
+            return Ok(());
+        }
+        let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));
+        let trimmed = self.store.trim(self.trimmed, Seq(upto), before)?;
+        if trimmed > self.trimmed {
+            self.trimmed = trimmed;
+            self.log(now, EventKind::Trimmed, trimmed, None)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Answers on their way to platforms: in order per conversation, part by part, tried again, and given up in the end.
+
+use protocol::{Seq, State, Timestamp};
+
+use super::{EventKind, Hub, Output, notice, shorten};
+use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX};
+use crate::platform::Sent;
+use crate::store::{Delivery, Outcome, Sql};
+
+impl<S: Sql> Hub<S> {
+    /// What became of a part of an answer at its platform: taken, not its turn, tried again, or given up.
+    pub(super) fn delivered(&mut self, now: Timestamp, seq: Seq, sent: Sent) -> Result<(), S::Error> {
+        let Some(delivery) = self.store.delivery(seq)? else { return Ok(()) };
+        match sent {
+            Sent::Partly => self.store.next_part(seq, now),
+            Sent::Taken => {
+                let detail = format!("answer {seq} at {}", delivery.origin.account);
+                self.log(now, EventKind::Delivery, delivery.question, detail)?;
+                self.store.delete_delivery(seq)
+            }
+            Sent::Refused(why) => self.give_up(now, &delivery, why),
+            Sent::Wait { ms } => self.store.hold_delivery(seq, now.plus_ms(ms)),
+            Sent::Later { after_ms, why } => {
+                let due = now.plus_ms(after_ms.unwrap_or(0).max(self.delay_ms(seq, delivery.attempts)));
+                if due > delivery.tried.unwrap_or(now).plus_ms(DELIVERY_MS_MAX) {
+                    return self.give_up(now, &delivery, why);
+                }
+                self.log(now, EventKind::Retry, delivery.question, shorten(format!("answer {seq}: {why}")))?;
+                self.store.postpone_delivery(seq, due)
+            }
+        }
+    }
+
+    /// The answers that are due. One whose first try is too long ago is given up: the platform may have taken it
+    /// without our hearing so, and has forgotten its idempotency key since.
+    pub(super) fn due(&mut self, now: Timestamp) -> Result<(), S::Error> {
+        let mut is_idle = true;
+        for delivery in self.store.due_deliveries(now, DELIVERIES_MAX)? {
+            is_idle = false;
+            match delivery.tried {
+                Some(tried) if now > tried.plus_ms(DELIVERY_MS_MAX) => {
+                    let reason = "the platform did not confirm the answer in time: it may be there or not";
+                    self.give_up(now, &delivery, reason.to_owned())?;
+                }
+                Some(_) => self.outputs.push(Output::Deliver(delivery)),
+                None => {
+                    self.store.mark_tried(delivery.seq, now)?;
+                    self.outputs.push(Output::Deliver(delivery));
+                }
+            }
+        }
+        if is_idle { self.arm() } else { Ok(()) }
+    }
+
+    fn give_up(&mut self, now: Timestamp, delivery: &Delivery, why: String) -> Result<(), S::Error> {
+        let (seq, question) = (delivery.seq, delivery.question);
+        let reason = shorten(format!("the answer was not delivered: {why}"));
+        self.log(now, EventKind::Failed, question, shorten(format!("answer {seq}: {why}")))?;
+        self.store.delete_delivery(seq)?;
+        if delivery.is_notice {
+            // Words about words would have no end.
+            return Ok(());
+        }
+        self.store.finish(question, Outcome::Failed, Some(&reason))?;
+        self.store.insert_dead_letter(question, now)?;
+        self.tell_state(question, State::Failed, Some(reason));
+        let text = notice::not_handed_over(&shorten(why));
+        self.warn(now, &delivery.conversation, question, true, text)
+    }
+
+    /// 1 s, 2 s, 4 s … at most [`DELIVERY_DELAY_MS_MAX`], of which the upper half is spread: by a hash, since the core
+    /// draws no random numbers, of what differs between users, answers and tries.
+    fn delay_ms(&self, seq: Seq, attempts: u32) -> u64 {
+        let whole = 1000u64.checked_shl(attempts.min(20)).unwrap_or(u64::MAX).min(DELIVERY_DELAY_MS_MAX);
+        let mut hash = self.epoch ^ (seq.0 << 20) ^ u64::from(attempts);
+        // The finaliser of SplitMix64.
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        whole / 2 + (hash ^ (hash >> 31)) % (whole / 2 + 1)
+    }
+}

@@ -1,0 +1,122 @@
+//! How often a bot may send: what the platform would refuse waits here instead.
+
+use std::collections::BTreeMap;
+
+use protocol::Timestamp;
+
+/// At most `count` calls in any `per_ms` milliseconds, as the platform documents it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// What is counted together.
+    pub scope: Scope,
+    /// Calls, at least 2.
+    pub count: u64,
+    /// Milliseconds.
+    pub per_ms: u64,
+}
+
+/// What a [`Rate`] counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All calls of the bot.
+    Account,
+    /// Those to one chat.
+    Chat,
+}
+
+/// What was sent lately. In memory: an object that was evicted had nothing to send for longer than most rates look back.
+#[derive(Default)]
+pub struct Budget {
+    /// For each rate and chat, when its calls so far would be over if they came evenly (GCRA), in microseconds.
+    over_us: BTreeMap<(usize, String), u64>,
+}
+
+impl Budget {
+    /// Takes a call to `chat` out of every rate; or none, and says after how many milliseconds to ask again.
+    pub fn take(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
+        let now_us = now.0.saturating_mul(1000);
+        if self.over_us.len() >= KEYS_MAX {
+            self.over_us.retain(|_, over| *over > now_us);
+        }
+        let mut after = Vec::with_capacity(rates.len());
+        for (index, rate) in rates.iter().enumerate() {
+            // Half of the calls may come at once, the others evenly: together never more than `count` in `per_ms`.
+            let (at_once, per_us) = ((rate.count / 2).max(1), rate.per_ms.saturating_mul(1000));
+            let each_us = per_us / (rate.count - at_once).max(1);
+            let key = (index, if rate.scope == Scope::Chat { chat.to_owned() } else { String::new() });
+            // A clock that stepped back must not hold anything up for longer than the rate itself.
+            let over = self.over_us.get(&key).copied().unwrap_or(0).clamp(now_us, now_us.saturating_add(per_us * 2));
+            let allowed = now_us.saturating_add(each_us.saturating_mul(at_once - 1));
+            if over > allowed {
+                return Err((over - allowed).div_ceil(1000));
+            }
+            after.push((key, over.saturating_add(each_us)));
+        }
+        self.over_us.extend(after);
+        Ok(())
+    }
+}
+
+/// Rates and chats remembered at once; those that are over go first.
+const KEYS_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: &[Rate] = &[
+        Rate { scope: Scope::Chat, count: 5, per_ms: 1_000 },
+        Rate { scope: Scope::Account, count: 50, per_ms: 1_000 },
+    ];
+
+    /// Sends to the chats in turn as fast as the budget allows, and answers when each call went.
+    fn calls(chats: &[&str], count: usize) -> Vec<(u64, String)> {
+        let (mut budget, mut now, mut sent) = (Budget::default(), 1_000_000, Vec::new());
+        while sent.len() < count {
+            let waits = chats.iter().filter_map(|chat| match budget.take(Timestamp(now), RATES, chat) {
+                Ok(()) => {
+                    sent.push((now, (*chat).to_owned()));
+                    None
+                }
+                Err(wait) => Some(wait),
+            });
+            let wait = waits.min().unwrap_or(0);
+            now += wait;
+        }
+        sent
+    }
+
+    fn most_in_a_second(calls: &[(u64, String)]) -> usize {
+        let within = |from: u64| calls.iter().filter(|(at, _)| (from..from + 1_000).contains(at)).count();
+        calls.iter().map(|&(at, _)| within(at)).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn never_more_than_the_rate_and_not_much_less() {
+        let one = calls(&["a"], 100);
+        assert!((4..=5).contains(&most_in_a_second(&one)));
+        let took_ms = one.last().unwrap().0 - 1_000_000;
+        assert!((25_000..35_000).contains(&took_ms), "{took_ms}");
+        let chats: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = chats.iter().map(String::as_str).collect();
+        let many = calls(&names, 500);
+        let most = most_in_a_second(&many);
+        assert!((40..=50).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_holds_up_no_longer_than_the_rate() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.take(Timestamp(9_000_000), RATES, "a"), Ok(()));
+        assert!(budget.take(Timestamp(1_000), RATES, "a").is_err_and(|wait| wait <= 2_000));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let mut budget = Budget::default();
+        for n in 0..3 * KEYS_MAX as u64 {
+            let _ = budget.take(Timestamp(n * 10_000), RATES, &n.to_string());
+        }
+        assert!(budget.over_us.len() <= KEYS_MAX);
+    }
+}

@@ -1,0 +1,126 @@
+//! Answers on their way to platforms.
+
+use protocol::{ConversationId, Seq, Timestamp};
+
+use super::row::{Columns, first, integer, text};
+use super::{Corrupt, Origin, Sql, Store, Value};
+
+/// An answer, or a notice, on its way to a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place in the timeline.
+    pub seq: Seq,
+    /// The question that it answers.
+    pub question: Seq,
+    /// The thread of talk.
+    pub conversation: ConversationId,
+    /// Where it goes.
+    pub origin: Origin,
+    /// What it says, whole.
+    pub text: String,
+    /// The part of it to send next, from 0.
+    pub part: u32,
+    /// Tries of this part that failed.
+    pub attempts: u32,
+    /// When this part was first tried, if it was.
+    pub tried: Option<Timestamp>,
+    /// Whether the relay itself wrote it.
+    pub is_notice: bool,
+}
+
+impl<S: Sql> Store<S> {
+    /// Puts an answer on its way to a platform.
+    pub fn insert_delivery(&self, seq: Seq, conversation: &ConversationId, now: Timestamp) -> Result<(), S::Error> {
+        self.run(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)]).map(drop)
+    }
+
+    /// A part of an answer is about to be tried for the first time.
+    pub fn mark_tried(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set tried_ms = ? where seq = ?";
+        self.run(statement, vec![Value::Integer(now.0 as i64), integer(seq)]).map(drop)
+    }
+
+    /// The answers that are due, at most one of each conversation (its oldest), so that order is kept.
+    pub fn due_deliveries(&self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, S::Error> {
+        let rows = self.run(SELECT_DUE, vec![Value::Integer(now.0 as i64), Value::Integer(limit as i64)])?;
+        rows.into_iter().map(|row| delivery(row.into()).map_err(S::Error::from)).collect()
+    }
+
+    /// An answer on its way, by its place.
+    pub fn delivery(&self, seq: Seq) -> Result<Option<Delivery>, S::Error> {
+        let Some(row) = first(self.run(SELECT_DELIVERY, vec![integer(seq)])?) else { return Ok(None) };
+        delivery(row).map(Some).map_err(S::Error::from)
+    }
+
+    /// When the next answer is due.
+    pub fn next_delivery(&self) -> Result<Option<Timestamp>, S::Error> {
+        let rows = self.run(SELECT_NEXT_DUE, vec![])?;
+        match first(rows).map(|mut row| row.optional_integer()).transpose()?.flatten() {
+            Some(due) => Ok(Some(Timestamp(due as u64))),
+            None => Ok(None),
+        }
+    }
+
+    /// An answer was taken whole, or given up.
+    pub fn delete_delivery(&self, seq: Seq) -> Result<(), S::Error> {
+        self.run("delete from deliveries where seq = ?", vec![integer(seq)]).map(drop)
+    }
+
+    /// A part of an answer was taken: the next one is due.
+    pub fn next_part(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
+        let statement =
+            "update deliveries set part = part + 1, attempts = 0, tried_ms = null, due_ms = ? where seq = ?";
+        self.run(statement, vec![Value::Integer(now.0 as i64), integer(seq)]).map(drop)
+    }
+
+    /// A try failed: another follows.
+    pub fn postpone_delivery(&self, seq: Seq, due: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set attempts = attempts + 1, due_ms = ? where seq = ?";
+        self.run(statement, vec![Value::Integer(due.0 as i64), integer(seq)]).map(drop)
+    }
+
+    /// It was not its turn: as if it had not been tried this time.
+    pub fn hold_delivery(&self, seq: Seq, due: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set due_ms = ?, tried_ms = iif(attempts = 0, null, tried_ms) where seq = ?";
+        self.run(statement, vec![Value::Integer(due.0 as i64), integer(seq)]).map(drop)
+    }
+}
+
+fn delivery(mut row: Columns) -> Result<Delivery, Corrupt> {
+    Ok(Delivery {
+        seq: row.seq()?,
+        question: row.seq()?,
+        conversation: row.id()?,
+        origin: Origin { account: row.id()?, message: row.text()? },
+        text: row.text()?,
+        part: row.integer()? as u32,
+        attempts: row.integer()? as u32,
+        tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
+        is_notice: row.integer()? == 1,
+    })
+}
+
+const INSERT_DELIVERY: &str = "insert into deliveries (seq, conversation, attempts, due_ms) values (?, ?, 0, ?)";
+
+macro_rules! select_deliveries {
+    ($rest:literal) => {
+        concat!(
+            "select d.seq, a.reply_to, d.conversation, q.origin_account, q.origin_message, a.text, d.part, ",
+            "d.attempts, d.tried_ms, a.author = 'relay' from deliveries d ",
+            "join messages a on a.seq = d.seq join messages q on q.seq = a.reply_to where ",
+            $rest
+        )
+    };
+}
+
+const SELECT_DUE: &str = select_deliveries!(
+    "d.due_ms <= ? and not exists
+        (select 1 from deliveries e where e.conversation = d.conversation and e.seq < d.seq)
+    order by d.seq limit ?"
+);
+
+const SELECT_DELIVERY: &str = select_deliveries!("d.seq = ?");
+
+/// Only the oldest of each conversation counts: the others wait for it.
+const SELECT_NEXT_DUE: &str = "select min(d.due_ms) from deliveries d where not exists
+    (select 1 from deliveries e where e.conversation = d.conversation and e.seq < d.seq)";

@@ -1,0 +1,125 @@
+//! The event log: a ring of rows, and the dead letters.
+
+use protocol::{ConversationId, Seq, Timestamp};
+use serde::Serialize;
+
+use super::row::{Columns, first, integer, optional, text};
+use super::{Corrupt, Sql, Store, Value};
+use crate::limit::{DEAD_LETTERS_MAX, EVENTS_MAX};
+
+/// Something that happened, without message texts unless the operator turned them on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Counts up.
+    pub n: u64,
+    /// When.
+    pub at_ms: Timestamp,
+    /// What: a word of [`crate::hub::EventKind`].
+    pub kind: String,
+    /// Which message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<Seq>,
+    /// Ids, counts and reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A question that ended without an answer at its writer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The question.
+    pub seq: Seq,
+    /// Its thread.
+    pub conversation: ConversationId,
+    /// When it was given up.
+    pub at_ms: Timestamp,
+    /// `expired` or `failed`.
+    pub outcome: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl<S: Sql> Store<S> {
+    /// The number of the newest event, 0 when there is none.
+    pub fn last_event(&self) -> Result<u64, S::Error> {
+        let rows = self.run("select coalesce(max(n), 0) from events", vec![])?;
+        Ok(first(rows).ok_or(Corrupt("events"))?.integer()? as u64)
+    }
+
+    /// Writes an event over the one [`EVENTS_MAX`] before it.
+    pub fn put_event(&self, event: &Event) -> Result<(), S::Error> {
+        let parameters = vec![
+            Value::Integer((event.n % EVENTS_MAX) as i64),
+            Value::Integer(event.n as i64),
+            Value::Integer(event.at_ms.0 as i64),
+            text(&event.kind),
+            event.seq.map_or(Value::Null, integer),
+            optional(event.detail.as_ref()),
+        ];
+        self.run(PUT_EVENT, parameters).map(drop)
+    }
+
+    /// The events before `before`, newest first.
+    pub fn events(&self, before: u64, limit: u64) -> Result<Vec<Event>, S::Error> {
+        let rows = self.run(SELECT_EVENTS, vec![Value::Integer(before as i64), Value::Integer(limit as i64)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                Ok(Event {
+                    n: row.integer()? as u64,
+                    at_ms: Timestamp(row.integer()? as u64),
+                    kind: row.text()?,
+                    seq: row.optional_integer()?.map(|seq| Seq(seq as u64)),
+                    detail: row.optional_text()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps a question as a dead letter. Beyond [`DEAD_LETTERS_MAX`] the oldest one goes.
+    pub fn insert_dead_letter(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
+        self.run(INSERT_DEAD, vec![integer(seq), Value::Integer(now.0 as i64)])?;
+        self.run(DELETE_OLDEST_DEAD, vec![Value::Integer(DEAD_LETTERS_MAX as i64)]).map(drop)
+    }
+
+    /// It was replayed. False when it was no dead letter.
+    pub fn delete_dead_letter(&self, seq: Seq) -> Result<bool, S::Error> {
+        let rows = self.run("delete from dead_letters where seq = ? returning seq", vec![integer(seq)])?;
+        Ok(!rows.is_empty())
+    }
+
+    /// How many there are.
+    pub fn dead_letters_count(&self) -> Result<u64, S::Error> {
+        let rows = self.run("select count(*) from dead_letters", vec![])?;
+        Ok(first(rows).ok_or(Corrupt("count"))?.integer()? as u64)
+    }
+
+    /// The dead letters, newest first.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, S::Error> {
+        let rows = self.run(SELECT_DEAD, vec![])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                Ok(DeadLetter {
+                    seq: row.seq()?,
+                    conversation: row.id()?,
+                    at_ms: Timestamp(row.integer()? as u64),
+                    outcome: row.text()?,
+                    reason: row.optional_text()?,
+                })
+            })
+            .collect()
+    }
+}
+
+const PUT_EVENT: &str = "insert or replace into events (slot, n, at_ms, kind, seq, detail) values (?, ?, ?, ?, ?, ?)";
+
+const SELECT_EVENTS: &str = "select n, at_ms, kind, seq, detail from events where n < ? order by n desc limit ?";
+
+const INSERT_DEAD: &str = "insert or replace into dead_letters (seq, at_ms) values (?, ?)";
+
+const DELETE_OLDEST_DEAD: &str = "delete from dead_letters where seq in
+    (select seq from dead_letters order by seq desc limit -1 offset ?)";
+
+const SELECT_DEAD: &str = "select d.seq, q.conversation, d.at_ms, q.outcome, q.reason
+    from dead_letters d join messages q on q.seq = d.seq order by d.seq desc";

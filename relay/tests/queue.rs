@@ -1,0 +1,451 @@
+//! Where questions wait, and how they end without an answer: routing, commands, stop, time to live, dead letters.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::{Code, Seq, State};
+use relay::hub::{Input, Log, Options, PeerId, Posted, Role};
+use relay::limit::*;
+use relay::platform::Sent;
+use relay::store::Question;
+use support::{Sqlite, World, feishu};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A user with two agents; the first is the default.
+fn two_agents() -> (World, PeerId, PeerId) {
+    let mut world = World::new();
+    let home = world.other_agent("agt_home", "Home", &[]);
+    let office = world.other_agent("agt_office", "办公室", &[]);
+    (world, home, office)
+}
+
+fn says(world: &mut World, message: &str, text: &str) -> Seq {
+    world.post(message, text).unwrap().seq
+}
+
+/// What the platform's writer hears.
+fn told(world: &mut World) -> Vec<String> {
+    world.ring(|_| Sent::Taken).into_iter().map(|delivery| delivery.text).collect()
+}
+
+#[test]
+fn questions_go_to_the_agent_of_their_conversation() {
+    let (mut world, home, office) = two_agents();
+    says(&mut world, "om_1", "one");
+    says(&mut world, "om_2", "@办公室 two");
+    says(&mut world, "om_3", "three");
+    assert_eq!(world.messages(home), ["one", "three"]);
+    assert_eq!(world.messages(office), ["two"]);
+    says(&mut world, "om_4", "/use 办公");
+    assert_eq!(told(&mut world), ["以后这里由「办公室」回答。\n“办公室” answers here from now on."]);
+    says(&mut world, "om_5", "four");
+    // Only this conversation, also after everything in memory was lost.
+    world.hibernate();
+    says(&mut world, "om_6", "@home five");
+    says(&mut world, "om_7", "six");
+    let elsewhere = Question { conversation: "feishu:main:oc_2".parse().unwrap(), ..feishu("om_8", "seven") };
+    world.input(Input::Posted(elsewhere));
+    assert_eq!(world.messages(home), ["one", "three", "five", "seven"]);
+    assert_eq!(world.messages(office), ["two", "four", "six"]);
+    // An answer by the wrong agent is none.
+    world.hears(home);
+    world.replies(home, 2, "mine");
+    assert!(world.hears(home)[0].contains(r#""code":"not_found""#));
+}
+
+#[test]
+fn what_waits_for_one_agent_does_not_hold_up_another() {
+    let (mut world, home, office) = two_agents();
+    world.drop(home);
+    for n in 1..=300 {
+        says(&mut world, &format!("om_{n}"), if n % 3 == 0 { "@办公室 x" } else { "y" });
+        if n % 150 == 0 {
+            world.acks(office, n);
+        }
+    }
+    assert_eq!(world.messages(office).len(), 100);
+    let home = world.other_agent("agt_home", "Home", &[]);
+    world.acks(home, 256);
+    assert_eq!(world.messages(home).len(), 200);
+}
+
+#[test]
+fn commands_are_answered_at_once_and_once() {
+    let (mut world, home, office) = two_agents();
+    world.drop(office);
+    let device = world.device(None);
+    let mut answers = |text: &str| {
+        let id = format!("om_{text}");
+        let id = id.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-");
+        says(&mut world, &id, text);
+        assert!(!world.post(&id, text).unwrap().new);
+        let told = told(&mut world);
+        assert_eq!(told.len(), 1, "{text}");
+        told[0].clone()
+    };
+    assert!(answers("/help").contains("/停止"));
+    let agents = answers("/agents");
+    assert!(agents.contains("▶ Home (在线 · online)") && agents.contains("・ 办公室 (离线 · offline)"), "{agents}");
+    assert!(answers("/use nobody").contains("/agents"));
+    let status = answers("/status");
+    assert!(status.contains("Home (在线 · online)") && status.contains("0 这里 · here, 0"), "{status}");
+    assert!(answers("/stop").contains("Nothing"));
+    assert!(answers("/new").contains("A new conversation"));
+    // No agent saw any of it; devices did, as questions with an answer.
+    assert_eq!(world.messages(home), [""; 0]);
+    let envelopes = world.envelopes(device);
+    assert_eq!(envelopes.len(), 12);
+    assert!(envelopes.iter().step_by(2).all(|command| command.state == Some(State::Replied)));
+    // What is no command of ours goes to the agent, and so does one that is written with two slashes.
+    says(&mut world, "om_a", "/model gpt");
+    says(&mut world, "om_b", "//status");
+    assert_eq!(world.messages(home), ["/model gpt", "/status"]);
+    // The agent is told that the conversation was begun anew.
+    assert_eq!(world.envelopes(home)[0].session, 1);
+}
+
+#[test]
+fn commands_work_when_the_queue_is_full_and_nobody_is_there() {
+    let mut world = World::new();
+    for n in 0..CONVERSATION_QUESTIONS_MAX {
+        says(&mut world, &format!("om_{n}"), "x");
+    }
+    says(&mut world, "om_agents", "/agents");
+    assert_eq!(told(&mut world), ["还没有智能体连接过。\nNo agent has connected yet."]);
+    says(&mut world, "om_stop", "/停止");
+    assert_eq!(
+        told(&mut world),
+        [format!("已停止 {CONVERSATION_QUESTIONS_MAX} 个问题。\nStopped: {CONVERSATION_QUESTIONS_MAX}.")]
+    );
+    assert!(world.post("om_more", "x").unwrap().new);
+}
+
+#[test]
+fn stop_reaches_the_agent_ahead_of_what_waits() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=300 {
+        world.sends(device, &format!("m-{n}"), "x");
+        world.acks(device, n);
+    }
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"Well, "}"#);
+    world.hears(agent);
+    world.hears(device);
+    // The agent's window is full: 44 questions wait for it.
+    world.says(device, r#"{"type":"stop","reply_to":1}"#);
+    assert_eq!(world.hears(agent), [r#"{"type":"stop","reply_to":1}"#]);
+    let heard = world.hears(device);
+    assert!(heard[0].contains("Well, \\n\\n⏹ 已停止 · stopped"), "what was shown stays: {heard:?}");
+    assert_eq!(heard[1], r#"{"type":"state","seq":1,"state":"failed","reason":"已停止 · stopped"}"#);
+    // Its answer comes too late, and so does a piece of it.
+    world.replies(agent, 1, "late");
+    assert!(world.hears(agent)[0].contains(r#""code":"already_replied""#));
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":6,"text":"I"}"#);
+    assert_eq!(world.hears(agent), [r#"{"type":"stop","reply_to":1}"#]);
+    // A question that the agent does not have yet never reaches it.
+    world.says(device, r#"{"type":"stop","reply_to":280}"#);
+    assert_eq!(world.hears(agent), [""; 0]);
+    world.acks(agent, 256);
+    let seqs: Vec<u64> = world.envelopes(agent).iter().map(|question| question.seq.0).collect();
+    assert_eq!(seqs, (257..=300).filter(|&seq| seq != 280).collect::<Vec<_>>());
+    // Stopped once more, or never asked: the device hears what is.
+    world.hears(device);
+    world.says(device, r#"{"type":"stop","reply_to":280}"#);
+    assert_eq!(world.hears(device), [r#"{"type":"state","seq":280,"state":"failed","reason":"已停止 · stopped"}"#]);
+    world.says(device, r#"{"type":"stop","reply_to":999}"#);
+    assert!(world.hears(device)[0].contains(r#""code":"not_found""#));
+    world.says(agent, r#"{"type":"stop","reply_to":2}"#);
+    assert!(world.hears(agent).last().unwrap().contains(r#""code":"bad_frame""#));
+}
+
+#[test]
+fn an_agent_that_was_away_learns_what_was_stopped() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=3 {
+        world.sends(device, &format!("m-{n}"), "x");
+    }
+    world.acks(agent, 3);
+    world.replies(agent, 3, "answered");
+    world.drop(agent);
+    world.says(device, r#"{"type":"stop","reply_to":1}"#);
+    world.crash();
+    let agent = world.open(Role::Agent { id: "agt_1".parse().unwrap(), name: "laptop".into() });
+    world.says(agent, &format!(r#"{{"type":"hello","cursor":"{}","open":[1,2,3,9]}}"#, world.cursor(3)));
+    let heard = world.hears(agent);
+    // Not of what it answered: it repeats that, and hears that it was accepted.
+    assert_eq!(heard[1..], [r#"{"type":"stop","reply_to":1}"#, r#"{"type":"stop","reply_to":9}"#]);
+    world.replies(agent, 3, "answered");
+    assert_eq!(world.hears(agent), [r#"{"type":"accepted","id":"reply:3","seq":4}"#]);
+    let open = vec![1u64; protocol::limit::OPEN_QUESTIONS_MAX + 1];
+    let peer = world.open(Role::Agent { id: "agt_1".parse().unwrap(), name: "laptop".into() });
+    world.says(peer, &format!(r#"{{"type":"hello","open":{open:?}}}"#));
+    assert_eq!(world.closed[&peer], 4400);
+}
+
+#[test]
+fn a_recalled_question_is_taken_back_while_it_is_open() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    says(&mut world, "om_1", "secret");
+    says(&mut world, "om_2", "other");
+    world.replies(agent, 2, "done");
+    world.hears(agent);
+    for message in ["om_1", "om_2", "om_unknown", "om_1"] {
+        world.input(Input::Recalled(feishu(message, "").id));
+    }
+    assert_eq!(world.hears(agent), [r#"{"type":"stop","reply_to":1}"#]);
+    let page = world.hub().page(&feishu("", "").conversation, None, 10).unwrap().unwrap();
+    let states: Vec<_> = page.messages.iter().filter_map(|message| message.state).collect();
+    assert_eq!(states, [State::Failed, State::Replied]);
+    assert_eq!(
+        (page.messages[0].text.as_str(), page.messages[0].reason.as_deref()),
+        ("", Some("已撤回 · recalled by its writer"))
+    );
+    // There is nothing to ask again.
+    let replayed = world.input(Input::Replayed(Seq(1))).unwrap();
+    assert_eq!(replayed.unwrap_err().code, Code::Conflict);
+}
+
+#[test]
+fn questions_expire_and_their_writer_is_told_once() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let device = world.device(None);
+    for n in 1..=3 {
+        says(&mut world, &format!("om_{n}"), "x");
+        world.advance_ms(1_000);
+    }
+    world.sends(device, "m-web", "y");
+    world.acks(agent, 2);
+    world.hears(device);
+    assert_eq!(world.alarm, Some(relay_start().plus_ms(DAY_MS)));
+    // Not a millisecond early, also when the memory was lost; then all that is due, together.
+    world.hibernate();
+    world.now = relay_start().plus_ms(DAY_MS - 1);
+    assert_eq!(told(&mut world), [""; 0]);
+    world.now = relay_start().plus_ms(DAY_MS + 1_500);
+    let told_them = told(&mut world);
+    assert_eq!(told_them.len(), 1);
+    assert!(told_them[0].contains("2 条消息") && told_them[0].contains("24 小时"), "{told_them:?}");
+    assert!(world.hears(agent).iter().filter(|frame| frame.contains(r#""type":"stop""#)).count() == 2);
+    let states = world.hears(device);
+    assert!(states[0].starts_with(r#"{"type":"state","seq":1,"state":"expired","reason":"24 小时"#), "{states:?}");
+    // The third expires later, and nobody is told again. The device's own is told there.
+    world.now = relay_start().plus_ms(2 * DAY_MS);
+    assert_eq!(told(&mut world), [""; 0]);
+    let dead: Vec<u64> = world.hub().dead_letters().unwrap().iter().map(|letter| letter.seq.0).collect();
+    assert_eq!(dead, [4, 3, 2, 1]);
+    // Once there is an answer, the next failure is told again.
+    says(&mut world, "om_4", "z");
+    let seq = world.hub().page(&feishu("", "").conversation, None, 1).unwrap().unwrap().messages[0].seq.0;
+    world.replies(agent, seq, "here");
+    assert_eq!(told(&mut world), ["here"]);
+    says(&mut world, "om_5", "z");
+    world.advance_ms(DAY_MS);
+    assert_eq!(told(&mut world).len(), 1);
+}
+
+#[test]
+fn a_late_answer_to_an_expired_question_is_refused() {
+    let mut world = World::with(Sqlite::new(), Options { ttl_ms: 5_000, log: Log::Off });
+    let agent = world.agent(None);
+    says(&mut world, "om_1", "x");
+    world.advance_ms(5_000);
+    assert!(told(&mut world)[0].contains("5 秒内没有回答"));
+    world.hears(agent);
+    world.replies(agent, 1, "late");
+    assert!(world.hears(agent)[0].contains(r#""code":"already_replied""#));
+    assert_eq!(world.hub().events(None, 10).unwrap(), []);
+}
+
+#[test]
+fn many_expire_in_steps() {
+    let mut world = World::new();
+    for n in 0..CONVERSATION_QUESTIONS_MAX {
+        says(&mut world, &format!("om_{n}"), "x");
+    }
+    world.advance_ms(DAY_MS);
+    world.alarm = None;
+    world.input(Input::Tick);
+    world.deliveries.clear();
+    assert_eq!(world.hub().dead_letters().unwrap().len(), EXPIRE_QUESTIONS);
+    // The rest is due at once.
+    assert!(world.alarm.is_some_and(|at| at <= world.now));
+    assert_eq!(told(&mut world).len(), 1);
+    assert_eq!(world.hub().dead_letters().unwrap().len(), CONVERSATION_QUESTIONS_MAX);
+}
+
+#[test]
+fn a_full_queue_keeps_what_a_platform_brings_as_dead_letters() {
+    let mut world = World::new();
+    for n in 0..CONVERSATION_QUESTIONS_MAX {
+        says(&mut world, &format!("om_{n}"), "x");
+    }
+    let seq = says(&mut world, "om_more", "more");
+    says(&mut world, "om_still_more", "more");
+    assert!(!world.post("om_more", "more").unwrap().new);
+    let told_them = told(&mut world);
+    assert!(told_them.len() == 1 && told_them[0].contains("排队已满"), "{told_them:?}");
+    assert_eq!(world.hub().dead_letters().unwrap().len(), 2);
+    // No agent gets it, until someone asks for it and there is room.
+    let agent = world.agent(None);
+    assert_eq!(world.input(Input::Replayed(seq)).unwrap().unwrap_err().code, Code::QueueFull);
+    world.replies(agent, 1, "y");
+    let again = world.input(Input::Replayed(seq)).unwrap().unwrap();
+    assert!(again.new);
+    assert_eq!(world.input(Input::Replayed(seq)).unwrap().unwrap(), Posted { new: false, ..again });
+    assert_eq!(world.hub().dead_letters().unwrap().len(), 1);
+    world.acks(agent, 256);
+    assert_eq!(world.messages(agent).last().unwrap(), "more");
+    world.replies(agent, again.seq.0, "at last");
+    assert_eq!(told(&mut world).last().unwrap(), "at last");
+}
+
+#[test]
+fn agents_and_bytes_have_limits_of_their_own() {
+    let (mut world, ..) = two_agents();
+    let mut ask = |conversation: usize, n: usize, text: &str| {
+        let conversation = format!("c-{conversation}").parse().unwrap();
+        let id = format!("web-{conversation}-{n}").parse().unwrap();
+        let question = Question { id, conversation, via: "web".into(), sender: None, text: text.into(), origin: None };
+        world.input(Input::Posted(question)).unwrap()
+    };
+    for n in 0..AGENT_QUESTIONS_MAX {
+        ask(n % 3, n, "x").unwrap();
+    }
+    let refused = ask(9, 9_000, "x").unwrap_err();
+    assert_eq!((refused.code, refused.detail), (Code::QueueFull, "800 questions wait for this agent".into()));
+    for n in 0..200 {
+        ask(n % 3 + 3, 1_000 + n, "@办公室 x").unwrap();
+    }
+    let refused = ask(9, 9_001, "@办公室 x").unwrap_err();
+    assert_eq!(refused.detail, "1000 questions wait for your agents");
+
+    let mut world = World::new();
+    let text = "x".repeat(protocol::limit::TEXT_BYTES_MAX);
+    for n in 0..CONVERSATION_QUEUE_BYTES_MAX as usize / text.len() {
+        world.post(&format!("om_{n}"), &text).unwrap();
+    }
+    world.post("om_more", "x").unwrap();
+    assert_eq!(world.hub().dead_letters().unwrap()[0].outcome, "failed");
+}
+
+#[test]
+fn an_agent_that_fails_is_not_heard_fifty_times() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 1..=50 {
+        let seq = says(&mut world, &format!("om_{n}"), "x").0;
+        world.hears(agent);
+        let fail = format!(r#"{{"type":"fail","reply_to":{seq},"reason":"model server unreachable"}}"#);
+        world.says(agent, &fail);
+        world.says(agent, &fail);
+        let heard = world.hears(agent);
+        assert!(heard.len() == 2 && heard.iter().all(|frame| frame.contains(r#""type":"accepted""#)), "{heard:?}");
+    }
+    let told_them = told(&mut world);
+    assert!(told_them.len() == 1 && told_them[0].contains("model server unreachable"), "{told_them:?}");
+    assert_eq!(world.hub().dead_letters().unwrap().len(), 50);
+}
+
+#[test]
+fn a_dead_letter_is_replayed_as_it_was() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    // It looks like a command, and is none.
+    let seq = says(&mut world, "om_1", "//stop");
+    world.says(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#);
+    told(&mut world);
+    let again = world.input(Input::Replayed(seq)).unwrap().unwrap();
+    assert_eq!(world.messages(agent), ["/stop", "/stop"]);
+    world.replies(agent, again.seq.0, "done");
+    assert_eq!(told(&mut world), ["done"]);
+    for seq in [again.seq, Seq(99)] {
+        let code = world.input(Input::Replayed(seq)).unwrap().unwrap_err().code;
+        assert_eq!(code, if seq == Seq(99) { Code::NotFound } else { Code::Conflict });
+    }
+    // An answer that the platform refused is handed over once more, not made once more.
+    let seq = says(&mut world, "om_2", "x");
+    world.replies(agent, seq.0, "the answer");
+    world.ring(|delivery| match delivery.is_notice {
+        true => Sent::Taken,
+        false => Sent::Refused("bot not in group".into()),
+    });
+    assert_eq!(world.hub().dead_letters().unwrap().len(), 1);
+    world.input(Input::Replayed(seq)).unwrap().unwrap();
+    assert_eq!(told(&mut world), ["the answer"]);
+    assert_eq!(world.hub().dead_letters().unwrap(), []);
+    let page = world.hub().page(&feishu("", "").conversation, None, 50).unwrap().unwrap();
+    let question = page.messages.iter().find(|message| message.seq == seq).unwrap();
+    assert_eq!((question.state, question.reason.as_deref()), (Some(State::Replied), None));
+}
+
+#[test]
+fn dead_letters_and_events_are_bounded() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 0..DEAD_LETTERS_MAX + 10 {
+        let seq = says(&mut world, &format!("om_{n}"), "a secret").0;
+        world.says(agent, &format!(r#"{{"type":"fail","reply_to":{seq},"reason":"no"}}"#));
+    }
+    let dead = world.hub().dead_letters().unwrap();
+    assert_eq!((dead.len() as u64, dead[0].seq), (DEAD_LETTERS_MAX, Seq(DEAD_LETTERS_MAX + 11)));
+    world.hibernate();
+    says(&mut world, "om_last", "a secret");
+    let rows = world.sql.count("events");
+    assert_eq!(rows, EVENTS_MAX);
+    let mut before = None;
+    let mut seen = Vec::new();
+    loop {
+        let page = world.hub().events(before, 100).unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.n);
+        seen.extend(page);
+    }
+    assert_eq!(seen.len() as u64, EVENTS_MAX);
+    assert!(seen.windows(2).all(|pair| pair[0].n == pair[1].n + 1));
+    assert_eq!(seen[0].kind, "accepted");
+    assert!(!format!("{seen:?}").contains("a secret"));
+}
+
+#[test]
+fn the_event_log_tells_one_message_from_end_to_end() {
+    let mut world = World::with(Sqlite::new(), Options { log: Log::Bodies, ..Options::default() });
+    let agent = world.agent(None);
+    says(&mut world, "om_1", "hi");
+    world.acks(agent, 1);
+    world.replies(agent, 1, "hello");
+    let mut tries = 0;
+    for _ in 0..2 {
+        world.ring(|_| {
+            tries += 1;
+            if tries == 1 { Sent::Later { after_ms: None, why: "busy".into() } } else { Sent::Taken }
+        });
+        world.advance_ms(1_000);
+    }
+    let mut events = world.hub().events(None, 50).unwrap();
+    events.reverse();
+    let lines: Vec<String> = events
+        .iter()
+        .map(|event| {
+            format!("{} {:?} {}", event.kind, event.seq.map(|seq| seq.0), event.detail.as_deref().unwrap_or(""))
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "connected None agt_1 at 0 of 0",
+            "accepted Some(1) feishu:main:om_1 for agt_1: hi",
+            "delivered Some(1) agt_1",
+            "answered Some(1) answer 2: hello",
+            "retry Some(1) answer 2: busy",
+            "delivery Some(1) answer 2 at main",
+        ]
+    );
+}
+
+fn relay_start() -> protocol::Timestamp {
+    protocol::Timestamp(1_800_000_000_000)
+}
