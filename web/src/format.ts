@@ -14,6 +14,12 @@ export function platformName(id: string, t: Strings): string {
   return { feishu: t.platformFeishu, other: t.platformOther, web: t.platformWeb }[platform(id)]
 }
 
+/** Why the relay refused something, by its error code. */
+export function refusal(code: string, t: Strings): string {
+  const { other, ...known } = t.refused
+  return Object.hasOwn(known, code) ? known[code as keyof typeof known] : other(code)
+}
+
 export function clockTime(ms: number, t: Strings): string {
   // Making a formatter is slow, and a long list needs hundreds of times.
   clock =

@@ -107,6 +107,55 @@ test('a text that would make too large a frame is not sent', () => {
   expect(new World().client.send({ ...HI, text: '\u0001'.repeat(200_000) })).toBe(false)
 })
 
+test('stop goes out at once, once, and tests the connection', async () => {
+  const world = new World()
+  await world.online()
+  expect(world.client.stop(41)).toBe(true)
+  expect(world.socket.of('stop')).toEqual([{ type: 'stop', reply_to: 41 }])
+  expect(world.socket.sent.at(-1)).toBe('ping')
+  world.hear({ type: 'state', seq: 41, state: 'failed', reason: 'stopped' })
+  world.advance(29_000)
+  expect(world.socket.of('stop')).toHaveLength(1)
+  expect(world.status.state).toBe('online')
+})
+
+test('a stop that a dead connection swallowed is known within seconds', async () => {
+  const world = new World()
+  await world.online()
+  world.client.stop(41)
+  world.advance(5_000)
+  expect(world.status.state).toBe('waiting')
+})
+
+test('without a connection nothing is stopped, and nothing is kept to be stopped later', async () => {
+  const world = new World()
+  expect(world.client.stop(41)).toBe(false)
+  world.client.start()
+  await world.settle()
+  world.socket.on.opened()
+  expect(world.client.stop(41)).toBe(false)
+  world.welcome('7.41', { outcome: 'continued', after: 41 })
+  expect(world.socket.of('stop')).toEqual([])
+})
+
+test('close 4410, read too slowly: reconnects as after any other', async () => {
+  const world = new World()
+  await world.online()
+  world.hear(world.message(41), { type: 'error', code: 'stalled', detail: '' })
+  world.socket.on.closed(4410)
+  await world.redial()
+  world.socket.on.opened()
+  expect(world.socket.of('hello')).toMatchObject([{ cursor: '7.41' }])
+})
+
+test('a stop meant for agents changes nothing', async () => {
+  const world = new World()
+  await world.online()
+  const before = world.socket.sent.length
+  world.hear({ type: 'stop', reply_to: 41 })
+  expect(world.socket.sent).toHaveLength(before)
+})
+
 test('pings, and drops a connection that is silent for two intervals', async () => {
   const world = new World()
   await world.online()

@@ -12,9 +12,11 @@ const CLIENT = [
   '{"type":"fail","reply_to":42,"reason":"model server unreachable"}',
   '{"type":"hello"}',
   '{"type":"hello","cursor":"1732233600000.42","last":100,"capabilities":["deltas"],"client":"web/0.1.0"}',
+  '{"type":"hello","open":[40,41]}',
   '{"type":"reply","reply_to":42,"text":"Hello."}',
   '{"type":"send","id":"m-7f3a","text":"hi"}',
   '{"type":"send","id":"m-7f3a","conversation":"web","text":"你好 😀"}',
+  '{"type":"stop","reply_to":41}',
 ]
 const SERVER = [
   '{"type":"accepted","id":"m-7f3a","seq":41}',
@@ -22,6 +24,7 @@ const SERVER = [
   '{"type":"error","code":"queue_full","detail":"200 wait","id":"m-7f3a"}',
   '{"type":"error","code":"bad_frame","detail":"…"}',
   '{"type":"message","seq":41,"id":"m-7f3a","conversation":"web","from":{"kind":"user","via":"web"},"at_ms":1732233600456,"text":"hi","state":"queued"}',
+  '{"type":"message","seq":41,"id":"m-7f3a","conversation":"web","session":2,"from":{"kind":"user","via":"web"},"agent":"agt_1","at_ms":1,"text":"hi","state":"expired","reason":"no answer within 24 h"}',
   '{"type":"message","seq":42,"id":"reply:41","conversation":"web","from":{"kind":"agent","id":"agt_1"},"reply_to":41,"at_ms":1732233601000,"text":"Hello."}',
   '{"type":"message","seq":43,"id":"notice:41","conversation":"web","from":{"kind":"relay"},"at_ms":1,"text":"Failed"}',
   '{"type":"message","seq":44,"id":"feishu:main:om_1","conversation":"feishu:main:oc_1","from":{"kind":"user","via":"feishu","sender":"ou_1"},"at_ms":1,"text":"hi","state":"failed","reason":"gone"}',
@@ -29,6 +32,8 @@ const SERVER = [
   '{"type":"restream","reply_to":41}',
   '{"type":"state","seq":41,"state":"replied"}',
   '{"type":"state","seq":41,"state":"failed","reason":"gone"}',
+  '{"type":"state","seq":41,"state":"expired","reason":"no answer within 24 h"}',
+  '{"type":"stop","reply_to":41}',
   '{"type":"welcome","user":"usr_1","cursor":"1732233600000.42","resumed":{"outcome":"continued","after":40},"window":256,"ping_ms":30000}',
   '{"type":"welcome","user":"usr_1","cursor":"1.2","resumed":{"outcome":"gap","from":1,"to":2,"reason":"trimmed"},"window":256,"ping_ms":30000}',
 ]
@@ -57,6 +62,12 @@ test('unknown types and fields do no harm', () => {
   ).toMatchObject([{ resumed: { reason: 'unknown' } }])
 })
 
+test('session 0 is left out, as the relay leaves it out', () => {
+  const json =
+    '{"type":"message","seq":1,"id":"m","conversation":"web","session":0,"from":{"kind":"relay"},"at_ms":1,"text":""}'
+  expect(roundTrip('server', json)).toBe(json.replace('"session":0,', ''))
+})
+
 test('null counts as absent', () => {
   expect(decodeClient('{"type":"hello","cursor":null,"client":null}')).toEqual([{ type: 'hello' }])
 })
@@ -74,7 +85,9 @@ test.each([
   '{"type":"ack","seq":9007199254740992}',
   '{"type":"hello","cursor":"12"}',
   '{"type":"hello","capabilities":[1]}',
+  '{"type":"hello","open":["40"]}',
   '{"type":"send","id":"a b","text":""}',
+  '{"type":"stop"}',
   `{"type":"send","id":"${'x'.repeat(201)}","text":""}`,
   '{"type":"send","id":"","text":""}',
   `[${Array(65).fill('{"type":"ack","seq":1}').join(',')}]`,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { items, summaries } from '../src/lib/conversation'
-import type { Envelope, Resumed, ServerFrame } from '../src/lib/frame'
+import { items, openQuestions, summaries } from '../src/lib/conversation'
+import type { Envelope, Resumed, ServerFrame, State } from '../src/lib/frame'
 import type { Timeline, TimelineEvent } from '../src/lib/timeline'
 import { EMPTY, reduce } from '../src/lib/timeline'
 
@@ -47,10 +47,75 @@ test('the key of an answer stays the same while it grows and when it is final', 
 })
 
 test('what was said before a failure stays, above its notice', () => {
-  const notice: ServerFrame = { ...envelope(2), type: 'message', id: 'notice:1', from: { kind: 'relay' }, reply_to: 1 }
+  const notice: ServerFrame = { ...envelope(2), type: 'message', id: 'reply:1', from: { kind: 'relay' }, reply_to: 1 }
   const timeline = play(message(1), delta(0, 'Hel'), state(1, 'failed', 'gone'), notice, message(3))
   expect(timeline.streams[1]).toEqual({ text: 'Hel', live: false })
-  expect(items(timeline, 'web').map(({ key }) => key)).toEqual(['m-1', 'reply:1', 'notice:1', 'm-3'])
+  expect(items(timeline, 'web').map(({ key }) => key)).toEqual(['m-1', 'reply:1', 'notice:2', 'm-3'])
+})
+
+test('what was said before a stop stays below its question, whatever follows, and does not grow any more', () => {
+  const stopped = play(message(1), message(2), delta(0, 'Hel'), state(1, 'failed', 'stopped'), delta(3, 'lo'))
+  expect(stopped.streams[1]).toEqual({ text: 'Hel', live: false })
+  expect(items(stopped, 'web').map(({ key }) => key)).toEqual(['m-1', 'reply:1', 'm-2'])
+  expect(items(play(message(1), delta(0, ''), state(1, 'failed')), 'web').map(({ key }) => key)).toEqual(['m-1'])
+})
+
+test('expired ends a question like a failure does, with its reason', () => {
+  const timeline = play(message(1), delta(0, 'Hel'), state(1, 'expired', 'no answer within 24 h'))
+  expect(timeline.messages[0]).toMatchObject({ state: 'expired', reason: 'no answer within 24 h' })
+  expect(timeline.streams[1]).toEqual({ text: 'Hel', live: false })
+})
+
+test('what an agent said before it was stopped becomes its answer, and there is nothing more to stop', () => {
+  const stopped = play(message(1), delta(0, 'Hel'), answer(2, 1, 'Hel ⏹'))
+  expect(openQuestions(stopped, 'web')).toEqual([])
+  const after = reduce(stopped, { type: 'frame', frame: state(1, 'failed', 'stopped') })
+  expect(items(after, 'web').map(({ key }) => key)).toEqual(['m-1', 'reply:1'])
+  expect(after.streams).toEqual({})
+})
+
+test.each([
+  ['queued', [message(1)], [1]],
+  ['delivered', [message(1), state(1, 'delivered')], [1]],
+  ['replying, and another one waits', [message(1), state(1, 'replying'), message(2)], [1, 2]],
+  ['answered, before the state says so', [message(1), state(1, 'replying'), answer(2, 1, 'Hello.')], []],
+  ['replied', [message(1), state(1, 'replied')], []],
+  ['failed', [message(1), state(1, 'failed', 'gone')], []],
+  ['expired', [message(1), state(1, 'expired', 'too old')], []],
+  ['of another conversation', [{ ...message(1), conversation: 'feishu:main:oc_1' } as ServerFrame], []],
+])('can be stopped: %s', (_name, frames, expected) => {
+  expect(openQuestions(play(...frames), 'web')).toEqual(expected)
+})
+
+test('a line stands where a conversation was begun anew, not where an old answer comes late', () => {
+  const keys = (...frames: ServerFrame[]) => items(play(...frames), 'web').map(({ key }) => key)
+  const at = (session: number, frame: ServerFrame) => ({ ...frame, session }) as ServerFrame
+  const elsewhere = { ...at(9, message(2)), conversation: 'feishu:main:oc_1' } as ServerFrame
+  expect(keys(at(3, message(1)))).toEqual(['m-1'])
+  expect(keys(message(1), elsewhere, message(3))).toEqual(['m-1', 'm-3'])
+  expect(keys(message(1), at(1, message(2)), at(1, message(3)), at(2, message(4)))).toEqual([
+    'm-1',
+    'session:2',
+    'm-2',
+    'm-3',
+    'session:4',
+    'm-4',
+  ])
+  expect(keys(message(1), at(1, message(2)), answer(3, 1, 'late'), at(1, message(4)))).toEqual([
+    'm-1',
+    'session:2',
+    'm-2',
+    'reply:1',
+    'm-4',
+  ])
+})
+
+test('a notice knows what became of its question, whichever comes first', () => {
+  const notice: ServerFrame = { ...envelope(2), type: 'message', id: 'notice:2', from: { kind: 'relay' }, reply_to: 1 }
+  const early = play(message(1), notice)
+  expect(items(early, 'web').at(-1)).toMatchObject({ question: { state: 'queued' }, quoted: false })
+  const failed = reduce(early, { type: 'frame', frame: state(1, 'failed', 'gone') })
+  expect(items(failed, 'web').at(-1)).toMatchObject({ question: { state: 'failed' }, quoted: false })
 })
 
 test('own messages wait at the end until they come back from the relay', () => {
@@ -135,7 +200,7 @@ test('history joins in front and never overwrites what is newer', () => {
 test('an answer away from its question quotes it', () => {
   const timeline = play(message(1), message(2), answer(3, 1, 'A'), answer(4, 2, 'B'))
   expect(
-    items(timeline, 'web').map((item) => (item.kind === 'message' ? (item.question?.seq ?? null) : item.kind)),
+    items(timeline, 'web').map((item) => (item.kind === 'message' && item.quoted ? item.question!.seq : null)),
   ).toEqual([null, null, 1, 2])
 })
 
@@ -190,6 +255,6 @@ function delta(offset: number, text: string): ServerFrame {
   return { type: 'delta', reply_to: 1, offset, text }
 }
 
-function state(seq: number, to: 'delivered' | 'failed' | 'replied', reason?: string): ServerFrame {
+function state(seq: number, to: State, reason?: string): ServerFrame {
   return { type: 'state', seq, state: to, ...(reason === undefined ? {} : { reason }) }
 }

@@ -1,8 +1,8 @@
-// The HTTP half: tickets and history. `fetch` is passed in, as the mini program has another one.
+// The HTTP half: tickets, history and replays. `fetch` is passed in, as the mini program has another one.
 
 import type { Address } from './client'
 import { envelope } from './codec'
-import type { Envelope } from './frame'
+import type { Envelope, Seq } from './frame'
 
 export interface Answer {
   status: number
@@ -23,10 +23,13 @@ export interface HistoryPage {
   next: string | null
 }
 
-/** An answer other than 200. */
+/** An answer other than 200, with the error code of its problem details. */
 export class Refused extends Error {
-  constructor(readonly status: number) {
-    super(`HTTP ${status}`)
+  constructor(
+    readonly status: number,
+    readonly code: string,
+  ) {
+    super(`HTTP ${status} ${code}`)
   }
 }
 
@@ -55,10 +58,17 @@ export async function history(request: Request, conversation: string, before: st
   return { messages: body.messages.map(envelope), next: body.next ?? null }
 }
 
-async function read(request: Request, path: string): Promise<unknown> {
-  const answer = await request('GET', path)
-  if (answer.status !== 200) throw new Refused(answer.status)
-  return answer.body
+/** Asks once more what failed or expired, or hands its answer over once more: the place of that in the timeline. */
+export async function replay(request: Request, question: Seq): Promise<Seq> {
+  const body = await read(request, `/v1/dead-letters/${question}/replay`, 'POST')
+  return (body as { seq: Seq }).seq
+}
+
+async function read(request: Request, path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
+  const answer = await request(method, path)
+  if (answer.status === 200) return answer.body
+  const { type } = (answer.body ?? {}) as { type?: unknown }
+  throw new Refused(answer.status, typeof type === 'string' ? type.replace('/errors/', '') : 'unknown')
 }
 
 const HISTORY_LIMIT = 50

@@ -67,7 +67,7 @@ export class Client {
 
   /** For good: signed out, or the page goes away. */
   leave(): void {
-    this.stop('left')
+    this.end('left')
   }
 
   /** Sends now, or as soon as there is a connection; again and again with the same id until it is accepted. */
@@ -77,6 +77,18 @@ export class Client {
     if (utf8Bytes(text) > FRAME_BYTES_MAX) return false
     this.unaccepted.set(question.id, text)
     if (this.connection?.welcomed) this.connection.socket.send(text)
+    return true
+  }
+
+  /**
+   * Ends this question without an answer; false without a connection. Nothing is kept for the next one: by then the
+   * number may be another question's (§5, `epoch` and `ahead`), and whoever asked sees that it goes on.
+   */
+  stop(question: Seq): boolean {
+    if (!this.connection?.welcomed) return false
+    this.connection.write({ type: 'stop', reply_to: question })
+    // Somebody waits for this: a dead connection must not take its time to be noticed.
+    this.probe(this.connection)
     return true
   }
 
@@ -103,8 +115,8 @@ export class Client {
     if (connection !== this.connection) return
     if ('unreachable' in address) return this.lost(connection, 0)
     if ('refused' in address) {
-      if (address.refused === 401) return this.stop('unauthorized')
-      if (address.refused === 403) return this.stop('forbidden')
+      if (address.refused === 401) return this.end('unauthorized')
+      if (address.refused === 403) return this.end('forbidden')
       return this.lost(connection, 0)
     }
     connection.socket = this.around.open(address.url, SUBPROTOCOL, {
@@ -203,7 +215,7 @@ export class Client {
 
   private lost(connection: Connection, code: number): void {
     if (connection !== this.connection) return
-    if (code === CLOSE_REPLACED) return this.stop('replaced')
+    if (code === CLOSE_REPLACED) return this.end('replaced')
     // The relay did not understand the cursor: begin anew.
     if (code === CLOSE_BAD_HELLO) this.epoch = null
     this.drop(connection)
@@ -215,7 +227,7 @@ export class Client {
     this.options.onStatus({ state: 'waiting', retryAtMs: this.around.now() + delay })
   }
 
-  private stop(why: (Status & { state: 'stopped' })['why']): void {
+  private end(why: (Status & { state: 'stopped' })['why']): void {
     if (this.stopped) return
     this.stopped = true
     if (this.retry !== null) this.around.cancel(this.retry)

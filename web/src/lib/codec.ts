@@ -51,7 +51,9 @@ export function envelope(value: unknown): Envelope {
     seq: whole(o, 'seq'),
     id: id(o, 'id'),
     conversation: id(o, 'conversation'),
+    ...optional('session', has(o, 'session') ? whole(o, 'session') || undefined : undefined),
     from: author(o.from),
+    ...optional('agent', has(o, 'agent') ? id(o, 'agent') : undefined),
     ...optional('reply_to', has(o, 'reply_to') ? whole(o, 'reply_to') : undefined),
     at_ms: whole(o, 'at_ms'),
     text: string(o, 'text'),
@@ -108,6 +110,8 @@ function serverFrame(o: Fields): ServerFrame {
         state: state(o),
         ...optional('reason', has(o, 'reason') ? string(o, 'reason') : undefined),
       }
+    case 'stop':
+      return { type, reply_to: whole(o, 'reply_to') }
     case 'welcome':
       return {
         type,
@@ -136,11 +140,13 @@ function clientFrame(o: Fields): ClientFrame {
         o.capabilities === undefined
           ? []
           : array(o, 'capabilities').map((value) => string({ capabilities: value }, 'capabilities'))
+      const open = o.open === undefined ? [] : array(o, 'open').map((value) => whole({ open: value }, 'open'))
       return {
         type,
         ...optional('cursor', has(o, 'cursor') ? cursor(o) : undefined),
         ...optional('last', has(o, 'last') ? whole(o, 'last') : undefined),
         ...optional('capabilities', capabilities.length > 0 ? capabilities : undefined),
+        ...optional('open', open.length > 0 ? open : undefined),
         ...optional('client', has(o, 'client') ? string(o, 'client') : undefined),
       }
     }
@@ -153,6 +159,8 @@ function clientFrame(o: Fields): ClientFrame {
         ...optional('conversation', has(o, 'conversation') ? id(o, 'conversation') : undefined),
         text: string(o, 'text'),
       }
+    case 'stop':
+      return { type, reply_to: whole(o, 'reply_to') }
     default:
       return { type: 'unknown' }
   }

@@ -18,13 +18,19 @@ export type Item =
   | { kind: 'outgoing'; key: string; message: Outgoing }
   | { kind: 'stream'; key: string; question: Envelope; quoted: boolean; stream: Stream }
   | { kind: 'gap'; key: string; gap: Gap }
+  | { kind: 'session'; key: string; message: Envelope }
+
+/** Something that was said; the others stand between. */
+export type Bubble = Exclude<Item, { kind: 'gap' | 'session' }>
 
 export interface MessageItem {
   kind: 'message'
   key: string
   message: Envelope
-  /** Set when the question is not right above its answer. */
+  /** What it answers, if that is known. */
   question: Envelope | null
+  /** Whether the question is anywhere but right above. */
+  quoted: boolean
 }
 
 export type Platform = 'feishu' | 'other' | 'web'
@@ -60,26 +66,25 @@ export function items(timeline: Timeline, conversation: string): Item[] {
   const questions = new Map<Seq, Envelope>()
   const shown: Item[] = []
   const gaps = [...timeline.gaps]
-  const placed = new Set<Seq>()
   let above: Seq | null = null
+  let session: number | null = null
   for (const message of timeline.messages) {
     while (gaps[0] && message.seq > gaps[0].to) shown.push(gapItem(gaps.shift()!))
     if (message.conversation !== conversation) continue
-    // Its state may still say otherwise: the answer and the change of state are two frames.
-    if (message.from.kind === 'agent' && message.reply_to !== undefined) placed.add(message.reply_to)
-    if (message.from.kind === 'user') questions.set(message.seq, message)
-    // What an agent said before it failed stands above the notice of the failure.
-    const broken = message.from.kind === 'relay' ? questions.get(message.reply_to ?? -1) : undefined
-    if (broken && timeline.streams[broken.seq]?.live === false) {
-      shown.push(streamItem(timeline, broken, above))
-      placed.add(broken.seq)
-      above = broken.seq
-    }
+    // A late answer to a question of an earlier session does not end the present one.
+    if (session !== null && (message.session ?? 0) > session)
+      shown.push({ kind: 'session', key: `session:${message.seq}`, message })
+    session = Math.max(session ?? 0, message.session ?? 0)
     // An answer right below its question needs no quotation.
-    const question =
-      message.reply_to === undefined || message.reply_to === above ? null : (questions.get(message.reply_to) ?? null)
-    shown.push(messageItem(message, question))
-    above = message.from.kind === 'user' ? message.seq : null
+    const question = questions.get(message.reply_to ?? -1) ?? null
+    shown.push(messageItem(message, question, question !== null && question.seq !== above))
+    above = null
+    if (message.from.kind !== 'user') continue
+    questions.set(message.seq, message)
+    above = message.seq
+    // What an agent said before it failed or was stopped goes where its answer would have gone.
+    const stream = timeline.streams[message.seq]
+    if (stream?.live === false && stream.text !== '') shown.push(streamItem(timeline, message, above))
   }
   for (const gap of gaps) shown.push(gapItem(gap))
   for (const message of timeline.outgoing) {
@@ -87,7 +92,8 @@ export function items(timeline: Timeline, conversation: string): Item[] {
     shown.push({ kind: 'outgoing', key: message.id, message })
     above = null
   }
-  const open = [...questions.values()].filter((question) => !placed.has(question.seq))
+  const answered = answeredIn(timeline)
+  const open = [...questions.values()].filter(({ seq }) => !answered.has(seq))
   for (const question of beingAnswered(timeline, open)) {
     shown.push(streamItem(timeline, question, above))
     above = null
@@ -95,11 +101,27 @@ export function items(timeline: Timeline, conversation: string): Item[] {
   return shown
 }
 
+/** The questions of this conversation that may still be answered: those that can be stopped. */
+export function openQuestions(timeline: Timeline, conversation: string): Seq[] {
+  const answered = answeredIn(timeline)
+  return timeline.messages
+    .filter((message) => message.conversation === conversation && OPEN.includes(message.state))
+    .map(({ seq }) => seq)
+    .filter((seq) => !answered.has(seq))
+}
+
+/** Questions with their answer; their state may still say otherwise, for the two are two frames. */
+function answeredIn(timeline: Timeline): Set<Seq | undefined> {
+  return new Set(timeline.messages.filter(({ from }) => from.kind === 'agent').map(({ reply_to }) => reply_to))
+}
+
 /** The same object for the same message: a screen can tell by identity that nothing changed, however long the list. */
-function messageItem(message: Envelope, question: Envelope | null): Item {
+function messageItem(message: Envelope, question: Envelope | null, quoted: boolean): Item {
   const known = messageItems.get(message)
-  if (known?.question === question) return known
-  const item: MessageItem = { kind: 'message', key: message.id, message, question }
+  if (known?.question === question && known.quoted === quoted) return known
+  // A notice has the id that the answer would have had, and may stand below a piece of it.
+  const key = message.from.kind === 'relay' ? `notice:${message.seq}` : message.id
+  const item: MessageItem = { kind: 'message', key, message, question, quoted }
   messageItems.set(message, item)
   return item
 }
@@ -109,12 +131,10 @@ function streamItem(timeline: Timeline, question: Envelope, above: Seq | null): 
   return { kind: 'stream', key: `reply:${question.seq}`, question, quoted: question.seq !== above, stream }
 }
 
-/** Every answer with words, and one empty one, for the oldest question that an agent has in hand. */
+/** Every answer with words, or an empty one, for the oldest question that an agent has in hand. */
 function beingAnswered(timeline: Timeline, questions: Envelope[]): Envelope[] {
-  const spoken = questions.filter((question) => (timeline.streams[question.seq]?.text ?? '') !== '')
-  if (spoken.some((question) => timeline.streams[question.seq]?.live)) return spoken
-  const next = questions.find((question) => IN_HAND.includes(question.state) && !spoken.includes(question))
-  return next ? [...spoken, next] : spoken
+  const spoken = questions.filter(({ seq }) => timeline.streams[seq]?.live && timeline.streams[seq].text !== '')
+  return spoken.length > 0 ? spoken : questions.filter(({ state }) => IN_HAND.includes(state)).slice(0, 1)
 }
 
 function gapItem(gap: Gap): Item {
@@ -123,3 +143,4 @@ function gapItem(gap: Gap): Item {
 
 const messageItems = new WeakMap<Envelope, MessageItem>()
 const IN_HAND: (State | undefined)[] = ['delivered', 'replying']
+const OPEN: (State | undefined)[] = ['queued', ...IN_HAND]

@@ -9,9 +9,10 @@ export type ClientFrame =
   | { type: 'ack'; seq: Seq }
   | { type: 'delta'; reply_to: Seq; offset: number; text: string }
   | { type: 'fail'; reply_to: Seq; reason: string }
-  | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; client?: string }
+  | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; open?: Seq[]; client?: string }
   | { type: 'reply'; reply_to: Seq; text: string }
   | { type: 'send'; id: string; conversation?: string; text: string }
+  | { type: 'stop'; reply_to: Seq }
   | { type: 'unknown' }
 
 export type ServerFrame =
@@ -22,6 +23,7 @@ export type ServerFrame =
   | { type: 'presence'; agents: AgentPresence[] }
   | { type: 'restream'; reply_to: Seq }
   | { type: 'state'; seq: Seq; state: State; reason?: string }
+  | { type: 'stop'; reply_to: Seq }
   | { type: 'welcome'; user: string; cursor: Cursor; resumed: Resumed; window: number; ping_ms: number }
   | { type: 'unknown' }
 
@@ -30,7 +32,11 @@ export interface Envelope {
   seq: Seq
   id: string
   conversation: string
+  /** How often the conversation was begun anew before this message; absent means never. */
+  session?: number
   from: Author
+  /** The id of the agent that a question is meant for. */
+  agent?: string
   reply_to?: Seq
   at_ms: number
   text: string

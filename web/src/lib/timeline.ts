@@ -2,7 +2,7 @@
 // Rules: docs/protocol.md §3 (deltas), §4 (messages), §5 (resume).
 
 import { parseCursor } from './codec'
-import type { AgentPresence, Envelope, GapReason, Seq, ServerFrame } from './frame'
+import type { AgentPresence, Envelope, GapReason, Seq, ServerFrame, State } from './frame'
 
 export interface Timeline {
   readonly agents: readonly AgentPresence[]
@@ -121,7 +121,7 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
       if (message?.seq !== frame.seq) return timeline
       const { reason: _, ...rest } = message
       const changed = { ...rest, state: frame.state, ...(frame.reason === undefined ? {} : { reason: frame.reason }) }
-      const over = frame.state === 'failed' || frame.state === 'expired'
+      const over = isOver(frame.state)
       const stream = timeline.streams[frame.seq]
       return {
         ...timeline,
@@ -132,9 +132,15 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
     case 'welcome':
       return reduceWelcome(timeline, frame)
     case 'restream':
+    case 'stop':
     case 'unknown':
       return timeline
   }
+}
+
+/** Whether a question in this state will not be answered, or its answer did not get to where it was asked. */
+export function isOver(state: State | undefined): boolean {
+  return state === 'failed' || state === 'expired'
 }
 
 /** Offset 0 replaces what is shown; a later one cuts to `offset` and appends; beyond the end it is dropped. */
@@ -142,6 +148,9 @@ function reduceDelta(timeline: Timeline, delta: { reply_to: Seq; offset: number;
   // A piece that was under way when the final answer arrived must not open the stream again.
   if (timeline.messages.some((message) => message.reply_to === delta.reply_to && message.from.kind === 'agent'))
     return timeline
+  // Nor one that comes after its question was stopped.
+  const question = timeline.messages[find(timeline.messages, delta.reply_to)]
+  if (question?.seq === delta.reply_to && isOver(question.state)) return timeline
   const shown = timeline.streams[delta.reply_to]?.text ?? ''
   if (delta.offset > shown.length) return timeline
   const text = shown.slice(0, delta.offset) + delta.text

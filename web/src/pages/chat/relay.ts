@@ -8,15 +8,18 @@ import { conversations, history } from '../../lib/api'
 import type { Status } from '../../lib/client'
 import { Client } from '../../lib/client'
 import { parseCursor } from '../../lib/codec'
-import { items, summaries, WEB } from '../../lib/conversation'
-import type { ServerFrame } from '../../lib/frame'
+import { items, openQuestions, summaries, WEB } from '../../lib/conversation'
+import type { Seq, ServerFrame } from '../../lib/frame'
 import { wellFormed } from '../../lib/text'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
-import { EMPTY, reduce } from '../../lib/timeline'
+import { EMPTY, isOver, reduce } from '../../lib/timeline'
 import { loadUnsent, saveUnsent } from '../../lib/unsent'
 import type { SignedOutWhy } from '../sign-in/why'
+import { useReplays } from './replays'
 
 export type Earlier = 'failed' | 'loading' | 'more' | 'none'
+/** Whether there is something to stop in the open conversation, and whether that is possible now. */
+export type Stoppable = 'asked' | 'no' | 'offline' | 'yes'
 
 export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void) {
   const timeline = shallowRef(EMPTY)
@@ -29,9 +32,13 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   const seen = ref<Record<string, number>>({})
   /** What was there when the page came is history, not news. */
   const backlog = ref(0)
+  /** Questions that the relay was asked to stop, over this connection. */
+  const stopping = ref<Seq[]>([])
 
   const request = browserRequest(token, () => onSignedOut('expired'))
   const client = new Client(browserSurroundings(request), { client: CLIENT, last: 100, onFrame: take, onStatus })
+
+  const { askAgain, replays } = useReplays(request)
 
   const summary = computed(() => summaries(timeline.value, rows.value))
   const shown = computed(() => items(timeline.value, active.value))
@@ -52,6 +59,13 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
       .map((row) => row.id),
   )
 
+  const unanswered = computed(() => openQuestions(timeline.value, active.value))
+  const stoppable = computed<Stoppable>(() => {
+    if (unanswered.value.length === 0) return 'no'
+    if (status.value.state !== 'online') return 'offline'
+    return unanswered.value.every((seq) => stopping.value.includes(seq)) ? 'asked' : 'yes'
+  })
+
   function apply(event: TimelineEvent): void {
     const before = timeline.value.outgoing
     timeline.value = reduce(timeline.value, event)
@@ -64,6 +78,8 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
       const read = frame.conversation === active.value || frame.seq <= backlog.value
       seen.value[frame.conversation] = read ? frame.seq : (seen.value[frame.conversation] ?? frame.seq - 1)
     }
+    // It goes on: should it fail once more, it can be asked once more.
+    if (frame.type === 'state' && !isOver(frame.state)) delete replays.value[frame.seq]
     if (frame.type === 'welcome') {
       const continued = frame.resumed.outcome === 'continued'
       if (!continued) backlog.value = parseCursor(frame.cursor).seq
@@ -75,6 +91,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   async function welcomed(continued: boolean): Promise<void> {
     if (!continued) {
       fetching.value = {}
+      replays.value = {}
       seen.value = {}
     }
     try {
@@ -88,6 +105,8 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
 
   function onStatus(now: Status): void {
     status.value = now
+    // What was asked over a connection that is gone may never have arrived: it can be asked again.
+    stopping.value = []
     if (now.state !== 'stopped') return
     if (now.why === 'unauthorized') onSignedOut('expired')
     if (now.why === 'forbidden') onSignedOut('forbidden')
@@ -136,6 +155,10 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
     apply({ type: 'sending', message: sent ? message : { ...message, refused: 'text_too_long' } })
   }
 
+  function stop(): void {
+    stopping.value = unanswered.value.filter((seq) => client.stop(seq))
+  }
+
   function discard(id: string): void {
     apply({ type: 'dropped', id })
   }
@@ -172,16 +195,20 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   return {
     active,
     agents: computed(() => timeline.value.agents),
+    askAgain,
     discard,
     earlier,
     loadEarlier,
     open,
     ready,
+    replays,
     retry,
     send,
     sendAgain,
     shown,
     status,
+    stop,
+    stoppable,
     summary,
     unread,
   }
