@@ -17,9 +17,11 @@ export async function migrate(folder) {
 
 /**
  * Starts the relay and waits until it answers.
- * @param {{ port: number, folder: string, secrets: Record<string, string>, log?: (line: string) => void }} options
+ * `vars` stand in for those of wrangler.toml.
+ * @param {{ port: number, folder: string, secrets: Record<string, string>, vars?: Record<string, string>,
+ *   log?: (line: string) => void }} options
  */
-export async function startRelay({ port, folder, secrets, log = () => {} }) {
+export async function startRelay({ port, folder, secrets, vars = {}, log = () => {} }) {
   if (await isTaken(port)) {
     throw new Fix(`port ${port} is taken: stop the program that uses it, or choose another: PORT=${port + 1} npm start`)
   }
@@ -28,6 +30,7 @@ export async function startRelay({ port, folder, secrets, log = () => {} }) {
   const lines = Object.entries(secrets).map(([name, value]) => `${name}="${value}"\n`)
   writeFileSync(envFile, lines.join(''), { mode: 0o600 })
   const args = ['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0', '--persist-to', folder]
+  for (const [name, value] of Object.entries(vars)) args.push('--var', `${name}:${value}`)
   // In a process group of its own, so that wrangler and workerd can be stopped, or killed, together.
   const child = spawn('wrangler', [...args, '--env-file', envFile, '--show-interactive-dev-session=false'], {
     cwd: ROOT,

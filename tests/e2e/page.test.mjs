@@ -157,6 +157,8 @@ test('the page', async (t) => {
     // A reload while the relay is away shows nothing; what was written is still there when it is back.
     page.on('dialog', (dialog) => dialog.accept())
     await assert.rejects(page.reload())
+    // Chromium's own error page reloads itself, and would get in the way.
+    await page.goto('about:blank')
     const secrets = { SIGNING_KEY: readFileSync(join(folder, 'signing-key'), 'utf8'), OPERATOR_TOKEN: 'spent' }
     const relay = await startRelay({ port, folder: join(folder, 'relay'), secrets })
     t.after(() => relay.stop())

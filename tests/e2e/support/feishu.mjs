@@ -111,6 +111,21 @@ export function messageEvent(
   }
 }
 
+/** A message was taken back. */
+export function recallEvent(messageId, { chat = 'oc_1' } = {}) {
+  const { header } = messageEvent(messageId, '')
+  return {
+    schema: '2.0',
+    header: { ...header, event_type: 'im.message.recalled_v1' },
+    event: {
+      message_id: messageId,
+      chat_id: chat,
+      recall_time: String(Date.now()),
+      recall_type: 'message_owner',
+    },
+  }
+}
+
 export const MENTION_BOT = {
   key: '@_user_1',
   id: { union_id: 'on_b', user_id: '', open_id: BOT },

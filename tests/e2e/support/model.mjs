@@ -3,7 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { json, serve } from './server.mjs'
 
-/** Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `questions` are those asked, in order. */
+/**
+ * Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `questions` are those
+ * asked, in order; `onQuestion` sees the messages of each. */
 export async function startModel({ delayMs = 0, port } = {}) {
   const model = { delayMs, thinkMs: 0, questions: [], streaming: 0 }
   const server = await serve(async (request, body, response) => {
@@ -15,6 +17,7 @@ export async function startModel({ delayMs = 0, port } = {}) {
     const question = messages.at(-1)
     if (question.role !== 'user') throw new Error('the last message must be the question')
     model.questions.push(question.content)
+    model.onQuestion?.(messages)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     model.streaming += 1
     const send = (delta, finish_reason = null) =>

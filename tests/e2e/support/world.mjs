@@ -32,16 +32,16 @@ export function scratch(t) {
   return folder
 }
 
-/** The relay with an operator signed in. */
-export async function startWorld(t) {
+/** The relay with an operator signed in. `vars` stand in for those of wrangler.toml. */
+export async function startWorld(t, { vars } = {}) {
   const folder = scratch(t)
   const storage = join(folder, 'relay')
   await migrated(storage)
   const port = await freePort()
   const operatorToken = newOperatorToken()
   const secrets = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: operatorToken }
-  const world = { folder, port, secrets, operatorToken, children: [] }
-  const start = () => startRelay({ port, folder: storage, secrets })
+  const world = { folder, storage, port, secrets, operatorToken, children: [] }
+  const start = () => startRelay({ port, folder: storage, secrets, vars })
   world.process = await start()
   t.after(() => world.process.stop())
   t.after(() => Promise.all(world.children.map((child) => child.kill())))
@@ -58,7 +58,7 @@ export async function startWorld(t) {
 
 /** A world with a Feishu bot account `main` and a model server. */
 export async function startFeishuWorld(t, options) {
-  const world = await startWorld(t)
+  const world = await startWorld(t, options)
   world.feishu = await startFeishu()
   world.model = await startModel(options)
   t.after(() => Promise.all([world.feishu.close(), world.model.close()]))
