@@ -2,6 +2,7 @@
 //! transaction; its outputs are performed in order. The object sleeps between events while its sockets stay open.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -194,7 +195,7 @@ impl Hub {
         };
         let ask: Ask = serde_json::from_slice(&ask).map_err(|error| Error::internal("asked of the hub", error))?;
         let user = request.headers().get(USER_HEADER)?.and_then(|user| user.parse().ok());
-        self.wake(user).await?;
+        self.wake(user, None).await?;
         match ask {
             Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
             Ask::Conversations => {
@@ -278,7 +279,7 @@ impl Hub {
 
     /// Handles an input in one transaction, and performs what follows from it. On `Err` nothing has happened.
     async fn handle(&self, input: Input) -> Result<Done, Error> {
-        self.wake(None).await?;
+        self.wake(None, None).await?;
         let outputs = {
             let mut held = self.core.borrow_mut();
             let core = held.as_mut().ok_or_else(|| Error::internal("hub", "asleep"))?;
@@ -292,8 +293,8 @@ impl Hub {
         self.perform(outputs).await
     }
 
-    /// Restores the core if it is not in memory.
-    async fn wake(&self, user: Option<UserId>) -> Result<(), Error> {
+    /// Restores the core if it is not in memory. `closing` is the socket whose end woke the object, if one did.
+    async fn wake(&self, user: Option<UserId>, closing: Option<&WebSocket>) -> Result<(), Error> {
         if self.core.borrow().is_some() {
             return Ok(());
         }
@@ -304,14 +305,21 @@ impl Hub {
         if self.core.borrow().is_some() {
             return Ok(());
         }
-        // One that is closing is listed too, until its peer has answered; its place was given up already.
-        let sockets = self.state.get_websockets().into_iter().filter(|ws| ws.as_ref().ready_state() == OPEN);
-        let peers = sockets.filter_map(|ws| attached(&ws)).collect::<Vec<_>>();
-        console_log!("hub restored with {} sockets", peers.len());
+        let mut sockets = self.state.get_websockets();
+        sockets.extend(closing.cloned());
+        let peers: BTreeMap<PeerId, Peer> = sockets.iter().filter_map(attached).collect();
+        // One that is closing was a peer until now: others must hear that it left.
+        let is_open = |ws: &&WebSocket| ws.as_ref().ready_state() == OPEN;
+        let open: BTreeSet<PeerId> = sockets.iter().filter(is_open).filter_map(attached).map(|(id, _)| id).collect();
+        let closed: Vec<PeerId> = peers.keys().filter(|id| !open.contains(id)).copied().collect();
+        console_log!("hub restored with {} sockets", open.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
                 let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
-                let outputs = core.handle(now(), Input::Woken(alarm))?;
+                let mut outputs = core.handle(now(), Input::Woken(alarm))?;
+                for id in closed {
+                    outputs.extend(core.handle(now(), Input::Closed(id))?);
+                }
                 Ok((core, outputs))
             })
             .map_err(store_failed)?;
@@ -341,6 +349,10 @@ impl Hub {
                 }
                 Output::Close(id, code, reason) => {
                     if let Some(ws) = self.socket(id) {
+                        // Its place is given up: a restore must not take it over while it closes.
+                        if let Err(error) = ws.serialize_attachment(()) {
+                            console_log!("attachment of peer {}: {error}", id.0);
+                        }
                         close(&ws, code, reason);
                     }
                 }
@@ -390,8 +402,11 @@ impl Hub {
     async fn closed(&self, ws: &WebSocket, why: &str) {
         let Some(peer) = self.peer(ws) else { return };
         console_log!("peer {} closed: {why}", peer.0);
-        // A failure here leaves a peer that the next restore does not find among the sockets.
-        if let Err(error) = self.handle(Input::Closed(peer)).await {
+        let told = match self.wake(None, Some(ws)).await {
+            Ok(()) => self.handle(Input::Closed(peer)).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
             console_error!("peer {}: {}", peer.0, error.detail);
         }
     }

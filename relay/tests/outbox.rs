@@ -153,3 +153,20 @@ fn order_is_kept_within_a_conversation_and_not_between_them() {
     let sent = world.ring(|_| Sent::Taken);
     assert_eq!(sent.iter().map(|delivery| delivery.text.as_str()).collect::<Vec<_>>(), ["3", "1", "2"]);
 }
+
+#[test]
+fn what_is_given_up_late_does_not_strand_what_waits_behind_it() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 1..=2u64 {
+        world.post(&format!("om_{n}"), "x").unwrap();
+        world.replies(agent, 2 * n - 1, &n.to_string());
+    }
+    world.ring(|_| Sent::Later { after_ms: Some(DELIVERY_MS_MAX - 1_000), why: "busy".into() });
+    world.advance_ms(2 * DELIVERY_MS_MAX);
+    world.alarm = None;
+    world.input(Input::Tick);
+    assert!(world.alarm.is_some_and(|at| at <= world.now), "the next answer is due");
+    let sent = world.ring(|_| Sent::Taken);
+    assert_eq!(sent.first().map(|delivery| delivery.text.as_str()), Some("2"));
+}

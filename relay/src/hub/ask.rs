@@ -41,7 +41,11 @@ impl<S: Sql> Hub<S> {
         if let Err(refusal) = check_length(&question.text) {
             return Ok(Err(refusal));
         }
-        if self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX {
+        if self.is_full() {
+            // What was too young when the last message came may be old enough by now.
+            self.trim(now)?;
+        }
+        if self.is_full() {
             let detail = format!("the timeline has {TIMELINE_MESSAGES_MAX} messages");
             self.log(now, EventKind::Refused, None, format!("{}: {detail}", question.id))?;
             return Ok(Err(refusal(Code::QueueFull, &detail)));

@@ -69,6 +69,11 @@ impl<S: Sql> Hub<S> {
         self.store.events(before.unwrap_or(i64::MAX as u64), limit.clamp(1, PAGE_EVENTS_MAX))
     }
 
+    /// Whether the timeline takes no more questions.
+    pub(super) fn is_full(&self) -> bool {
+        self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX
+    }
+
     /// Makes room once the history is over its limit.
     pub(super) fn trim(&mut self, now: Timestamp) -> Result<(), S::Error> {
         let Some(upto) = self.head.0.checked_sub(HISTORY_MESSAGES_MAX) else { return Ok(()) };

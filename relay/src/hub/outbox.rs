@@ -36,9 +36,10 @@ impl<S: Sql> Hub<S> {
     pub(super) fn due(&mut self, now: Timestamp) -> Result<(), S::Error> {
         let mut is_idle = true;
         for delivery in self.store.due_deliveries(now, DELIVERIES_MAX)? {
-            is_idle = false;
+            let is_late = delivery.tried.is_some_and(|tried| now > tried.plus_ms(DELIVERY_MS_MAX));
+            is_idle &= is_late;
             match delivery.tried {
-                Some(tried) if now > tried.plus_ms(DELIVERY_MS_MAX) => {
+                Some(_) if is_late => {
                     let reason = "the platform did not confirm the answer in time: it may be there or not";
                     self.give_up(now, &delivery, reason.to_owned())?;
                 }

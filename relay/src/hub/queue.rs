@@ -65,9 +65,12 @@ impl Queue {
         ours.map(|(&seq, _)| seq).collect()
     }
 
-    /// An agent's, among the messages `from..=to`.
-    pub(super) fn between(&self, from: Seq, to: Seq, agent: &AgentId) -> Vec<Seq> {
-        let ours = self.open.range(from..=to).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
+    /// An agent's, among the messages after `after` up to `to`.
+    pub(super) fn between(&self, after: Seq, to: Seq, agent: &AgentId) -> Vec<Seq> {
+        if after >= to {
+            return Vec::new();
+        }
+        let ours = self.open.range(Seq(after.0 + 1)..=to).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
         ours.map(|(&seq, _)| seq).collect()
     }
 

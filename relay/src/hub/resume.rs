@@ -32,6 +32,7 @@ impl<S: Sql> Hub<S> {
             return self.refuse(now, id, 4400, Code::BadFrame, &format!("open: at most {OPEN_QUESTIONS_MAX}"));
         }
         let role = peer.role.clone();
+        let before = peer.agent().map_or(Seq(0), |agent| self.acked(agent));
         if let Role::Agent { id: agent, name } = &role
             && !self.admit(now, id, agent, name)?
         {
@@ -56,6 +57,7 @@ impl<S: Sql> Hub<S> {
             Role::Agent { id: agent, .. } => {
                 // The cursor is the agent's word for what it has stored, also when it lost some of it.
                 self.set_acked(agent, after)?;
+                self.tell_moved(agent, before, after);
                 let detail = format!("{agent} at {after} of {}", self.head);
                 self.log(now, EventKind::Connected, None, detail)?;
                 self.tell_ended(id, agent, open)?;
@@ -95,11 +97,7 @@ impl<S: Sql> Hub<S> {
             let before = self.acked(&agent);
             self.set_acked(&agent, seq)?;
             self.log(now, EventKind::Delivered, seq, agent.to_string())?;
-            for question in self.queue.between(Seq(before.0 + 1), seq, &agent) {
-                if self.open_state(question, Some(&agent)) == State::Delivered {
-                    self.tell_state(question, State::Delivered, None);
-                }
-            }
+            self.tell_moved(&agent, before, seq);
         }
         self.pump(id)?;
         // While its window was full it was shown no deltas.
@@ -122,11 +120,17 @@ impl<S: Sql> Hub<S> {
                 Some(agent) => self.store.open_questions_after(agent, peer.sent, limit)?,
                 None => self.store.messages_after(peer.sent, limit)?,
             };
-            let end = messages.last().map(|envelope| envelope.seq);
-            let all = (messages.len() as u64) < limit;
-            let frames: Vec<String> =
-                messages.into_iter().map(|envelope| encode(&ServerFrame::Message(self.present(envelope)))).collect();
-            bytes += frames.iter().map(String::len).sum::<usize>();
+            let (count, mut frames, mut end) = (messages.len(), Vec::with_capacity(messages.len()), None);
+            for envelope in messages {
+                if bytes >= REPLAY_BYTES_MAX {
+                    break;
+                }
+                end = Some(envelope.seq);
+                let frame = encode(&ServerFrame::Message(self.present(envelope)));
+                bytes += frame.len();
+                frames.push(frame);
+            }
+            let all = (count as u64) < limit && frames.len() == count;
             self.send_batches(id, frames);
             let head = self.head;
             let Some(peer) = self.peers.get_mut(&id) else { break };
@@ -199,6 +203,16 @@ impl<S: Sql> Hub<S> {
             self.store.put_agent(known)?;
         }
         Ok(())
+    }
+
+    /// An agent has stored more than before, or less: devices hear which questions are concerned.
+    fn tell_moved(&mut self, agent: &AgentId, before: Seq, after: Seq) {
+        for question in self.queue.between(before.min(after), before.max(after), agent) {
+            let state = self.open_state(question, Some(agent));
+            if state != State::Replying {
+                self.tell_state(question, state, None);
+            }
+        }
     }
 
     /// Of the questions that an agent holds, some may have ended while it was away. Not those with an answer: that is
