@@ -1,4 +1,4 @@
-// npm test: sets up and passes every test. `--only check`, `unit` or `e2e` runs a part.
+// npm test: sets up and passes every test. `--only check`, `unit`, `e2e` or `fault` runs a part.
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,6 +28,11 @@ const PARTS = {
     // One file at a time: each runs a relay, an agent and sometimes a browser of its own.
     const options = ['--test', '--test-reporter=spec', '--test-concurrency=1', '--test-timeout=240000']
     await run('node', [...options, ...files.map((name) => join(folder, name))], { env: { CHROMIUM: browser } })
+  },
+  async fault(tools) {
+    await buildWorker(tools)
+    await buildAgent()
+    await run('node', [join(ROOT, 'tests', 'fault', 'run.mjs'), '--short'])
   },
 }
 

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use protocol::limit::{PING, PONG};
 use protocol::{Code, Cursor, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId};
 use relay::hub::{Hub as Core, Input, Output, Peer, PeerId, Posted, Refusal, Role};
@@ -137,6 +138,8 @@ impl DurableObject for Hub {
         if let Err(error) = self.work().await {
             // Thrown, the alarm would be tried six times within two minutes and then be gone.
             console_error!("alarm: {}", error.detail);
+            // It does not know of this alarm, and would set a later one in its place.
+            *self.core.borrow_mut() = None;
             self.state.storage().set_alarm(ALARM_RETRY_MS).await?;
         }
         Response::empty()
@@ -233,19 +236,23 @@ impl Hub {
         Ok(Response::from_json(&serde_json::json!({ "seq": posted.seq, "new": posted.new }))?)
     }
 
-    /// What is due now: rounds of deliveries, until none is left or the next alarm goes on.
+    /// Hands over what is due, until nothing is left or the next alarm goes on. A call that hangs holds up nothing but
+    /// its own conversation.
     async fn work(&self) -> Result<(), Error> {
-        for _ in 0..ROUNDS_MAX {
-            let done = self.handle(Input::Tick).await?;
-            if done.deliveries.is_empty() {
-                return Ok(());
+        let (mut flying, mut handed) = (FuturesUnordered::new(), 0);
+        loop {
+            if handed < HANDED_MAX {
+                let done = self.handle(Input::Tick).await?;
+                handed += done.deliveries.len();
+                flying.extend(done.deliveries.into_iter().map(|delivery| self.deliver(delivery)));
             }
-            let sent = join_all(done.deliveries.iter().map(|delivery| self.deliver(delivery))).await;
-            for (delivery, sent) in done.deliveries.iter().zip(sent) {
-                self.handle(Input::Delivered(delivery.seq, sent)).await?;
-            }
+            let Some((seq, part, sent)) = flying.next().await else { break };
+            self.handle(Input::Delivered(seq, part, sent)).await?;
         }
-        Ok(self.state.storage().set_alarm(1i64).await?)
+        if handed >= HANDED_MAX {
+            self.handle(Input::Woken(None)).await?;
+        }
+        Ok(())
     }
 
     /// Someone comes: the moment to look for sockets that are dead. Nothing wakes the object for it alone.
@@ -390,13 +397,13 @@ impl Hub {
     }
 
     /// Hands an answer to the account, which knows the platform.
-    async fn deliver(&self, delivery: &Delivery) -> Sent {
-        let Delivery { origin, conversation, seq, text, part, .. } = delivery.clone();
+    async fn deliver(&self, delivery: Delivery) -> (Seq, u32, Sent) {
+        let Delivery { origin, conversation, seq, text, part, .. } = delivery;
         let outbound = Outbound { origin, conversation, seq, text, part };
         let config = Config::from_env(self.env.clone());
         let sent = account::send(&config, &outbound).await;
-        console_log!("answer {} to account {}: {sent:?}", delivery.seq, delivery.origin.account);
-        sent
+        console_log!("answer {seq} to account {}: {sent:?}", outbound.origin.account);
+        (seq, part, sent)
     }
 
     async fn closed(&self, ws: &WebSocket, why: &str) {
@@ -408,6 +415,8 @@ impl Hub {
         };
         if let Err(error) = told {
             console_error!("peer {}: {}", peer.0, error.detail);
+            // The others would not hear that it left: they come back, and do.
+            self.state.get_websockets().iter().for_each(|ws| close(ws, 1011, Code::Internal));
         }
     }
 
@@ -476,7 +485,7 @@ const ASK_HEADER: &str = "x-claw-ask";
 const USER_HEADER: &str = "x-claw-user";
 /// A question of the longest text, as JSON that escapes every byte, and its ids.
 const ASK_BYTES_MAX: usize = protocol::limit::FRAME_BYTES_MAX;
-/// Rounds of deliveries in one alarm, each at most [`relay::limit::DELIVERIES_MAX`] at once.
-const ROUNDS_MAX: usize = 20;
+/// Answers handed over in one alarm, which may last 15 min: at most 20 s for each, 6 at once.
+const HANDED_MAX: usize = 120;
 /// After an alarm in which the store or the runtime failed.
 const ALARM_RETRY_MS: i64 = 30_000;

@@ -67,6 +67,9 @@ pub const CONVERSATIONS_MAX: u64 = 500;
 pub const AGENTS_MAX: usize = 32;
 /// Answers handed to platforms at once by one user's Hub, each of another conversation.
 pub const DELIVERIES_MAX: usize = 6;
+/// An answer that was handed over and of which nothing was heard for this long is handed over again: 60 s, more than
+/// any call lasts.
+pub const FLIGHT_MS_MAX: u64 = 60_000;
 /// This long after its first try an answer that a platform did not take is given up: 50 min, since Feishu forgets an idempotency
 /// key after 1 h and a later retry could double the answer.
 pub const DELIVERY_MS_MAX: u64 = 50 * 60 * 1000;

@@ -59,17 +59,7 @@ export async function startRelay({ port, folder, secrets, vars = {}, log = () =>
     url,
     exited,
     output: () => output,
-    /** Calls the API and answers the body; a refusal is a Fix. */
-    async call(token, method, path, body) {
-      const response = await fetch(url + path, {
-        method,
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: body && JSON.stringify(body),
-      })
-      const answer = await response.json()
-      if (!response.ok) throw new Fix(`${method} ${path}: ${answer.title}: ${answer.detail}`)
-      return answer
-    },
+    call: (...request) => call(url, ...request),
     async stop() {
       signal('SIGTERM')
       await Promise.race([exited, sleep(3000)])
@@ -92,6 +82,18 @@ export async function startRelay({ port, folder, secrets, vars = {}, log = () =>
     }
   }
   return relay
+}
+
+/** Calls the API and answers the body; a refusal is a Fix. */
+export async function call(url, token, method, path, body) {
+  const response = await fetch(url + path, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: body && JSON.stringify(body),
+  })
+  const answer = await response.json()
+  if (!response.ok) throw new Fix(`${method} ${path}: ${answer.title}: ${answer.detail}`)
+  return answer
 }
 
 async function answers(url) {

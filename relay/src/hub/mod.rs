@@ -42,8 +42,8 @@ pub enum Input {
     Binary(PeerId),
     /// A peer's socket is gone.
     Closed(PeerId),
-    /// What became of a [`Output::Deliver`]. Once all are in, another [`Input::Tick`] asks for more.
-    Delivered(Seq, Sent),
+    /// What became of this part of a [`Output::Deliver`]. Another [`Input::Tick`] asks for more.
+    Delivered(Seq, u32, Sent),
     /// The time that [`Output::FlushIn`] asked for is over.
     Flush,
     /// A socket was accepted; its token said what it is.
@@ -62,7 +62,7 @@ pub enum Input {
     Stalled(PeerId),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
-    /// The Hub was restored. The alarm is set to this time, and may be lost.
+    /// The Hub was restored, or is not sure of its alarm, which is set to this time and may be lost.
     Woken(Option<Timestamp>),
 }
 
@@ -148,6 +148,8 @@ pub struct Hub<S> {
     settled: Seq,
     /// The number of the newest event, once it was asked for.
     last_event: Option<u64>,
+    /// Answers that were handed over and of which nothing was heard yet, and since when.
+    flying: BTreeMap<Seq, Timestamp>,
     /// When the alarm is set to, as far as this instance knows.
     wake_at: Option<Timestamp>,
     /// Peers whose attachment is out of date.
@@ -182,6 +184,7 @@ impl<S: Sql> Hub<S> {
             queue: Queue::new(store.open_questions(settled)?),
             settled,
             last_event: None,
+            flying: BTreeMap::new(),
             wake_at: None,
             touched: BTreeSet::new(),
             outputs: Vec::new(),
@@ -198,7 +201,7 @@ impl<S: Sql> Hub<S> {
         match input {
             Input::Binary(peer) => self.refuse(now, peer, 1003, Code::BinaryFrame, "frames are text, as JSON")?,
             Input::Closed(peer) => self.forget(now, peer)?,
-            Input::Delivered(seq, sent) => self.delivered(now, seq, sent)?,
+            Input::Delivered(seq, part, sent) => self.delivered(now, seq, part, sent)?,
             Input::Flush => self.flush(now),
             Input::Opened(peer, role) => {
                 self.peers.insert(peer, Peer::new(role, now));
@@ -400,7 +403,9 @@ impl<S: Sql> Hub<S> {
         }
         for seq in peer.streaming {
             self.streams.remove(&seq);
-            self.tell_state(seq, State::Delivered, None);
+            // It may have begun before it said that it has the question.
+            let state = self.open_state(seq, Some(&agent));
+            self.tell_state(seq, state, None);
         }
         self.tell_presence();
         Ok(())

@@ -3,14 +3,18 @@
 use protocol::{Seq, State, Timestamp};
 
 use super::{EventKind, Hub, Output, notice, shorten};
-use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX};
+use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, FLIGHT_MS_MAX};
 use crate::platform::Sent;
 use crate::store::{Delivery, Outcome, Sql};
 
 impl<S: Sql> Hub<S> {
     /// What became of a part of an answer at its platform: taken, not its turn, tried again, or given up.
-    pub(super) fn delivered(&mut self, now: Timestamp, seq: Seq, sent: Sent) -> Result<(), S::Error> {
-        let Some(delivery) = self.store.delivery(seq)? else { return Ok(()) };
+    pub(super) fn delivered(&mut self, now: Timestamp, seq: Seq, part: u32, sent: Sent) -> Result<(), S::Error> {
+        // Heard twice, of two calls with the same part, it counts once.
+        let Some(delivery) = self.store.delivery(seq)?.filter(|delivery| delivery.part == part) else {
+            return Ok(());
+        };
+        self.flying.remove(&seq);
         match sent {
             Sent::Partly => self.store.next_part(seq, now),
             Sent::Taken => {
@@ -31,11 +35,19 @@ impl<S: Sql> Hub<S> {
         }
     }
 
-    /// The answers that are due. One whose first try is too long ago is given up: the platform may have taken it
+    /// The answers that are due, as far as not so many are on their way already. One whose first try is too long ago is given up: the platform may have taken it
     /// without our hearing so, and has forgotten its idempotency key since.
     pub(super) fn due(&mut self, now: Timestamp) -> Result<(), S::Error> {
+        // Whoever was to hand these over would have come back by now.
+        self.flying.retain(|_, since| now.0.abs_diff(since.0) < FLIGHT_MS_MAX);
         let mut is_idle = true;
-        for delivery in self.store.due_deliveries(now, DELIVERIES_MAX)? {
+        for delivery in self.store.due_deliveries(now, DELIVERIES_MAX + self.flying.len())? {
+            if self.flying.contains_key(&delivery.seq) {
+                continue;
+            }
+            if self.flying.len() >= DELIVERIES_MAX {
+                break;
+            }
             let is_late = delivery.tried.is_some_and(|tried| now > tried.plus_ms(DELIVERY_MS_MAX));
             is_idle &= is_late;
             match delivery.tried {
@@ -43,14 +55,26 @@ impl<S: Sql> Hub<S> {
                     let reason = "the platform did not confirm the answer in time: it may be there or not";
                     self.give_up(now, &delivery, reason.to_owned())?;
                 }
-                Some(_) => self.outputs.push(Output::Deliver(delivery)),
+                Some(_) => self.hand_over(now, delivery),
                 None => {
                     self.store.mark_tried(delivery.seq, now)?;
-                    self.outputs.push(Output::Deliver(delivery));
+                    self.hand_over(now, delivery);
                 }
             }
         }
-        if is_idle { self.arm() } else { Ok(()) }
+        match self.flying.values().min() {
+            None => self.arm(),
+            Some(&since) if is_idle => {
+                self.wake_by(since.plus_ms(FLIGHT_MS_MAX));
+                Ok(())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn hand_over(&mut self, now: Timestamp, delivery: Delivery) {
+        self.flying.insert(delivery.seq, now);
+        self.outputs.push(Output::Deliver(delivery));
     }
 
     fn give_up(&mut self, now: Timestamp, delivery: &Delivery, why: String) -> Result<(), S::Error> {

@@ -275,7 +275,7 @@ impl World {
             }
             for delivery in deliveries {
                 let sent = sent(&delivery);
-                self.input(Input::Delivered(delivery.seq, sent));
+                self.input(Input::Delivered(delivery.seq, delivery.part, sent));
                 all.push(delivery);
             }
         }

@@ -112,7 +112,7 @@ export function post(url, { headers, body }) {
 }
 
 /** Copies a D1 to which the migrations were applied once. */
-async function migrated(storage) {
+export async function migrated(storage) {
   const files = readdirSync(join(ROOT, 'migrations')).sort()
   const hash = createHash('sha256')
   for (const file of files) hash.update(readFileSync(join(ROOT, 'migrations', file)))
