@@ -3,10 +3,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::pin::pin;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use protocol::{ConversationId, Timestamp, UserId};
 use relay::platform::Account;
-use worker::console_log;
+use worker::{Delay, console_log};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -18,13 +21,13 @@ pub async fn account(config: &Config, id: &str) -> Result<Option<Account>, Error
     if let Some(account) = ACCOUNTS.with_borrow(|cache| cache.fresh(id)) {
         return Ok(Some(account));
     }
-    match read_account(config, id).await {
+    match in_time(read_account(config, id)).await {
         Ok(Some(account)) => {
             ACCOUNTS.with_borrow_mut(|cache| cache.put(id.to_owned(), account.clone()));
             Ok(Some(account))
         }
         Ok(None) => Ok(None),
-        Err(error) => ACCOUNTS.with_borrow(|cache| cache.stale(id)).map(Some).ok_or(error),
+        Err(error) => ACCOUNTS.with_borrow_mut(|cache| cache.make_do(id)).map(Some).ok_or(error),
     }
 }
 
@@ -34,7 +37,7 @@ pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Op
     if let Some(user) = SENDERS.with_borrow(|cache| cache.fresh(&key)) {
         return Ok(Some(user));
     }
-    match read_identity(config, account, sender).await {
+    match in_time(read_identity(config, account, sender)).await {
         Ok(bound) => {
             let user = bound.or_else(|| account.default_user.clone());
             if let Some(user) = &user {
@@ -42,7 +45,7 @@ pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Op
             }
             Ok(user)
         }
-        Err(error) => SENDERS.with_borrow(|cache| cache.stale(&key)).map(Some).ok_or(error),
+        Err(error) => SENDERS.with_borrow_mut(|cache| cache.make_do(&key)).map(Some).ok_or(error),
     }
 }
 
@@ -52,11 +55,8 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
     if CHATS.with_borrow(|cache| cache.stale(&key)).is_some() {
         return;
     }
-    let noted = match config.db() {
-        Ok(db) => db::put_chat(&db, conversation, user).await,
-        Err(error) => Err(error),
-    };
-    match noted {
+    let noted = async { db::put_chat(&config.db()?, conversation, user).await };
+    match in_time(noted).await {
         Ok(()) => CHATS.with_borrow_mut(|cache| cache.put(key, ())),
         // The next message notes it.
         Err(error) => console_log!("chat {conversation} of {user}: {}", error.detail),
@@ -65,13 +65,22 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
 
 /// The users who have messages in a chat.
 pub async fn chat_users(config: &Config, conversation: &ConversationId) -> Result<Vec<UserId>, Error> {
-    db::chat_users(&config.db()?, conversation).await
+    in_time(async { db::chat_users(&config.db()?, conversation).await }).await
 }
 
 /// Forgets what this isolate knows; others forget within [`FRESH_MS`].
 pub fn forget() {
     ACCOUNTS.with_borrow_mut(|cache| cache.entries.clear());
     SENDERS.with_borrow_mut(|cache| cache.entries.clear());
+}
+
+/// D1's answer, if it comes within [`D1_MS_MAX`]: platforms wait for theirs.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let (answer, late) = (pin!(answer), pin!(Delay::from(Duration::from_millis(D1_MS_MAX))));
+    match select(answer, late).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(Error::unavailable("the database does not answer", "late")),
+    }
 }
 
 async fn read_account(config: &Config, id: &str) -> Result<Option<Account>, Error> {
@@ -83,7 +92,15 @@ async fn read_identity(config: &Config, account: &Account, sender: &str) -> Resu
 }
 
 struct Cache<T> {
-    entries: HashMap<String, (Timestamp, T)>,
+    entries: HashMap<String, Entry<T>>,
+}
+
+struct Entry<T> {
+    /// When D1 answered.
+    read: Timestamp,
+    /// When it was last asked.
+    asked: Timestamp,
+    value: T,
 }
 
 impl<T: Clone> Cache<T> {
@@ -92,13 +109,20 @@ impl<T: Clone> Cache<T> {
     }
 
     fn fresh(&self, key: &str) -> Option<T> {
-        let (read, value) = self.entries.get(key)?;
-        (now() < read.plus_ms(FRESH_MS)).then(|| value.clone())
+        let entry = self.entries.get(key)?;
+        (now() < entry.asked.plus_ms(FRESH_MS)).then(|| entry.value.clone())
+    }
+
+    /// D1 did not answer: what it said before, if that is not too old, so that only one message a minute waits for it.
+    fn make_do(&mut self, key: &str) -> Option<T> {
+        let value = self.stale(key)?;
+        self.entries.get_mut(key)?.asked = now();
+        Some(value)
     }
 
     fn stale(&self, key: &str) -> Option<T> {
-        let (read, value) = self.entries.get(key)?;
-        (now() < read.plus_ms(STALE_MS_MAX)).then(|| value.clone())
+        let entry = self.entries.get(key)?;
+        (now() < entry.read.plus_ms(STALE_MS_MAX)).then(|| entry.value.clone())
     }
 
     fn put(&mut self, key: String, value: T) {
@@ -106,7 +130,8 @@ impl<T: Clone> Cache<T> {
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
         }
-        self.entries.insert(key, (now(), value));
+        let at = now();
+        self.entries.insert(key, Entry { read: at, asked: at, value });
     }
 }
 
@@ -116,6 +141,8 @@ thread_local! {
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
 }
 
+/// Feishu waits 3 s for the whole of a webhook, which asks twice at most.
+const D1_MS_MAX: u64 = 1_000;
 /// How long an entry is used without asking D1 again.
 const FRESH_MS: u64 = 60_000;
 /// How long an entry is used while D1 does not answer.

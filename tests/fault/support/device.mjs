@@ -50,6 +50,7 @@ export class Device extends Peer {
   }
 
   refused({ code, detail, id }) {
+    if (code === 'stalled') return
     if (!id || code !== 'queue_full') return this.fault(`error ${code}: ${detail}`)
     this.refusals.push({ code, id })
     // Later there may be room.
