@@ -1,4 +1,4 @@
-// npm test: sets up and passes every test. `--only check`, `unit`, `e2e` or `fault` runs a part.
+// npm test: sets up and passes every test. `--only check`, `unit`, `sim`, `fuzz`, `e2e` or `fault` runs a part.
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,6 +18,12 @@ const PARTS = {
     await run('cargo', ['test', '--quiet', '--workspace'])
     await run('npm', ['test', '--silent', '--workspace', 'web'])
   },
+  async sim() {
+    await script('sim', '--seeds', '2000', '--messages', '200000')
+  },
+  async fuzz() {
+    await script('fuzz', '--short')
+  },
   async e2e(tools) {
     const browser = await chromium()
     await buildWorker(tools)
@@ -34,6 +40,11 @@ const PARTS = {
     await buildAgent()
     await run('node', [join(ROOT, 'tests', 'fault', 'run.mjs'), '--short'])
   },
+}
+
+/** One of the scripts beside this one, as `npm run` would run it. */
+function script(name, ...args) {
+  return run(process.execPath, [join(ROOT, 'scripts', `${name}.mjs`), ...args])
 }
 
 await main(async () => {

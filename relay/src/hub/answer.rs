@@ -1,5 +1,7 @@
 //! From an agent's first delta to its final answer.
 
+use std::collections::BTreeSet;
+
 use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
@@ -32,8 +34,9 @@ impl<S: Sql> Hub<S> {
             return;
         }
         if !self.streams.contains_key(&reply_to) {
-            // One stream too many is not shown: the final answer says it all.
-            if self.streams.len() >= STREAMS_MAX {
+            // One stream too many is not shown: the final answer says it all. Those that hibernation took count too.
+            let begun: BTreeSet<Seq> = self.peers.values().flat_map(|peer| peer.streaming.iter().copied()).collect();
+            if begun.len() >= STREAMS_MAX && !begun.contains(&reply_to) {
                 return;
             }
             self.streams.insert(reply_to, Stream::new(agent.clone()));
