@@ -100,7 +100,7 @@ id! {
 /// A message's place in its user's timeline: 1, 2, 3 … without holes, below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Seq(pub u64);
+pub struct Seq(#[serde(deserialize_with = "safe_integer")] pub u64);
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +111,7 @@ impl fmt::Display for Seq {
 /// Milliseconds since 1970-01-01 UTC, below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Timestamp(pub u64);
+pub struct Timestamp(#[serde(deserialize_with = "safe_integer")] pub u64);
 
 impl Timestamp {
     /// This time and `ms` milliseconds.
@@ -173,6 +173,12 @@ fn whole_number(text: &str) -> Result<u64, InvalidId> {
         return Err(InvalidId::Form);
     }
     text.parse().ok().filter(|&number| number < 1 << 53).ok_or(InvalidId::Form)
+}
+
+/// A whole number that JavaScript holds exactly, and SQLite as well.
+fn safe_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number < 1 << 53 { Ok(number) } else { Err(serde::de::Error::custom("a whole number below 2^53 was expected")) }
 }
 
 #[cfg(test)]

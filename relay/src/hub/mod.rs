@@ -156,6 +156,8 @@ pub struct Hub<S> {
     touched: BTreeSet<PeerId>,
     /// Outputs of the input being handled.
     outputs: Vec<Output>,
+    /// Bytes among them that a peer was behind by.
+    replayed: usize,
 }
 
 impl<S: Sql> Hub<S> {
@@ -188,12 +190,14 @@ impl<S: Sql> Hub<S> {
             wake_at: None,
             touched: BTreeSet::new(),
             outputs: Vec::new(),
+            replayed: 0,
             store,
         })
     }
 
     /// Decides what follows from an input.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<Vec<Output>, S::Error> {
+        self.replayed = 0;
         if self.wake_at.is_some_and(|at| at.plus_ms(ALARM_LATE_MS_MAX) < now) {
             self.wake_at = None;
             self.arm()?;

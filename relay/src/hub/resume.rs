@@ -110,9 +110,8 @@ impl<S: Sql> Hub<S> {
     /// Sends a peer what it has not seen, in order and in batches, until it is up to date, its window is full, or
     /// [`REPLAY_BYTES_MAX`] are sent: then its next `ack` brings more.
     fn pump(&mut self, id: PeerId) -> Result<(), S::Error> {
-        let mut bytes = 0;
         while let Some(peer) = self.peers.get(&id) {
-            if peer.sent >= self.head || !peer.has_room() || bytes >= REPLAY_BYTES_MAX {
+            if peer.sent >= self.head || !peer.has_room() || self.replayed >= REPLAY_BYTES_MAX {
                 break;
             }
             let limit = peer.room().min(REPLAY_MESSAGES);
@@ -122,12 +121,12 @@ impl<S: Sql> Hub<S> {
             };
             let (count, mut frames, mut end) = (messages.len(), Vec::with_capacity(messages.len()), None);
             for envelope in messages {
-                if bytes >= REPLAY_BYTES_MAX {
+                if self.replayed >= REPLAY_BYTES_MAX {
                     break;
                 }
                 end = Some(envelope.seq);
                 let frame = encode(&ServerFrame::Message(self.present(envelope)));
-                bytes += frame.len();
+                self.replayed += frame.len();
                 frames.push(frame);
             }
             let all = (count as u64) < limit && frames.len() == count;

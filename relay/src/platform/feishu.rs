@@ -10,6 +10,7 @@ pub mod long_connection;
 
 use std::fmt;
 
+use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -152,7 +153,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let conversation = conversation_id(account, &received.chat_id);
     // The message's id becomes part of a path: nothing but what Feishu's ids are made of.
     let plain = received.message_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let (Some(id), Some(conversation), true) = (id, conversation, plain) else {
+    // Both are stored with the question.
+    let is_short = received.sender_open_id.len() <= ID_BYTES_MAX && received.message_id.len() <= ID_BYTES_MAX;
+    let (Some(id), Some(conversation), true) = (id, conversation, plain && is_short) else {
         return Inbound::Ignored("ids of another form");
     };
     let origin = Origin { account: account.clone(), message: received.message_id };

@@ -1,5 +1,6 @@
 //! Feishu's events and callbacks as types, as in the platform's event list. Only the fields that the relay reads.
 
+use protocol::limit::TEXT_BYTES_MAX;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -184,6 +185,10 @@ impl Received {
         let mut readable = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("@_") {
+            // A long name may stand in many places: nothing after this is kept anyhow.
+            if readable.len() > TEXT_BYTES_MAX {
+                return readable;
+            }
             let (before, from) = rest.split_at(at);
             readable.push_str(before);
             // The longest key wins: `@_user_1` is also the beginning of `@_user_10`.
