@@ -102,6 +102,24 @@ fn waiting_for_its_turn_is_no_failed_try() {
 }
 
 #[test]
+fn a_try_that_was_never_heard_of_counts_although_the_next_one_waits() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "x").unwrap();
+    world.replies(agent, 1, "one");
+    // The process dies with the call on its way: the platform may have taken it.
+    world.input(Input::Tick);
+    world.deliveries.clear();
+    world.crash();
+    world.advance_ms(1_000);
+    assert_eq!(world.ring(|_| Sent::Wait { ms: DELIVERY_MS_MAX }).len(), 1);
+    world.advance_ms(DELIVERY_MS_MAX);
+    // Later than the platform remembers: it is not tried again.
+    let sent = world.ring(|_| Sent::Taken);
+    assert!(sent.iter().all(|delivery| delivery.is_notice), "{sent:?}");
+}
+
+#[test]
 fn an_alarm_that_never_rang_is_set_again() {
     let mut world = World::new();
     let agent = world.agent(None);

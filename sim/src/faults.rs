@@ -1,6 +1,7 @@
 //! What can happen, and how often: each seed draws a profile of its own, in which some kinds of event never happen and
 //! others happen a lot, so that rare combinations are met (swarm testing).
 
+use relay::hub::Log;
 use relay::limit::QUESTION_TTL_MS;
 
 use crate::random::Random;
@@ -118,6 +119,8 @@ pub struct Profile {
     pub history: History,
     /// In a thousand texts, so many are commands, or name an agent.
     pub commands: u32,
+    /// What the relay writes into its event log.
+    pub log: Log,
     /// How long a question may wait.
     pub ttl_ms: u64,
     /// In a thousand texts, so many are as long as can be.
@@ -204,6 +207,7 @@ impl Profile {
             history,
             bulky: if random.chance(25) { random.skewed(90) as u32 } else { 0 },
             commands: if random.chance(400) { random.skewed(250) as u32 } else { 0 },
+            log: if random.chance(250) { Log::Bodies } else { Log::Off },
             ttl_ms: if random.chance(250) { random.between(20_000, 1_200_000) } else { QUESTION_TTL_MS },
             waits: if random.chance(300) { random.skewed(300) as u32 } else { 0 },
             parts: if random.chance(300) { random.skewed(600) as u32 } else { 0 },

@@ -233,7 +233,7 @@ impl World {
         let taken = || Some(if delivery.part + 1 < parts { Sent::Partly } else { Sent::Taken });
         if !self.calm && self.random.chance(self.profile.waits) {
             self.figures.count("waits for a turn");
-            if delivery.attempts == 0 {
+            if delivery.tried.is_none() {
                 self.check.first_tries.remove(&key);
             }
             return Some(Sent::Wait { ms: self.random.between(1, 60_000) });

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use protocol::limit::FRAME_BYTES_MAX;
 use protocol::{ServerFrame, Timestamp, decode};
-use relay::hub::{Hub, Input, Options, Output, Peer, PeerId, Posted, Refusal};
+use relay::hub::{Hub, Input, Log, Options, Output, Peer, PeerId, Posted, Refusal};
 use relay::limit::{CONVERSATION_QUESTIONS_MAX, REPLAY_BYTES_MAX, SOCKETS_MAX};
 use relay::store::Delivery;
 
@@ -68,11 +68,11 @@ enum Mishap {
 
 impl Shell {
     /// A new object.
-    pub fn new(ttl_ms: u64) -> Shell {
+    pub fn new(ttl_ms: u64, log: Log) -> Shell {
         Shell {
             failed: Vec::new(),
             flushes: false,
-            options: Options { ttl_ms, ..Options::default() },
+            options: Options { ttl_ms, log },
             sql: Sqlite::new(),
             core: None,
             sockets: BTreeMap::new(),

@@ -71,7 +71,7 @@ impl World {
             random,
             calm: true,
             clock: Clock::new(),
-            shell: Shell::new(profile.ttl_ms),
+            shell: Shell::new(profile.ttl_ms, profile.log),
             network: Network::default(),
             closing: Vec::new(),
             devices: (0..profile.devices).map(|_| Device::default()).collect(),

@@ -14,7 +14,7 @@ impl<S: Sql> Hub<S> {
         let Some(delivery) = self.store.delivery(seq)?.filter(|delivery| delivery.part == part) else {
             return Ok(());
         };
-        self.flying.remove(&seq);
+        let handed = self.flying.remove(&seq);
         match sent {
             Sent::Partly => self.store.next_part(seq, now),
             Sent::Taken => {
@@ -23,7 +23,11 @@ impl<S: Sql> Hub<S> {
                 self.store.delete_delivery(seq)
             }
             Sent::Refused(why) => self.give_up(now, &delivery, why),
-            Sent::Wait { ms } => self.store.hold_delivery(seq, now.plus_ms(ms)),
+            Sent::Wait { ms } => {
+                // Not tried this time; what a call before it did, of which nothing was heard, still counts.
+                let tried = delivery.tried.filter(|&tried| Some(tried) != handed);
+                self.store.hold_delivery(seq, now.plus_ms(ms), tried)
+            }
             Sent::Later { after_ms, why } => {
                 let due = now.plus_ms(after_ms.unwrap_or(0).max(self.delay_ms(seq, delivery.attempts)));
                 if due > delivery.tried.unwrap_or(now).plus_ms(DELIVERY_MS_MAX) {

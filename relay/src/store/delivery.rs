@@ -79,10 +79,11 @@ impl<S: Sql> Store<S> {
         self.run(statement, vec![Value::Integer(due.0 as i64), integer(seq)]).map(drop)
     }
 
-    /// It was not its turn: as if it had not been tried this time.
-    pub fn hold_delivery(&self, seq: Seq, due: Timestamp) -> Result<(), S::Error> {
-        let statement = "update deliveries set due_ms = ?, tried_ms = iif(attempts = 0, null, tried_ms) where seq = ?";
-        self.run(statement, vec![Value::Integer(due.0 as i64), integer(seq)]).map(drop)
+    /// It was not its turn.
+    pub fn hold_delivery(&self, seq: Seq, due: Timestamp, tried: Option<Timestamp>) -> Result<(), S::Error> {
+        let tried = tried.map_or(Value::Null, |tried| Value::Integer(tried.0 as i64));
+        let statement = "update deliveries set due_ms = ?, tried_ms = ? where seq = ?";
+        self.run(statement, vec![Value::Integer(due.0 as i64), tried, integer(seq)]).map(drop)
     }
 }
 
