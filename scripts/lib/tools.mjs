@@ -84,7 +84,7 @@ async function installWasmTarget() {
 }
 
 /** Installs a program from crates.io into the cache, once per version. A debug build halves the wait. */
-async function cargoTool(crate, version, binary) {
+export async function cargoTool(crate, version, binary) {
   const root = join(CACHE, `${crate}-${version}`)
   const path = join(root, 'bin', binary)
   if (existsSync(path)) return path

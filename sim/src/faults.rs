@@ -188,9 +188,12 @@ impl Profile {
             (sometimes(60), sometimes(400), sometimes(150), sometimes(20));
         let (verdict_lost, busy, refused, crashes_delivering) =
             (sometimes(400), sometimes(500), sometimes(120), sometimes(60));
+        // Some agents answer all that they have at once: more than are shown.
+        let parallel = if random.chance(100) { 40 } else { random.between(1, 6) as usize };
         let history = match random.below(100) {
             0 => History::Full,
             9 => History::Queue,
+            10..40 if parallel == 40 => History::Queue,
             1..=4 => History::Long,
             5..=8 => History::Trims,
             _ => History::Empty,
@@ -201,7 +204,7 @@ impl Profile {
             questions: random.between(80, 125) as u32,
             devices: 1 + random.skewed(5) as usize,
             agents: 1 + random.skewed(3) as usize,
-            parallel: if random.chance(100) { 40 } else { random.between(1, 6) as usize },
+            parallel,
             conversations: 1 + random.skewed(7),
             step_ms: if random.chance(200) { 5_000 } else { random.between(1, 200) },
             history,

@@ -105,6 +105,28 @@ test('the page', async (t) => {
     await ask(page, 'will fail')
     await state('failed').waitFor()
     assert.match(await state('failed').textContent(), /404/)
+    // Asked again, it is a new question, and fails again; its button is pressed twice, and counts once.
+    const again = state('failed').getByTestId('ask-again')
+    await again.dblclick()
+    await until(async () => (await state('failed').count()) === 2, 'the question to be asked again')
+    // A model that takes its time is stopped: what was there stays.
+    world.children.at(-1).kill()
+    world.model.thinkMs = 0
+    const slow = agent.start()
+    await slow.connected()
+    await ask(page, Array.from({ length: 60 }, (_, n) => `word${n}`).join(' '))
+    await state('replying').waitFor()
+    await streaming(page).getByTestId('message-text').filter({ hasText: 'word3' }).waitFor()
+    await page.getByTestId('stop').click()
+    await page.getByTestId('message-text').filter({ hasText: '已停止 · stopped' }).waitFor()
+    await until(() => world.model.streaming === 0, 'the model to be left alone')
+    assert.equal(await page.getByTestId('stop').count(), 0)
+    // A command is completed from the list, and answered by the relay.
+    await page.getByTestId('composer').fill('/sta')
+    await page.getByTestId('commands').waitFor()
+    await page.getByTestId('composer').press('Enter')
+    await page.getByTestId('composer').press('Enter')
+    await page.locator('[data-testid=message][data-from=relay]', { hasText: 'dead letters: 1' }).waitFor()
     await world.webhook(messageEvent('om_1', 'written in Feishu'))
     await page.locator('[data-testid=conversation]', { hasText: 'written in Feishu' }).waitFor()
     for (const [size, viewport] of Object.entries(SIZES)) {
@@ -157,16 +179,25 @@ test('the page', async (t) => {
     // A reload while the relay is away shows nothing; what was written is still there when it is back.
     page.on('dialog', (dialog) => dialog.accept())
     await assert.rejects(page.reload())
-    // Chromium's own error page reloads itself, and would get in the way.
-    await page.goto('about:blank')
     const secrets = { SIGNING_KEY: readFileSync(join(folder, 'signing-key'), 'utf8'), OPERATOR_TOKEN: 'spent' }
     const relay = await startRelay({ port, folder: join(folder, 'relay'), secrets })
     t.after(() => relay.stop())
-    await page.goto(relay.url)
+    await until(() => goes(page, relay.url), 'the page to load')
     await page.locator('[data-testid=message-text]', { hasText: 'echo: written while away' }).waitFor()
     assert.equal(await page.locator('[data-from=user]', { hasText: 'written while away' }).count(), 1)
   })
 })
+
+/** Goes there; false when Chromium's error page, which reloads itself, got in the way. */
+async function goes(page, url) {
+  try {
+    await page.goto(url)
+    return true
+  } catch (error) {
+    if (/interrupted by another navigation|ERR_ABORTED/.test(error.message)) return false
+    throw error
+  }
+}
 
 const FLAGS = [
   '--no-sandbox',
