@@ -182,7 +182,8 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         let content = json!({ "text": part }).to_string();
         json!({ "content": content, "msg_type": "text", "uuid": uuid(outbound) }).to_string()
     };
-    let parts = split(&text, |part| body(part).len() <= TEXT_BYTES_MAX);
+    let around = body("").len();
+    let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
     let index = outbound.part as usize;
     let Some(part) = parts.get(index) else {
         return Err(Unsupported(format!("part {index} of {}", parts.len())));
@@ -260,6 +261,17 @@ pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
     Ok(info.bot.open_id)
 }
 
+/// How long a text is within the body: a JSON string inside a JSON string. Counted, since splitting asks often.
+fn sent_bytes(text: &str) -> usize {
+    let bytes = |character: char| match character {
+        '"' | '\\' => 4,
+        '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 3,
+        '\0'..='\u{1f}' => 7,
+        _ => character.len_utf8(),
+    };
+    text.chars().map(bytes).sum()
+}
+
 fn question_id(account: &AccountId, message: &str) -> Option<MessageId> {
     format!("feishu:{account}:{message}").parse().ok()
 }
@@ -308,3 +320,19 @@ const TEXT_BYTES_MAX: usize = 150_000;
 /// 24 h. The platform documents no limit; its last repetition comes about 7 h after the first try, and whether that
 /// carries a new timestamp is not documented either. Dedupe (72 h) does not depend on it.
 const SIGNATURE_AGE_S_MAX: u64 = 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_as_json_writes_them() {
+        let every: String = (0..0x3000).filter_map(char::from_u32).chain("🚀 你好 \" \\ \n".chars()).collect();
+        for text in ["", "plain", &every] {
+            let content = json!({ "text": text }).to_string();
+            let empty = json!({ "text": "" }).to_string();
+            let outer = |content: &str| json!({ "content": content }).to_string().len();
+            assert_eq!(sent_bytes(text), outer(&content) - outer(&empty));
+        }
+    }
+}
