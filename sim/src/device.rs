@@ -8,6 +8,7 @@ use relay::limit::RESUME_STATES;
 
 use crate::check::accepted;
 use crate::network::{Down, Owner, Said, Up};
+use crate::truth::Row;
 use crate::world::World;
 
 /// One device.
@@ -216,7 +217,7 @@ impl World {
             ServerFrame::Accepted { id, seq } => {
                 let unsent = device.disk.unsent.iter().position(|(known, ..)| known == id);
                 if let Some((_, _, text)) = unsent.map(|at| device.disk.unsent.remove(at)) {
-                    let same = self.check.truth.rows.get(&seq.0).is_some_and(|row| is_said(&text, &row.text));
+                    let same = self.check.truth.rows.get(&seq.0).is_some_and(|row| is_said(&text, row));
                     self.check.demand(same, "what is accepted is what was written", || format!("{id} at {seq}"));
                 }
                 let result = accepted(&self.check.truth, id.as_str(), *seq);
@@ -290,7 +291,16 @@ impl World {
     }
 }
 
-/// Whether a stored text is what was written: the name of an agent at its beginning is left out, and one of two slashes.
-pub fn is_said(written: &str, stored: &str) -> bool {
-    written == stored || written.starts_with(['@', '/']) && written.ends_with(stored)
+/// Whether a question is stored as it was written: without the name of the agent at its beginning, to which it goes, and
+/// without the first of two slashes.
+pub fn is_said(written: &str, row: &Row) -> bool {
+    if written == row.text {
+        return true;
+    }
+    if let Some(named) = written.strip_prefix("@name of ") {
+        let to = named.split(' ').next();
+        // A question for which there was no room is nobody's.
+        return written.ends_with(&row.text) && (row.agent.is_none() || row.agent.as_deref() == to);
+    }
+    written.starts_with("//") && written.ends_with(&row.text)
 }

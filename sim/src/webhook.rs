@@ -125,8 +125,8 @@ impl World {
         match done.posted {
             Some(Ok(posted)) => {
                 let row = self.check.truth.rows.get(&posted.seq.0);
-                let there = row
-                    .is_some_and(|row| row.id == id && (is_said(&call.question.text, &row.text) || row.is_recalled()));
+                let there =
+                    row.is_some_and(|row| row.id == id && (is_said(&call.question.text, row) || row.is_recalled()));
                 call.accepted.get_or_insert(self.clock.true_ms);
                 self.check.demand(there, "accepted means committed", || format!("{index}: {posted:?}"));
                 let (new, was_known) = (posted.new, known.is_some());
