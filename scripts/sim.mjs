@@ -19,7 +19,7 @@ await main(async () => {
   await run(join(ROOT, 'target', 'sim', 'sim'), args)
 })
 
-/** Every mutant, or those whose name contains `only`. */
+/** Every mutant, or those whose name matches `only`. */
 async function mutants(only = '') {
   const list = JSON.parse(readFileSync(join(ROOT, 'sim', 'mutants.json'), 'utf8'))
   copyWorkspace()
@@ -29,7 +29,7 @@ async function mutants(only = '') {
   const sound = await simulate()
   if (sound.code !== 0) throw new Fix(`the relay fails without a mutant:\n${sound.stdout}${sound.stderr}`)
   const rows = []
-  for (const mutant of list.filter(({ name }) => name.includes(only))) {
+  for (const mutant of list.filter(({ name }) => new RegExp(only).test(name))) {
     const path = join(SCRATCH, mutant.file)
     const original = readFileSync(path, 'utf8')
     writeFileSync(path, plant(mutant))

@@ -1,6 +1,6 @@
 //! The rules of what the relay says: each frame that leaves it is held against what is committed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Cursor, Envelope, GapReason, Resumed, Seq, ServerFrame, State};
@@ -48,6 +48,8 @@ pub struct Checker {
     /// The first rule that was not kept.
     pub broken: Option<Broken>,
     lines: BTreeMap<PeerId, Line>,
+    /// Whom the input being handled told to stop which question.
+    stopped: BTreeSet<(PeerId, u64)>,
     /// When a part of an answer was first handed to its platform.
     pub first_tries: BTreeMap<(u64, u32), u64>,
 }
@@ -122,10 +124,28 @@ impl Checker {
                 ServerFrame::Message(envelope) => line.message(&self.truth, envelope),
                 ServerFrame::Accepted { id, seq } => accepted(&self.truth, id.as_str(), *seq),
                 ServerFrame::State { seq, state, .. } => told(&self.truth, *seq, *state),
+                ServerFrame::Stop { reply_to } => {
+                    self.stopped.insert((peer, reply_to.0));
+                    Ok(())
+                }
                 _ => Ok(()),
             };
             self.hold(result);
         }
+    }
+
+    /// All that an input brought was said: an agent that has a question which ended without it was told so.
+    pub fn said_all(&mut self) {
+        let stopped = std::mem::take(&mut self.stopped);
+        let is_ended =
+            |row: &&Row| matches!(row.outcome.as_deref(), Some("expired" | "stopped")) && row.agent.is_some();
+        let ended = self.truth.ended.iter().map(|seq| &self.truth.rows[seq]).filter(is_ended);
+        let untold = ended.into_iter().find_map(|row| {
+            let has_it = |line: &Line| line.greeted && line.agent == row.agent && line.sent >= row.seq;
+            let mut peers = self.lines.iter().filter(|(_, line)| has_it(line)).map(|(&peer, _)| peer);
+            peers.find(|&peer| !stopped.contains(&(peer, row.seq))).map(|peer| (peer, row.seq))
+        });
+        self.demand(untold.is_none(), "an agent hears at once what has ended without it", || format!("{untold:?}"));
     }
 
     /// The relay keeps this with a socket.

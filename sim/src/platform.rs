@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay::hub::Input;
+use relay::limit::EXPIRE_QUESTIONS;
 use relay::platform::Sent;
 use relay::store::Delivery;
 
@@ -125,6 +126,11 @@ impl World {
     fn tick(&mut self) {
         match self.handle(Input::Tick) {
             Handled::Done(done) => {
+                let (now, ttl_ms) = (self.clock.now().0, self.profile.ttl_ms);
+                let truth = &self.check.truth;
+                let overdue = truth.open.iter().find(|seq| truth.rows[seq].at_ms + ttl_ms <= now).copied();
+                let in_time = overdue.is_none() || truth.ended.len() >= EXPIRE_QUESTIONS;
+                self.check.demand(in_time, "a question expires when the alarm rings", || format!("{overdue:?}"));
                 let Some(run) = &mut self.platform.run else { return };
                 run.handed += done.deliveries.len();
                 if !done.deliveries.is_empty() {

@@ -265,6 +265,7 @@ impl World {
                 Output::WakeAt(at) => wake_at = Some(at),
             }
         }
+        self.check.said_all();
         self.check.demand(self.shell.sockets.len() <= SOCKETS_MAX, "at most 64 sockets", || "more".to_owned());
         self.check.handed(self.clock.true_ms, &done.deliveries);
         if let Some(at) = wake_at {
