@@ -93,7 +93,8 @@ impl World {
     pub fn agent_streams(&mut self, index: usize) {
         let agent = &self.agents[index];
         let running: Vec<u64> = agent.running.keys().copied().collect();
-        if running.len() >= self.profile.parallel || (self.random.chance(600) && !running.is_empty()) {
+        let goes_on = if self.profile.parallel > 6 { 100 } else { 600 };
+        if running.len() >= self.profile.parallel || (self.random.chance(goes_on) && !running.is_empty()) {
             if let Some(&seq) = self.random.pick(&running) {
                 self.agent_says_piece(index, seq);
             }
@@ -109,6 +110,9 @@ impl World {
         let text = self.text(&format!("answer to <{id}> in run {}🚀 你好: ", self.runs_begun));
         self.runs.entry(seq).or_default().push(text.clone());
         self.agents[index].running.insert(seq, Running { text, sent: 0 });
+        if side_by_side {
+            self.agent_says_piece(index, seq);
+        }
     }
 
     fn agent_says_piece(&mut self, index: usize, seq: u64) {
@@ -131,6 +135,10 @@ impl World {
     /// An agent gives a final answer to a question whose answer it is making.
     pub fn agent_finishes(&mut self, index: usize) {
         let running: Vec<u64> = self.agents[index].running.keys().copied().collect();
+        // One that answers many at once begins them all before it ends any.
+        if !self.calm && self.profile.parallel > 6 && running.len() < 36 && self.random.chance(950) {
+            return;
+        }
         let Some(&seq) = self.random.pick(&running) else {
             // Or it repeats those that were not accepted.
             self.agent_sends_outbox(index);
