@@ -34,9 +34,12 @@ fn a_question_is_answered_live_and_once() {
         world.hears(device),
         [r#"{"type":"state","seq":1,"state":"replying"}"#, r#"{"type":"delta","reply_to":1,"offset":0,"text":"Hel"}"#,]
     );
-    assert_eq!(world.flush_in.take(), Some(DELTA_INTERVAL_MS));
+    assert_eq!(std::mem::take(&mut world.flushes_in), [DELTA_INTERVAL_MS]);
     world.input(Input::Flush);
     assert_eq!(world.hears(device), [r#"{"type":"delta","reply_to":1,"offset":3,"text":"lo"}"#]);
+    // Held back again, it is asked for again.
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":5,"text":"!"}"#);
+    assert_eq!(world.flushes_in, [DELTA_INTERVAL_MS]);
     world.hears(agent);
     for _ in 0..3 {
         world.replies(agent, 1, "Hello.");

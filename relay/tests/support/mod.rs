@@ -115,7 +115,7 @@ pub struct World {
     pub closed: BTreeMap<PeerId, u16>,
     pub alarm: Option<Timestamp>,
     pub deliveries: Vec<Delivery>,
-    pub flush_in: Option<u64>,
+    pub flushes_in: Vec<u64>,
     next_peer: u64,
 }
 
@@ -138,7 +138,7 @@ impl World {
             closed: BTreeMap::new(),
             alarm: None,
             deliveries: Vec::new(),
-            flush_in: None,
+            flushes_in: Vec::new(),
             next_peer: 1,
         };
         world.input(Input::Woken(None));
@@ -189,7 +189,7 @@ impl World {
                     self.closed.insert(id, code);
                 }
                 Output::Deliver(delivery) => self.deliveries.push(delivery),
-                Output::FlushIn(ms) => self.flush_in = Some(ms),
+                Output::FlushIn(ms) => self.flushes_in.push(ms),
                 Output::Posted(posted) => result = Some(posted),
                 Output::Send(ids, text) => {
                     let frames = decode::<ServerFrame>(&text).unwrap();
