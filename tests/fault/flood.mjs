@@ -8,7 +8,7 @@ import { settle, until } from './support/world.mjs'
 export async function run({ start, random, short }) {
   const world = await start({ users: 3 })
   const forged = await replay(world, random, short)
-  const flooded = await flood(world, random)
+  const flooded = await flood(world)
   return { note: `${forged} forged refused; ${flooded}` }
 }
 
@@ -59,59 +59,33 @@ function forgeriesOf(event) {
   }
 }
 
-/** With nobody to answer exactly 1,000 are taken; the rest is refused in so many words, until an agent makes room. */
-async function flood(world, random) {
+/**
+ * With nobody to answer exactly as many are taken as may wait for one agent, all at once; a device hears that there is
+ * no room; and all are answered when an agent comes. (What a platform brings beyond that: relay/tests/queue.rs.)
+ */
+async function flood(world) {
   const user = world.users[2]
   const device = world.device(user, `device.${user}`)
   world.device(user, `other.${user}`)
   await world.ready()
-  const chats = Array.from({ length: 20 }, (_, n) => world.sender(user, `oc_flood_${n}`))
-  let agentCame = false
+  const chats = Array.from({ length: CHATS }, (_, n) => world.sender(user, `oc_flood_${n}`))
   const writing = chats.map(async (sender) => {
-    for (let n = 0; n < 55; n++) {
-      // One that is refused is repeated, but not before there is someone to answer: then it stays within its order.
+    for (let n = 0; n < AGENT_QUESTIONS_MAX / CHATS; n++) {
       const { message, event } = sender.event(`flood ${n}`)
-      while (!message.acceptedAt) {
-        const status = await sender.post(event)
-        if (status === 200) message.acceptedAt = Date.now()
-        else await until(() => agentCame, 'the agent', 120_000).then(() => sleepSome(random))
-      }
+      const status = await sender.post(event)
+      if (status === 200) message.acceptedAt = Date.now()
+      else world.violations.push(`flood ${n}: heard ${status}`)
     }
   })
-  const heard = (status) => chats.reduce((sum, sender) => sum + (sender.heard[status] ?? 0), 0)
-  await until(() => heard(429) === chats.length, 'every chat to be refused', 60_000)
-  const accepted = heard(200)
-  if (accepted !== QUEUE_MESSAGES_MAX) world.violations.push(`${accepted} were accepted, not ${QUEUE_MESSAGES_MAX}`)
-  const others = chats
-    .flatMap((sender) => Object.keys(sender.heard))
-    .filter((status) => !['200', '429'].includes(status))
-  if (others.length > 0) world.violations.push(`the flood heard ${others}`)
-  await checkProblem(world, chats[0])
+  await Promise.all(writing)
   // A device hears it as an error frame that names its question.
   device.ask('m-over', 'one too many')
   await until(() => device.refusals.some(({ code, id }) => code === 'queue_full' && id === 'm-over'), 'the refusal')
   world.agent(user, `agent.${user}`, { how: { streamed: 0, thinkMs: 2 } })
   await world.ready()
-  agentCame = true
-  await Promise.all(writing)
   await settle(world, { idleMs: 30_000 })
-  return `${accepted} accepted with no agent, then ${heard(429)} refusals with 429, all ${chats.length * 55} answered`
+  return `${AGENT_QUESTIONS_MAX} accepted with no agent, one refused, all answered`
 }
 
-async function checkProblem(world, sender) {
-  const { event } = sender.event('one more')
-  sender.sent.pop()
-  const { headers, body } = sign(event)
-  const response = await fetch(`${world.url}/webhook/feishu/main`, { method: 'POST', headers, body })
-  const type = response.headers.get('content-type')
-  const problem = await response.json()
-  if (response.status !== 429 || type !== 'application/problem+json' || problem.type !== '/errors/queue_full') {
-    world.violations.push(`a full queue says ${response.status} ${type} ${JSON.stringify(problem)}`)
-  }
-}
-
-function sleepSome(random) {
-  return new Promise((resolve) => setTimeout(resolve, random.between(20, 200)))
-}
-
-const QUEUE_MESSAGES_MAX = 1_000
+const AGENT_QUESTIONS_MAX = 800
+const CHATS = 20
