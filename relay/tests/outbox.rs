@@ -188,3 +188,20 @@ fn what_is_given_up_late_does_not_strand_what_waits_behind_it() {
     let sent = world.ring(|_| Sent::Taken);
     assert_eq!(sent.first().map(|delivery| delivery.text.as_str()), Some("2"));
 }
+
+#[test]
+fn no_alarm_is_paid_for_while_a_call_is_on_its_way() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "x").unwrap();
+    world.replies(agent, 1, "one");
+    world.alarm = None;
+    world.input(Input::Tick);
+    assert_eq!((world.deliveries.len(), world.alarm), (1, None));
+    // Asked again, nothing is handed over twice; should nobody come back, it is in a minute.
+    world.input(Input::Tick);
+    assert_eq!((world.deliveries.len(), world.alarm), (1, Some(world.now.plus_ms(FLIGHT_MS_MAX))));
+    world.advance_ms(FLIGHT_MS_MAX);
+    world.input(Input::Tick);
+    assert_eq!(world.deliveries.len(), 2);
+}
