@@ -410,6 +410,8 @@ impl Hub {
         let Some(peer) = self.peer(ws) else { return };
         console_log!("peer {} closed: {why}", peer.0);
         let told = match self.wake(None, Some(ws)).await {
+            // It could not set its alarm, and is gone again: the next one would not know this socket.
+            Ok(()) if self.core.borrow().is_none() => Err(Error::internal("hub", "asleep")),
             Ok(()) => self.handle(Input::Closed(peer)).await.map(drop),
             Err(error) => Err(error),
         };

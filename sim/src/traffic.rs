@@ -174,7 +174,8 @@ impl World {
             connection.relay = false;
             connection.up.clear();
         }
-        let told = matches!(woken, Handled::Done(_)) && !matches!(self.handle(Input::Closed(peer)), Handled::Failed);
+        let awake = matches!(woken, Handled::Done(_)) && self.shell.core.is_some();
+        let told = awake && !matches!(self.handle(Input::Closed(peer)), Handled::Failed);
         if !told {
             // Whoever is left would not hear that it left: they come back, and do.
             let others: Vec<PeerId> = self.shell.sockets.keys().copied().collect();
