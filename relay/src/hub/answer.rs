@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{AgentId, Author, Code, Envelope, MessageId, Seq, ServerFrame, State, Timestamp};
+use protocol::{AgentId, Author, Code, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
-use super::{EventKind, Hub, Output, PeerId, Refusal, check_length, notice, shorten};
+use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
 use crate::limit::{DELTA_INTERVAL_MS, STREAMS_MAX};
 use crate::store::{Outcome, Settings, Sql};
 
@@ -76,7 +76,7 @@ impl<S: Sql> Hub<S> {
         reply_to: Seq,
         answer: Answer,
     ) -> Result<(), S::Error> {
-        let id: MessageId = format!("reply:{reply_to}").parse().expect("letters, a colon and digits");
+        let id = reply_id(reply_to);
         if let Answer::Text(text) = &answer
             && let Err(Refusal { code, detail }) = check_length(text)
         {
@@ -94,26 +94,18 @@ impl<S: Sql> Hub<S> {
         let detail = reason.clone().unwrap_or_default();
         let place = match answer {
             Answer::Text(text) => {
-                let seq = self.next_seq();
-                let envelope = Envelope {
-                    seq,
+                let body = self.body(&text);
+                let said = Said {
                     id: id.clone(),
+                    from: Author::Agent { id: agent },
                     conversation: opened.conversation.clone(),
                     session: opened.session,
-                    from: Author::Agent { id: agent },
-                    agent: None,
-                    reply_to: Some(reply_to),
-                    at_ms: now,
+                    reply_to,
                     text,
-                    state: None,
-                    reason: None,
+                    to_platform: opened.has_origin,
                 };
-                self.log(now, EventKind::Answered, reply_to, format!("answer {seq}{}", self.body(&envelope.text)))?;
-                self.store.insert(&envelope, None, None)?;
-                if opened.has_origin {
-                    self.store.insert_delivery(seq, &opened.conversation, now)?;
-                }
-                self.publish(envelope);
+                let seq = self.say(now, said)?;
+                self.log(now, EventKind::Answered, reply_to, format!("answer {seq}{body}"))?;
                 let settings = self.store.settings(&opened.conversation)?;
                 if settings.is_warned {
                     let settings = Settings { is_warned: false, ..settings };
@@ -131,8 +123,7 @@ impl<S: Sql> Hub<S> {
         };
         self.send_to(&[peer], &ServerFrame::Accepted { id, seq: place });
         self.tell_state(reply_to, outcome.state(), reason);
-        self.trim(now)?;
-        self.arm()
+        self.trim(now)
     }
 
     /// An answer to a question that is not open for this agent: one that was accepted already, or one too many.
@@ -166,7 +157,7 @@ impl<S: Sql> Hub<S> {
         Ok(())
     }
 
-    fn is_open_for(&self, question: Seq, agent: &AgentId) -> bool {
+    pub(super) fn is_open_for(&self, question: Seq, agent: &AgentId) -> bool {
         self.queue.get(question).is_some_and(|opened| opened.agent.as_ref() == Some(agent))
     }
 

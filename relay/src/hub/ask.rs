@@ -2,8 +2,8 @@
 
 use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Seq, ServerFrame, State, Timestamp};
 
-use super::command::{Command, Said, addressed, named, read};
-use super::{EventKind, Hub, PeerId, Posted, Refusal, check_length, notice, refusal};
+use super::command::{self, Command, addressed, named};
+use super::{EventKind, Hub, PeerId, Posted, Refusal, Said, check_length, notice, refusal, reply_id};
 use crate::limit::TIMELINE_MESSAGES_MAX;
 use crate::store::{Opened, Outcome, Question, Settings, Sql};
 
@@ -52,13 +52,13 @@ impl<S: Sql> Hub<S> {
         }
         let settings = self.store.settings(&question.conversation)?;
         let whole = question.text.clone();
-        let text = match read(&whole) {
-            Said::Command(command) => return self.command(now, question, command, settings).map(Ok),
-            Said::Text(text) => text,
+        let text = match command::read(&whole) {
+            command::Said::Command(command) => return self.command(now, question, command, settings).map(Ok),
+            command::Said::Text(text) => text,
         };
         let (agent, text) = match addressed(text, &self.agents) {
             Some((agent, rest)) => (Some(agent.id.clone()), rest),
-            None => (settings.agent.clone().or_else(|| self.default_agent.clone()), text),
+            None => (self.agent_of(&settings), text),
         };
         let question = Question { text: text.to_owned(), ..question };
         let Err(why) = self.queue.check(&question.conversation, agent.as_ref(), question.text.len()) else {
@@ -109,7 +109,7 @@ impl<S: Sql> Hub<S> {
             return Ok(Err(refusal(Code::Conflict, &format!("question {seq} was taken back by its writer"))));
         }
         let settings = self.store.settings(&conversation)?;
-        let agent = settings.agent.or_else(|| self.default_agent.clone());
+        let agent = self.agent_of(&settings);
         if let Err(why) = self.queue.check(&conversation, agent.as_ref(), text.len()) {
             return Ok(Err(refusal(Code::QueueFull, &why)));
         }
@@ -154,7 +154,7 @@ impl<S: Sql> Hub<S> {
         let (conversation, has_origin) = (question.conversation.clone(), question.origin.is_some());
         let seq =
             self.insert_question(now, question, settings.session, None, Some((Outcome::Replied, String::new())))?;
-        let chosen = settings.agent.clone().or_else(|| self.default_agent.clone());
+        let chosen = self.agent_of(&settings);
         let text = match command {
             Command::Agents => notice::agents(&self.agents, chosen.as_ref(), |agent| self.is_online(agent)),
             Command::Help => notice::HELP.into(),
@@ -185,10 +185,16 @@ impl<S: Sql> Hub<S> {
                 }
             },
         };
-        let id = format!("reply:{seq}").parse().expect("letters, a colon and digits");
-        self.tell(now, id, conversation, settings.session, seq, has_origin, text)?;
+        let (from, session, reply_to) = (Author::Relay, settings.session, seq);
+        let id = reply_id(seq);
+        self.say(now, Said { id, from, conversation, session, reply_to, text, to_platform: has_origin })?;
         self.trim(now)?;
         Ok(Posted { seq, new: true })
+    }
+
+    /// The agent that answers a conversation, unless a question names another.
+    fn agent_of(&self, settings: &Settings) -> Option<AgentId> {
+        settings.agent.clone().or_else(|| self.default_agent.clone())
     }
 
     /// Stores what a person wrote. Only an open question has an agent.
@@ -223,41 +229,6 @@ impl<S: Sql> Hub<S> {
         Ok(seq)
     }
 
-    /// The relay's own words about a question: into the timeline, and to the platform that the question came from.
-    #[allow(clippy::too_many_arguments)] // Each is a field of the message.
-    pub(super) fn tell(
-        &mut self,
-        now: Timestamp,
-        id: MessageId,
-        conversation: ConversationId,
-        session: u64,
-        reply_to: Seq,
-        has_origin: bool,
-        text: String,
-    ) -> Result<Seq, S::Error> {
-        let seq = self.next_seq();
-        let envelope = Envelope {
-            seq,
-            id,
-            conversation: conversation.clone(),
-            session,
-            from: Author::Relay,
-            agent: None,
-            reply_to: Some(reply_to),
-            at_ms: now,
-            text,
-            state: None,
-            reason: None,
-        };
-        self.store.insert(&envelope, None, None)?;
-        self.publish(envelope);
-        if has_origin {
-            self.store.insert_delivery(seq, &conversation, now)?;
-            self.arm()?;
-        }
-        Ok(seq)
-    }
-
     /// Tells the writer of a question that something failed: once, until they have an answer again.
     pub(super) fn warn(
         &mut self,
@@ -274,6 +245,7 @@ impl<S: Sql> Hub<S> {
         let session = settings.session;
         self.store.put_settings(conversation, &Settings { is_warned: true, ..settings })?;
         let id = format!("notice:{}", self.head.0 + 1).parse().expect("letters, a colon and digits");
-        self.tell(now, id, conversation.clone(), session, reply_to, has_origin, text).map(drop)
+        let (from, conversation) = (Author::Relay, conversation.clone());
+        self.say(now, Said { id, from, conversation, session, reply_to, text, to_platform: has_origin }).map(drop)
     }
 }

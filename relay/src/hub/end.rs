@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use protocol::limit::TEXT_BYTES_MAX;
-use protocol::{Author, Code, ConversationId, Envelope, MessageId, Seq, ServerFrame, Timestamp};
+use protocol::{Author, Code, ConversationId, MessageId, Seq, ServerFrame, Timestamp};
 
 use super::stream::Stream;
-use super::{EventKind, Hub, PeerId, notice};
+use super::{EventKind, Hub, PeerId, Said, notice, reply_id};
 use crate::limit::SETTLE_STEP;
 use crate::store::{Opened, Outcome, Sql};
 
@@ -105,21 +105,15 @@ impl<S: Sql> Hub<S> {
     fn keep_part(&mut self, now: Timestamp, seq: Seq, opened: &Opened, stream: &Stream) -> Result<(), S::Error> {
         let mut text = stream.text().to_owned();
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX - notice::CUT_SHORT.len()));
-        let envelope = Envelope {
-            seq: self.next_seq(),
-            id: format!("reply:{seq}").parse().expect("letters, a colon and digits"),
+        let said = Said {
+            id: reply_id(seq),
+            from: Author::Agent { id: stream.agent.clone() },
             conversation: opened.conversation.clone(),
             session: opened.session,
-            from: Author::Agent { id: stream.agent.clone() },
-            agent: None,
-            reply_to: Some(seq),
-            at_ms: now,
+            reply_to: seq,
             text: text + notice::CUT_SHORT,
-            state: None,
-            reason: None,
+            to_platform: false,
         };
-        self.store.insert(&envelope, None, None)?;
-        self.publish(envelope);
-        Ok(())
+        self.say(now, said).map(drop)
     }
 }

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::limit::{FRAME_BYTES_MAX, PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
-    AgentId, AgentPresence, ClientFrame, Code, Cursor, Envelope, MessageId, Seq, ServerFrame, State, Timestamp, UserId,
-    decode, encode,
+    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, Envelope, MessageId, Seq, ServerFrame,
+    State, Timestamp, UserId, decode, encode,
 };
 
 use crate::limit::*;
@@ -319,6 +319,35 @@ impl<S: Sql> Hub<S> {
         Ok(())
     }
 
+    /// Stores what is said about a question, sends it to everyone who follows the timeline, and puts it on its way to the
+    /// platform that the question came from, if it is meant to go there.
+    fn say(&mut self, now: Timestamp, said: Said) -> Result<Seq, S::Error> {
+        let Said { id, from, conversation, session, reply_to, text, to_platform } = said;
+        let seq = self.next_seq();
+        let envelope = Envelope {
+            seq,
+            id,
+            conversation,
+            session,
+            from,
+            agent: None,
+            reply_to: Some(reply_to),
+            at_ms: now,
+            text,
+            state: None,
+            reason: None,
+        };
+        self.store.insert(&envelope, None, None)?;
+        if to_platform {
+            self.store.insert_delivery(seq, &envelope.conversation, now)?;
+        }
+        self.publish(envelope);
+        if to_platform {
+            self.arm()?;
+        }
+        Ok(seq)
+    }
+
     /// Sends a message that was just stored to every peer that it concerns and that has all before it.
     /// The others are behind, and get it when they acknowledge.
     fn publish(&mut self, envelope: Envelope) {
@@ -466,6 +495,22 @@ impl<S: Sql> Hub<S> {
             self.send_to(&to, frame);
         }
     }
+}
+
+/// An answer or a notice about to be stored.
+struct Said {
+    id: MessageId,
+    from: Author,
+    conversation: ConversationId,
+    session: u64,
+    reply_to: Seq,
+    text: String,
+    to_platform: bool,
+}
+
+/// The id of the one final answer to a question.
+fn reply_id(question: Seq) -> MessageId {
+    format!("reply:{question}").parse().expect("letters, a colon and digits")
 }
 
 fn refusal(code: Code, detail: &str) -> Refusal {

@@ -219,7 +219,7 @@ impl<S: Sql> Hub<S> {
     fn tell_ended(&mut self, id: PeerId, agent: &AgentId, open: &[Seq]) -> Result<(), S::Error> {
         let mut frames = Vec::new();
         for &reply_to in open {
-            if self.queue.get(reply_to).is_some_and(|opened| opened.agent.as_ref() == Some(agent)) {
+            if self.is_open_for(reply_to, agent) {
                 continue;
             }
             let known = self.store.progress_between(reply_to, reply_to)?.pop();

@@ -8,7 +8,7 @@ import { call } from '../../../scripts/lib/relay.mjs'
 import { newOperatorToken, newSecret } from '../../../scripts/lib/secret.mjs'
 import { startFeishu } from '../../e2e/support/feishu.mjs'
 import { answerTo } from '../../e2e/support/model.mjs'
-import { feishuAccount, migrated } from '../../e2e/support/world.mjs'
+import { feishuAccount, migrated, until } from '../../e2e/support/world.mjs'
 import { Agent } from './agent.mjs'
 import { startSwitch } from './d1-gate.mjs'
 import { Device } from './device.mjs'
@@ -151,18 +151,7 @@ function unfinished(device) {
   return open.filter(([seq]) => !answers.has(seq) || answers.get(seq) - seq < STATES_REPEATED).length
 }
 
-/** Waits for `holds` to be truthy, and answers it. */
-export async function until(holds, what, ms = 30_000) {
-  const deadline = Date.now() + ms
-  for (;;) {
-    const value = await holds()
-    if (value) return value
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`)
-    await sleep(10)
-  }
-}
-
-export { answerTo }
+export { answerTo, until }
 
 /** Peers come back sooner than docs/protocol.md says, except where that time itself is measured. */
 const QUICK = { backoffMs: 50, backoffMsMax: 400 }
