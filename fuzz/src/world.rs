@@ -1,5 +1,8 @@
 //! A Hub on SQLite in memory, with sockets that check what they are sent as strictly as any client may.
 
+#[path = "../../relay/tests/support/rows.rs"]
+mod rows;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -11,7 +14,6 @@ use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Row, Sql, Value};
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 
 /// SQLite under `rusqlite`, kept for the whole process: each run is rolled back, which is faster than a new database.
 #[derive(Clone)]
@@ -78,29 +80,13 @@ impl Sql for Sqlite {
             Some(left) => self.budget.set(Some(left - 1)),
             None => {}
         }
-        let mut statement = self.connection.prepare_cached(statement)?;
-        let columns = statement.column_count();
-        let parameters = parameters.into_iter().map(|value| match value {
-            Value::Integer(integer) => {
+        for value in &parameters {
+            if let Value::Integer(integer) = *value {
                 let exact = integer.unsigned_abs() <= 1 << 53 || integer == i64::MAX;
                 assert!(exact, "{integer} is not the same number in JavaScript");
-                rusqlite::types::Value::Integer(integer)
             }
-            Value::Null => rusqlite::types::Value::Null,
-            Value::Text(text) => rusqlite::types::Value::Text(text),
-        });
-        let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
-        let mut read = Vec::new();
-        while let Some(row) = rows.next()? {
-            let column = |index| match row.get_ref(index)? {
-                ValueRef::Integer(integer) => Ok(Value::Integer(integer)),
-                ValueRef::Null => Ok(Value::Null),
-                ValueRef::Text(text) => Ok(Value::Text(String::from_utf8(text.to_vec()).unwrap())),
-                other => Err(SqliteError(format!("a column holds {other:?}"))),
-            };
-            read.push((0..columns).map(column).collect::<Result<Row, SqliteError>>()?);
         }
-        Ok(read)
+        Ok(rows::rows(&self.connection, statement, parameters)?)
     }
 }
 

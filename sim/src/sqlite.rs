@@ -1,11 +1,13 @@
 //! The store's database: SQLite in memory, which can be made to fail and tells which rows a transaction touched.
 
+#[path = "../../relay/tests/support/rows.rs"]
+mod rows;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use relay::store::{Corrupt, Row, Sql, Value};
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 /// A row that a transaction inserted, changed or deleted.
@@ -123,27 +125,6 @@ impl Sql for Sqlite {
             None => {}
         }
         // A statement that SQLite refuses is a fault of the relay's, not of the disk.
-        let mut prepared = self.0.connection.prepare_cached(statement).unwrap();
-        for (index, value) in parameters.into_iter().enumerate() {
-            match value {
-                Value::Integer(integer) => prepared.raw_bind_parameter(index + 1, integer),
-                Value::Null => prepared.raw_bind_parameter(index + 1, rusqlite::types::Null),
-                Value::Text(text) => prepared.raw_bind_parameter(index + 1, text),
-            }
-            .unwrap();
-        }
-        let columns = prepared.column_count();
-        let mut rows = prepared.raw_query();
-        let mut read = Vec::new();
-        while let Some(row) = rows.next().unwrap_or_else(|error| panic!("{statement}: {error}")) {
-            let column = |index| match row.get_ref(index).unwrap() {
-                ValueRef::Integer(integer) => Value::Integer(integer),
-                ValueRef::Null => Value::Null,
-                ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).unwrap()),
-                other => panic!("a column holds {other:?}"),
-            };
-            read.push((0..columns).map(column).collect());
-        }
-        Ok(read)
+        Ok(rows::rows(&self.0.connection, statement, parameters).unwrap_or_else(|error| panic!("{statement}: {error}")))
     }
 }

@@ -1,6 +1,8 @@
 //! A Hub on real SQLite, with a clock and peers that remember what they were sent.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc, missing_docs)]
 
+mod rows;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,7 +12,6 @@ use relay::hub::{Hub, Input, Options, Output, Peer, PeerId, Posted, Refusal, Rol
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 
 /// SQLite under `rusqlite`: the second implementation of [`Sql`].
 #[derive(Clone)]
@@ -81,25 +82,7 @@ impl Sql for Sqlite {
             Some(left) => self.budget.set(Some(left - 1)),
             None => {}
         }
-        let mut statement = self.connection.prepare_cached(statement)?;
-        let columns = statement.column_count();
-        let parameters = parameters.into_iter().map(|value| match value {
-            Value::Integer(integer) => rusqlite::types::Value::Integer(integer),
-            Value::Null => rusqlite::types::Value::Null,
-            Value::Text(text) => rusqlite::types::Value::Text(text),
-        });
-        let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
-        let mut read = Vec::new();
-        while let Some(row) = rows.next()? {
-            let column = |index| match row.get_ref(index)? {
-                ValueRef::Integer(integer) => Ok(Value::Integer(integer)),
-                ValueRef::Null => Ok(Value::Null),
-                ValueRef::Text(text) => Ok(Value::Text(String::from_utf8(text.to_vec()).unwrap())),
-                other => Err(SqliteError(format!("a column holds {other:?}"))),
-            };
-            read.push((0..columns).map(column).collect::<Result<Row, SqliteError>>()?);
-        }
-        Ok(read)
+        Ok(rows::rows(&self.connection, statement, parameters)?)
     }
 }
 
