@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 use worker::{Request, Response, ResponseBuilder};
 
+use crate::ask::{self, Ask};
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
-use crate::hub::{self, Ask};
 use crate::{account, api, db, directory, request};
 
 /// `GET /v1/admin/accounts`: without their settings, which hold secrets.
@@ -72,17 +72,17 @@ pub async fn bind_identity(mut request: Request, config: Config) -> Result<Respo
 
 /// `GET /v1/admin/users/{id}/dead-letters`
 pub async fn dead_letters(request: &Request, config: &Config, user: &str) -> Result<Response, Error> {
-    hub::ask(config, &user_of(request, config, user).await?, &Ask::DeadLetters).await
+    ask::ask(config, &user_of(request, config, user).await?, &Ask::DeadLetters).await
 }
 
 /// `POST /v1/admin/users/{id}/dead-letters/{seq}/replay`
 pub async fn replay(request: &Request, config: &Config, user: &str, seq: &str) -> Result<Response, Error> {
-    hub::ask(config, &user_of(request, config, user).await?, &Ask::Replay { seq: api::seq_of(seq)? }).await
+    ask::ask(config, &user_of(request, config, user).await?, &Ask::Replay { seq: api::seq_of(seq)? }).await
 }
 
-/// `GET /v1/admin/users/{id}/events?before={n}&limit={n}`
+/// `GET /v1/admin/users/{id}/events?before={next}&limit={n}`
 pub async fn events(request: &Request, config: &Config, user: &str) -> Result<Response, Error> {
-    hub::ask(config, &user_of(request, config, user).await?, &api::events_asked(request)?).await
+    ask::ask(config, &user_of(request, config, user).await?, &api::events_asked(request)?).await
 }
 
 /// A user whom an operator asks about.

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 use worker::{Request, Response, ResponseBuilder};
 
+use crate::ask::{self, Ask};
 use crate::clock::{now, random};
 use crate::config::Config;
 use crate::error::Error;
-use crate::hub::{self, Ask};
 use crate::{db, request};
 
 /// `GET /healthz`
@@ -93,7 +93,7 @@ pub async fn websocket(request: &Request, config: &Config) -> Result<Response, E
             }
         }
     };
-    hub::ask(config, &user, &Ask::Connect { role, ticket }).await
+    ask::ask(config, &user, &Ask::Connect { role, ticket }).await
 }
 
 /// `GET /v1/agents`
@@ -144,7 +144,7 @@ pub async fn create_key(request: &Request, config: &Config, agent: &str) -> Resu
 /// `GET /v1/conversations`
 pub async fn conversations(request: &Request, config: &Config) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
-    hub::ask(config, &access.user, &Ask::Conversations).await
+    ask::ask(config, &access.user, &Ask::Conversations).await
 }
 
 /// `GET /v1/conversations/{id}/messages?before={cursor}&limit={n}`
@@ -158,36 +158,36 @@ pub async fn messages(request: &Request, config: &Config, conversation: &str) ->
     let limit = request::query(request, "limit")?.map_or(Ok(PAGE_MESSAGES_DEFAULT), |text| text.parse());
     let limit = limit.ok().filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
     let limit = limit.ok_or_else(|| Error::new(Code::BadRequest, format!("limit: 1 to {PAGE_MESSAGES_MAX}")))?;
-    hub::ask(config, &access.user, &Ask::Messages { conversation, before, limit }).await
+    ask::ask(config, &access.user, &Ask::Messages { conversation, before, limit }).await
 }
 
 /// `GET /v1/dead-letters`
 pub async fn dead_letters(request: &Request, config: &Config) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
-    hub::ask(config, &access.user, &Ask::DeadLetters).await
+    ask::ask(config, &access.user, &Ask::DeadLetters).await
 }
 
 /// `POST /v1/dead-letters/{seq}/replay`
 pub async fn replay(request: &Request, config: &Config, seq: &str) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
-    hub::ask(config, &access.user, &Ask::Replay { seq: seq_of(seq)? }).await
+    ask::ask(config, &access.user, &Ask::Replay { seq: seq_of(seq)? }).await
 }
 
-/// `GET /v1/events?before={n}&limit={n}`
+/// `GET /v1/events?before={next}&limit={n}`
 pub async fn events(request: &Request, config: &Config) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
-    hub::ask(config, &access.user, &events_asked(request)?).await
+    ask::ask(config, &access.user, &events_asked(request)?).await
 }
 
 /// The page of the event log that a request asks for.
 pub fn events_asked(request: &Request) -> Result<Ask, Error> {
-    let number = |name: &str, most: u64| {
-        let Some(text) = request::query(request, name)? else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-        number.map(Some).ok_or_else(|| Error::new(Code::BadRequest, format!("{name}: a whole number, 1 to {most}")))
-    };
-    let limit = number("limit", PAGE_EVENTS_MAX)?.unwrap_or(PAGE_EVENTS_DEFAULT);
-    Ok(Ask::Events { before: number("before", SEQ_MAX)?, limit })
+    let wrong = |what: String| Error::new(Code::BadRequest, what);
+    let before = request::query(request, "before")?.map(|text| text.parse());
+    let before = before.transpose().map_err(|()| wrong("before: the `next` of another page".to_owned()))?;
+    let limit = request::query(request, "limit")?.map_or(Some(PAGE_EVENTS_DEFAULT), |text| text.parse().ok());
+    let limit = limit.filter(|limit| (1..=PAGE_EVENTS_MAX).contains(limit));
+    let limit = limit.ok_or_else(|| wrong(format!("limit: a whole number, 1 to {PAGE_EVENTS_MAX}")))?;
+    Ok(Ask::Events { before, limit })
 }
 
 /// A message's place in a path.

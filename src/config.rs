@@ -3,6 +3,7 @@
 use protocol::Code;
 use relay::auth::{Keys, SECRET_BYTES_MIN};
 use relay::hub::{Log, Options};
+use relay::limit::SOCKETS_CEILING;
 use worker::{D1Database, Env, ObjectNamespace};
 
 use crate::error::Error;
@@ -38,7 +39,8 @@ impl Config {
         Ok(token)
     }
 
-    /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days) and what the event log holds (`EVENT_LOG`).
+    /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days), what the event log holds (`EVENT_LOG`), and how many
+    /// sockets a user may have (`SOCKETS_MAX`).
     pub fn hub_options(&self) -> Result<Options, Error> {
         let wrong = |what: &str| Error::unavailable("configuration", format!("wrangler.toml, [vars]: {what}"));
         let mut options = Options::default();
@@ -53,6 +55,10 @@ impl Config {
             Some("off") => Log::Off,
             Some(_) => return Err(wrong("EVENT_LOG: ids, bodies or off")),
         };
+        if let Some(sockets) = self.var("SOCKETS_MAX") {
+            let sockets = sockets.parse().ok().filter(|sockets| (1..=SOCKETS_CEILING).contains(sockets));
+            options.sockets = sockets.ok_or_else(|| wrong(&format!("SOCKETS_MAX: 1 to {SOCKETS_CEILING}")))?;
+        }
         Ok(options)
     }
 

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -17,12 +18,13 @@ use crate::db;
 use crate::error::Error;
 
 /// The account with this name. A miss is not kept, so that a new account works at once.
-pub async fn account(config: &Config, id: &str) -> Result<Option<Account>, Error> {
+pub async fn account(config: &Config, id: &str) -> Result<Option<Rc<Account>>, Error> {
     if let Some(account) = ACCOUNTS.with_borrow(|cache| cache.fresh(id)) {
         return Ok(Some(account));
     }
     match in_time(read_account(config, id)).await {
         Ok(Some(account)) => {
+            let account = Rc::new(account);
             ACCOUNTS.with_borrow_mut(|cache| cache.put(id.to_owned(), account.clone()));
             Ok(Some(account))
         }
@@ -49,15 +51,16 @@ pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Op
     }
 }
 
+/// Whether it is noted that a user has messages in a chat.
+pub fn has_chat(conversation: &ConversationId, user: &UserId) -> bool {
+    CHATS.with_borrow(|cache| cache.stale(&chat_key(conversation, user))).is_some()
+}
+
 /// Notes that a user has messages in a chat, once a day per isolate: a recall says which chat, and not whose.
 pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &UserId) {
-    let key = format!("{conversation}\n{user}");
-    if CHATS.with_borrow(|cache| cache.stale(&key)).is_some() {
-        return;
-    }
     let noted = async { db::put_chat(&config.db()?, conversation, user).await };
     match in_time(noted).await {
-        Ok(()) => CHATS.with_borrow_mut(|cache| cache.put(key, ())),
+        Ok(()) => CHATS.with_borrow_mut(|cache| cache.put(chat_key(conversation, user), ())),
         // The next message notes it.
         Err(error) => console_log!("chat {conversation} of {user}: {}", error.detail),
     }
@@ -89,6 +92,10 @@ async fn read_account(config: &Config, id: &str) -> Result<Option<Account>, Erro
 
 async fn read_identity(config: &Config, account: &Account, sender: &str) -> Result<Option<UserId>, Error> {
     db::identity(&config.db()?, &account.id, sender).await
+}
+
+fn chat_key(conversation: &ConversationId, user: &UserId) -> String {
+    format!("{conversation}\n{user}")
 }
 
 struct Cache<T> {
@@ -136,7 +143,7 @@ impl<T: Clone> Cache<T> {
 }
 
 thread_local! {
-    static ACCOUNTS: RefCell<Cache<Account>> = RefCell::new(Cache::new());
+    static ACCOUNTS: RefCell<Cache<Rc<Account>>> = RefCell::new(Cache::new());
     static SENDERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
 }

@@ -8,109 +8,22 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, Cursor, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId};
-use relay::hub::{Hub as Core, Input, Output, Peer, PeerId, Posted, Refusal, Role};
-use relay::limit::BUFFERED_BYTES_MAX;
+use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId};
+use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
 use relay::platform::{Outbound, Sent};
-use relay::store::{Delivery, Question};
-use serde::{Deserialize, Serialize};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
+use relay::store::Delivery;
 use worker::{
-    Delay, DurableObject, Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, State, WebSocket,
-    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
+    Delay, DurableObject, Env, Request, Response, ResponseBuilder, State, WebSocket, WebSocketIncomingMessage,
+    WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
 };
 
+use crate::account;
+use crate::ask::{self, Ask};
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
+use crate::socket::{Sockets, attached, peer_of};
 use crate::sqlite::{Sqlite, SqliteError, transaction};
-use crate::{account, request};
-
-/// A request to a Hub from the Worker, which has checked who asks.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum Ask {
-    /// Open a socket.
-    Connect {
-        /// What for.
-        role: Role,
-        /// The ticket to use up, when it is a browser.
-        ticket: Option<String>,
-    },
-    /// List the conversations.
-    Conversations,
-    /// List the questions that ended without an answer at their writer.
-    DeadLetters,
-    /// One page of the event log.
-    Events {
-        /// Before which number.
-        before: Option<u64>,
-        /// How many.
-        limit: u64,
-    },
-    /// One page of history.
-    Messages {
-        /// Of which conversation.
-        conversation: protocol::ConversationId,
-        /// Before where.
-        before: Option<Cursor>,
-        /// How many.
-        limit: u64,
-    },
-    /// Commit a question.
-    Post(Question),
-    /// Its writer took this question back.
-    Recall {
-        /// Which one.
-        id: MessageId,
-    },
-    /// Ask a question that ended without an answer once more.
-    Replay {
-        /// Which one.
-        seq: Seq,
-    },
-}
-
-/// Commits a question in a user's Hub.
-pub async fn post(config: &Config, user: &UserId, question: &Question) -> Result<(), Error> {
-    let mut response = ask(config, user, &Ask::Post(question.clone())).await?;
-    if response.status_code() == 200 {
-        return Ok(());
-    }
-    let refusal: Problem = response.json().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
-    Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
-}
-
-/// Tells a user's Hub that a question was taken back.
-pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<(), Error> {
-    let response = ask(config, user, &Ask::Recall { id: id.clone() }).await?;
-    match response.status_code() {
-        200 => Ok(()),
-        status => Err(Error::unavailable("the hub does not answer", status)),
-    }
-}
-
-/// Asks a user's Hub. Its answer is meant for the client as it is.
-pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
-    let headers = Headers::new();
-    let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
-    // A socket is opened by a GET, which has no body: that one is asked in a header.
-    let mut init = RequestInit::new();
-    if let Ask::Connect { .. } = ask {
-        headers.set("Upgrade", "websocket")?;
-        // Headers are Latin-1, and an agent's name may be anything.
-        headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
-        init.with_method(Method::Get);
-    } else {
-        init.with_method(Method::Post).with_body(Some(body.into()));
-    }
-    headers.set(USER_HEADER, user.as_str())?;
-    init.with_headers(headers);
-    let request = Request::new_with_init("https://hub/", &init)?;
-    let hub = config.hubs()?.get_by_name(user.as_str())?;
-    hub.fetch_with_request(request).await.map_err(|error| Error::unavailable("the hub does not answer", error))
-}
 
 /// One user's relay.
 #[durable_object]
@@ -118,6 +31,8 @@ pub struct Hub {
     state: State,
     env: Env,
     core: RefCell<Option<Core<Sqlite>>>,
+    /// Those that the core knows.
+    sockets: Sockets,
 }
 
 impl DurableObject for Hub {
@@ -127,7 +42,7 @@ impl DurableObject for Hub {
             Ok(pair) => state.set_websocket_auto_response(&pair),
             Err(error) => console_error!("auto-response: {error:?}"),
         }
-        Hub { state, env, core: RefCell::new(None) }
+        Hub { state, env, core: RefCell::new(None), sockets: Sockets::default() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -146,7 +61,7 @@ impl DurableObject for Hub {
     }
 
     async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
-        let Some(peer) = self.peer(&ws) else { return Ok(()) };
+        let Some(peer) = peer_of(&self.state, &ws) else { return Ok(()) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(peer, text),
             WebSocketIncomingMessage::Binary(_) => Input::Binary(peer),
@@ -192,13 +107,10 @@ struct Done {
 
 impl Hub {
     async fn answer(&self, mut request: Request) -> Result<Response, Error> {
-        let ask = match request.headers().get(ASK_HEADER)? {
-            Some(header) => relay::auth::decode(&header).unwrap_or_default(),
-            None => request::body(&mut request, ASK_BYTES_MAX).await?,
-        };
-        let ask: Ask = serde_json::from_slice(&ask).map_err(|error| Error::internal("asked of the hub", error))?;
-        let user = request.headers().get(USER_HEADER)?.and_then(|user| user.parse().ok());
-        self.wake(user, None).await?;
+        let ask = ask::asked(&mut request).await?;
+        if self.core.borrow().is_none() {
+            self.wake(ask::user_of(&request), None).await?;
+        }
         match ask {
             Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
             Ask::Conversations => {
@@ -209,11 +121,7 @@ impl Hub {
                 let dead_letters = self.read(|core| core.dead_letters())?;
                 Ok(Response::from_json(&serde_json::json!({ "dead_letters": dead_letters }))?)
             }
-            Ask::Events { before, limit } => {
-                let events = self.read(|core| core.events(before, limit))?;
-                let next = events.last().map(|event| event.n).filter(|_| events.len() as u64 == limit);
-                Ok(Response::from_json(&serde_json::json!({ "events": events, "next": next }))?)
-            }
+            Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
             Ask::Messages { conversation, before, limit } => {
                 let page = self.read(|core| core.page(&conversation, before, limit))??;
                 Ok(Response::from_json(&page)?)
@@ -257,7 +165,7 @@ impl Hub {
 
     /// Someone comes: the moment to look for sockets that are dead. Nothing wakes the object for it alone.
     async fn drop_silent(&self) -> Result<(), Error> {
-        let silent = self.read(|core| Ok(core.silent(now(), |peer| self.last_heartbeat(peer))))?;
+        let silent = self.read(|core| Ok(core.silent(now(), |peer| self.sockets.last_heartbeat(&self.state, peer))))?;
         if !silent.is_empty() {
             self.handle(Input::Silent(silent)).await?;
         }
@@ -278,7 +186,8 @@ impl Hub {
         let pair = WebSocketPair::new()?;
         // A number that no other socket of this Hub has, below 2^53.
         let peer = PeerId(u64::from_le_bytes(random_bytes()?) >> 11);
-        self.state.accept_websocket_with_tags(&pair.server, &[&tag(peer)]);
+        self.state.accept_websocket_with_tags(&pair.server, &[&peer.0.to_string()]);
+        self.sockets.insert(peer, &pair.server);
         self.handle(Input::Opened(peer, role)).await?;
         let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
         Ok(response.with_websocket(pair.client).empty())
@@ -314,12 +223,18 @@ impl Hub {
         }
         let mut sockets = self.state.get_websockets();
         sockets.extend(closing.cloned());
-        let peers: BTreeMap<PeerId, Peer> = sockets.iter().filter_map(attached).collect();
-        // One that is closing was a peer until now: others must hear that it left.
-        let is_open = |ws: &&WebSocket| ws.as_ref().ready_state() == OPEN;
-        let open: BTreeSet<PeerId> = sockets.iter().filter(is_open).filter_map(attached).map(|(id, _)| id).collect();
-        let closed: Vec<PeerId> = peers.keys().filter(|id| !open.contains(id)).copied().collect();
-        console_log!("hub restored with {} sockets", open.len());
+        let (mut peers, mut closed) = (BTreeMap::new(), Vec::new());
+        self.sockets.clear();
+        for ws in &sockets {
+            let Some((id, peer)) = attached(ws) else { continue };
+            peers.insert(id, peer);
+            // One that is closing was a peer until now: others must hear that it left.
+            match ws.as_ref().ready_state() {
+                OPEN => self.sockets.insert(id, ws),
+                _ => closed.push(id),
+            }
+        }
+        console_log!("hub restored with {} sockets", peers.len() - closed.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
                 let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
@@ -344,40 +259,15 @@ impl Hub {
 
     async fn perform(&self, outputs: Vec<Output>) -> Result<Done, Error> {
         let mut done = Done::default();
-        let (mut wake_at, mut stalled) = (None, Vec::new());
+        let (mut wake_at, mut stalled) = (None, BTreeSet::new());
         for output in outputs {
             match output {
-                Output::Attach(id, peer) => {
-                    let text = serde_json::to_string(&(id, peer)).expect("a peer is numbers and strings");
-                    // A socket that is closing may refuse; what follows concerns others.
-                    if let Some(Err(error)) = self.socket(id).map(|ws| ws.serialize_attachment(text)) {
-                        console_log!("attachment of peer {}: {error}", id.0);
-                    }
-                }
-                Output::Close(id, code, reason) => {
-                    if let Some(ws) = self.socket(id) {
-                        // Its place is given up: a restore must not take it over while it closes.
-                        if let Err(error) = ws.serialize_attachment(()) {
-                            console_log!("attachment of peer {}: {error}", id.0);
-                        }
-                        close(&ws, code, reason);
-                    }
-                }
+                Output::Attach(id, peer) => self.sockets.attach(id, &peer),
+                Output::Close(id, code, reason) => self.sockets.close(id, code, reason),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
-                Output::Send(ids, text) => {
-                    for id in ids {
-                        let Some(ws) = self.socket(id) else { continue };
-                        // A socket that is closing refuses; its peer resumes from its cursor.
-                        if let Err(error) = ws.send_with_str(&text) {
-                            console_log!("send to peer {}: {error}", id.0);
-                        }
-                        if ws.as_ref().buffered_amount() > BUFFERED_BYTES_MAX && !stalled.contains(&id) {
-                            stalled.push(id);
-                        }
-                    }
-                }
+                Output::Send(ids, text) => stalled.extend(self.sockets.send(&ids, &text)),
                 Output::WakeAt(at) => wake_at = Some(at),
             }
         }
@@ -407,8 +297,9 @@ impl Hub {
     }
 
     async fn closed(&self, ws: &WebSocket, why: &str) {
-        let Some(peer) = self.peer(ws) else { return };
+        let Some(peer) = peer_of(&self.state, ws) else { return };
         console_log!("peer {} closed: {why}", peer.0);
+        self.sockets.remove(peer);
         let told = match self.wake(None, Some(ws)).await {
             // It could not set its alarm, and is gone again: the next one would not know this socket.
             Ok(()) if self.core.borrow().is_none() => Err(Error::internal("hub", "asleep")),
@@ -421,50 +312,6 @@ impl Hub {
             self.state.get_websockets().iter().for_each(|ws| close(ws, 1011, Code::Internal));
         }
     }
-
-    fn peer(&self, ws: &WebSocket) -> Option<PeerId> {
-        self.state.get_tags(ws).first()?.parse().ok().map(PeerId)
-    }
-
-    fn socket(&self, peer: PeerId) -> Option<WebSocket> {
-        self.state.get_websockets_with_tag(&tag(peer)).into_iter().next()
-    }
-
-    /// When the runtime last answered a peer's heartbeat.
-    fn last_heartbeat(&self, peer: PeerId) -> Option<Timestamp> {
-        let socket = self.socket(peer)?;
-        let state: &Heartbeats = self.state.as_raw().unchecked_ref();
-        let date: js_sys::Date = state.auto_response_timestamp(socket.as_ref()).dyn_into().ok()?;
-        Some(Timestamp(date.get_time() as u64))
-    }
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// `DurableObjectState.getWebSocketAutoResponseTimestamp`, which the worker crate does not bind.
-    type Heartbeats;
-
-    #[wasm_bindgen(method, js_name = getWebSocketAutoResponseTimestamp)]
-    fn auto_response_timestamp(this: &Heartbeats, socket: &web_sys::WebSocket) -> JsValue;
-}
-
-/// A problem-details answer of a Hub.
-#[derive(Deserialize)]
-struct Problem {
-    r#type: String,
-    detail: String,
-}
-
-impl Problem {
-    fn code(&self) -> Code {
-        let code = self.r#type.trim_start_matches("/errors/");
-        Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::Internal)
-    }
-}
-
-fn attached(ws: &WebSocket) -> Option<(PeerId, Peer)> {
-    let text = ws.deserialize_attachment::<String>().ok()??;
-    serde_json::from_str(&text).ok()
 }
 
 fn close(ws: &WebSocket, code: u16, reason: Code) {
@@ -473,20 +320,12 @@ fn close(ws: &WebSocket, code: u16, reason: Code) {
     }
 }
 
-fn tag(peer: PeerId) -> String {
-    peer.0.to_string()
-}
-
 fn store_failed(error: SqliteError) -> Error {
     Error::unavailable("the hub's store failed", error)
 }
 
 /// `WebSocket.OPEN`.
 const OPEN: u16 = 1;
-const ASK_HEADER: &str = "x-claw-ask";
-const USER_HEADER: &str = "x-claw-user";
-/// A question of the longest text, as JSON that escapes every byte, and its ids.
-const ASK_BYTES_MAX: usize = protocol::limit::FRAME_BYTES_MAX;
 /// Answers handed over in one alarm, which may last 15 min: at most 20 s for each, 6 at once.
 const HANDED_MAX: usize = 120;
 /// After an alarm in which the store or the runtime failed.

@@ -7,6 +7,7 @@
 mod account;
 mod admin;
 mod api;
+mod ask;
 mod clock;
 mod config;
 pub mod db;
@@ -16,6 +17,7 @@ mod hub;
 mod outbound;
 mod request;
 mod router;
+mod socket;
 mod sqlite;
 mod webhook;
 

@@ -1,11 +1,15 @@
-//! The Hub's SQLite in a Durable Object.
+//! The Hub's SQLite in a Durable Object: bound here and not through the worker crate, since every message passes here and
+//! every call into JavaScript costs.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
+use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
 use relay::store::{Corrupt, Row, Sql, Value};
+use worker::Storage;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{SqlStorage, SqlStorageValue, Storage};
 
 /// A Durable Object's database.
 #[derive(Clone)]
@@ -18,7 +22,13 @@ pub struct SqliteError(String);
 impl Sqlite {
     /// The database of this storage.
     pub fn new(storage: &Storage) -> Sqlite {
+        let storage: &SyncStorage = storage.as_raw().unchecked_ref();
         Sqlite(storage.sql())
+    }
+
+    fn exec(&self, statement: &'static str, parameters: Vec<Value>) -> Result<SqlCursor, SqliteError> {
+        let bindings: Array = parameters.into_iter().map(store).collect();
+        self.0.exec(&text_of(statement), &bindings).map_err(failed)
     }
 }
 
@@ -26,12 +36,12 @@ impl Sql for Sqlite {
     type Error = SqliteError;
 
     fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, SqliteError> {
-        let parameters: Vec<SqlStorageValue> = parameters.into_iter().map(store).collect();
-        let cursor = self.0.exec(statement, parameters).map_err(|error| SqliteError(error.to_string()))?;
-        cursor
-            .raw()
-            .map(|row| row.map_err(|error| SqliteError(error.to_string()))?.into_iter().map(load).collect())
-            .collect()
+        let rows = self.exec(statement, parameters)?.raw().to_array().map_err(failed)?;
+        rows.iter().map(|row| row.unchecked_into::<Array>().iter().map(load).collect()).collect()
+    }
+
+    fn write(&self, statement: &'static str, parameters: Vec<Value>) -> Result<(), SqliteError> {
+        self.exec(statement, parameters).map(drop)
     }
 }
 
@@ -70,26 +80,70 @@ impl From<Corrupt> for SqliteError {
 
 #[wasm_bindgen]
 extern "C" {
-    /// `DurableObjectStorage.transactionSync`, which the worker crate does not bind.
+    /// `DurableObjectStorage`.
     type SyncStorage;
+
+    #[wasm_bindgen(method, getter)]
+    fn sql(this: &SyncStorage) -> SqlStorage;
 
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
     fn transaction_sync(this: &SyncStorage, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<JsValue, JsValue>;
+
+    /// `SqlStorage`.
+    #[derive(Clone)]
+    type SqlStorage;
+
+    #[wasm_bindgen(method, catch, variadic)]
+    fn exec(this: &SqlStorage, statement: &JsString, bindings: &Array) -> Result<SqlCursor, JsValue>;
+
+    /// `SqlStorageCursor`: a statement is run when it is made; its rows are read from it.
+    type SqlCursor;
+
+    #[wasm_bindgen(method)]
+    fn raw(this: &SqlCursor) -> RawIterator;
+
+    /// Rows as arrays of columns.
+    type RawIterator;
+
+    #[wasm_bindgen(method, catch, js_name = toArray)]
+    fn to_array(this: &RawIterator) -> Result<Array, JsValue>;
 }
 
-fn store(value: Value) -> SqlStorageValue {
+thread_local! {
+    /// The statements as JavaScript has them, by their place in memory: each crosses once.
+    static STATEMENTS: RefCell<HashMap<(usize, usize), JsString>> = RefCell::new(HashMap::new());
+}
+
+fn text_of(statement: &'static str) -> JsString {
+    STATEMENTS.with_borrow_mut(|known| {
+        known.entry((statement.as_ptr() as usize, statement.len())).or_insert_with(|| JsString::from(statement)).clone()
+    })
+}
+
+fn failed(thrown: JsValue) -> SqliteError {
+    let message = thrown.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+    SqliteError(message.unwrap_or_else(|| format!("{thrown:?}")))
+}
+
+fn store(value: Value) -> JsValue {
     match value {
-        Value::Integer(integer) => SqlStorageValue::Integer(integer),
-        Value::Null => SqlStorageValue::Null,
-        Value::Text(text) => SqlStorageValue::String(text),
+        Value::Blob(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+        Value::Integer(integer) => JsValue::from_f64(integer as f64),
+        Value::Null => JsValue::NULL,
+        Value::Text(text) => JsValue::from_str(&text),
     }
 }
 
-fn load(value: SqlStorageValue) -> Result<Value, SqliteError> {
-    match value {
-        SqlStorageValue::Integer(integer) => Ok(Value::Integer(integer)),
-        SqlStorageValue::Null => Ok(Value::Null),
-        SqlStorageValue::String(text) => Ok(Value::Text(text)),
-        other => Err(SqliteError(format!("a column holds {other:?}"))),
+fn load(value: JsValue) -> Result<Value, SqliteError> {
+    if let Some(text) = value.as_string() {
+        Ok(Value::Text(text))
+    } else if let Some(number) = value.as_f64() {
+        Ok(Value::Integer(number as i64))
+    } else if value.is_null() {
+        Ok(Value::Null)
+    } else if let Some(bytes) = value.dyn_ref::<ArrayBuffer>() {
+        Ok(Value::Blob(Uint8Array::new(bytes).to_vec()))
+    } else {
+        Err(SqliteError(format!("a column holds {value:?}")))
     }
 }

@@ -2,13 +2,13 @@
 
 use protocol::Code;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Account, Inbound, Malformed, NoEvent, Raw};
+use relay::platform::{self, Inbound, Malformed, NoEvent, Raw};
 use worker::{Context, Request, Response, ResponseBuilder, console_log};
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
-use crate::{directory, hub, request};
+use crate::{ask, directory, request};
 
 /// `POST /webhook/{platform}/{account}`
 ///
@@ -27,35 +27,34 @@ pub async fn receive(
     let Some(account) = account else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
-    let headers: Vec<(String, String)> = request.headers().entries().collect();
+    let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
+    let headers: Vec<(String, String)> = platform::headers(&account).iter().filter_map(header).collect();
     let inbound = match platform::receive(&account, &Raw { headers: &headers, body: &body }, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
-    match &inbound {
+    let reply = platform::ack(&account, &inbound);
+    match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
-        Inbound::Message { sender, question } => match directory::user(&config, &account, sender).await? {
+        Inbound::Message { sender, question } => match directory::user(&config, &account, &sender).await? {
             Some(user) => {
-                hub::post(&config, &user, question).await?;
                 let conversation = question.conversation.clone();
-                context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
+                ask::post(&config, &user, question).await?;
+                if !directory::has_chat(&conversation, &user) {
+                    context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
+                }
             }
             // TODO(#5): a pairing code.
             None => console_log!("webhook {}: ignored: sender {sender} is bound to nobody", account.id),
         },
         Inbound::Recall { conversation, id } => {
-            for user in directory::chat_users(&config, conversation).await? {
-                hub::recall(&config, &user, id).await?;
+            for user in directory::chat_users(&config, &conversation).await? {
+                ask::recall(&config, &user, &id).await?;
             }
         }
     }
-    acknowledge(&account, &inbound)
-}
-
-fn acknowledge(account: &Account, inbound: &Inbound) -> Result<Response, Error> {
-    let reply = platform::ack(account, inbound);
     let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
     Ok(response.fixed(reply.body.into_bytes()))
 }

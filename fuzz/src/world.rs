@@ -369,7 +369,7 @@ impl World {
         }
         let dead = self.hub.dead_letters().unwrap();
         assert!(dead.len() as u64 <= DEAD_LETTERS_MAX);
-        assert!(self.hub.events(None, PAGE_EVENTS_MAX).unwrap().len() as u64 <= PAGE_EVENTS_MAX);
+        assert!(self.hub.events(None, PAGE_EVENTS_MAX).unwrap().events.len() as u64 <= PAGE_EVENTS_MAX);
         pages
     }
 

@@ -8,6 +8,15 @@ pub const DEDUPE_MS_MIN: u64 = 72 * 60 * 60 * 1000;
 pub const TIMELINE_MESSAGES_MAX: u64 = 100_000;
 /// Rows deleted by one trimming, so that no single event pays for a long backlog.
 pub const TRIM_ROWS_MAX: u64 = 256;
+/// Old messages that are looked at for one that nothing needs any more, whose row a new message may take.
+pub const SPARE_TRIES: usize = 8;
+/// Messages whose ids share one row of hashes: few enough that a wake reads little beside them, many enough that the row
+/// adds next to nothing to what a message costs.
+pub const KNOWN_PAGE: u64 = 256;
+/// What is set for so many conversations is kept in memory.
+pub const SETTINGS_HELD_MAX: usize = 64;
+/// A question that its agent has stored within this time is not in the event log as delivered: 10 s.
+pub const DELIVERED_PROMPTLY_MS: u64 = 10_000;
 /// Open questions of one conversation, so that a busy one leaves room for others. Beyond this and the next limits new
 /// questions are refused with `queue_full`; those of a platform become dead letters, and their writer is told once.
 pub const CONVERSATION_QUESTIONS_MAX: usize = 400;
@@ -38,10 +47,14 @@ pub const DELTA_INTERVAL_MS: u64 = 30;
 /// Bytes that the runtime may hold for a peer that does not read. Beyond it the peer is dropped with `stalled`, so that
 /// it cannot fill the memory that all objects of an isolate share: 4 MiB.
 pub const BUFFERED_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// How many bytes are sent to a peer before it is asked again how much it holds: 64 KiB.
+pub const BUFFER_CHECK_BYTES: u32 = 64 * 1024;
 /// An alarm that is this late was lost, and is set again: 30 s.
 pub const ALARM_LATE_MS_MAX: u64 = 30_000;
-/// Sockets of one user.
+/// Sockets of one user, unless the operator says otherwise (`SOCKETS_MAX`).
 pub const SOCKETS_MAX: usize = 64;
+/// The most that the operator may allow: what waits for readers is memory that all objects of an isolate share.
+pub const SOCKETS_CEILING: usize = 1_024;
 /// A socket without a heartbeat for this long (three intervals) is taken for dead: 90 s.
 pub const SILENCE_MS_MAX: u64 = 3 * protocol::limit::PING_INTERVAL_MS;
 /// Answers that are being made at once for one user. Further ones show no deltas; their final answer comes all the same.

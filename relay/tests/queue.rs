@@ -249,7 +249,7 @@ fn questions_expire_and_their_writer_is_told_once() {
 
 #[test]
 fn a_late_answer_to_an_expired_question_is_refused() {
-    let mut world = World::with(Sqlite::new(), Options { ttl_ms: 5_000, log: Log::Off });
+    let mut world = World::with(Sqlite::new(), Options { ttl_ms: 5_000, log: Log::Off, ..Options::default() });
     let agent = world.agent(None);
     says(&mut world, "om_1", "x");
     world.advance_ms(5_000);
@@ -257,7 +257,7 @@ fn a_late_answer_to_an_expired_question_is_refused() {
     world.hears(agent);
     world.replies(agent, 1, "late");
     assert!(world.hears(agent)[0].contains(r#""code":"already_replied""#));
-    assert_eq!(world.hub().events(None, 10).unwrap(), []);
+    assert_eq!(world.hub().events(None, 10).unwrap().events, []);
 }
 
 #[test]
@@ -401,13 +401,18 @@ fn dead_letters_and_events_are_bounded() {
     let mut seen = Vec::new();
     loop {
         let page = world.hub().events(before, 100).unwrap();
-        let Some(last) = page.last() else { break };
-        before = Some(last.n);
-        seen.extend(page);
+        seen.extend(page.events);
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
     }
-    assert_eq!(seen.len() as u64, EVENTS_MAX);
-    assert!(seen.windows(2).all(|pair| pair[0].n == pair[1].n + 1));
-    assert_eq!(seen[0].kind, "accepted");
+    let (written, told): (Vec<_>, Vec<_>) = seen.iter().partition(|event| event.n.is_some());
+    assert_eq!(written.len() as u64, EVENTS_MAX);
+    assert!(written.windows(2).all(|pair| pair[0].n.unwrap() == pair[1].n.unwrap() + 1));
+    // Every message is told of by the timeline: the questions, and the one word about the failures.
+    assert_eq!(told.len() as u64, world.sql.count("messages"));
+    assert!(seen.windows(2).all(|pair| pair[0].at_ms >= pair[1].at_ms));
     assert!(!format!("{seen:?}").contains("a secret"));
 }
 
@@ -416,8 +421,13 @@ fn the_event_log_tells_one_message_from_end_to_end() {
     let mut world = World::with(Sqlite::new(), Options { log: Log::Bodies, ..Options::default() });
     let agent = world.agent(None);
     says(&mut world, "om_1", "hi");
+    // Stored by its agent at once: nobody needs to read that.
     world.acks(agent, 1);
+    says(&mut world, "om_2", "/help");
     world.replies(agent, 1, "hello");
+    says(&mut world, "om_3", "later");
+    world.advance_ms(DELIVERED_PROMPTLY_MS + 1);
+    world.acks(agent, 5);
     let mut tries = 0;
     for _ in 0..2 {
         world.ring(|_| {
@@ -426,12 +436,15 @@ fn the_event_log_tells_one_message_from_end_to_end() {
         });
         world.advance_ms(1_000);
     }
-    let mut events = world.hub().events(None, 50).unwrap();
+    let mut events = world.hub().events(None, 50).unwrap().events;
     events.reverse();
     let lines: Vec<String> = events
         .iter()
         .map(|event| {
-            format!("{} {:?} {}", event.kind, event.seq.map(|seq| seq.0), event.detail.as_deref().unwrap_or(""))
+            let detail = event.detail.as_deref().unwrap_or("");
+            // The help is long.
+            let detail = detail.split_once("/help ·").map_or(detail.to_owned(), |(before, _)| format!("{before}…"));
+            format!("{} {:?} {detail}", event.kind, event.seq.map(|seq| seq.0))
         })
         .collect();
     assert_eq!(
@@ -439,10 +452,14 @@ fn the_event_log_tells_one_message_from_end_to_end() {
         [
             "connected None agt_1 at 0 of 0",
             "accepted Some(1) feishu:main:om_1 for agt_1: hi",
-            "delivered Some(1) agt_1",
-            "answered Some(1) answer 2: hello",
-            "retry Some(1) answer 2: busy",
-            "delivery Some(1) answer 2 at main",
+            "accepted Some(2) feishu:main:om_2 for nobody: /help",
+            "told Some(2) notice 3: …",
+            "answered Some(1) answer 4: hello",
+            "accepted Some(5) feishu:main:om_3 for agt_1: later",
+            "delivered Some(5) agt_1",
+            "retry Some(2) answer 3: busy",
+            "delivery Some(2) answer 3 at main",
+            "delivery Some(1) answer 4 at main",
         ]
     );
 }

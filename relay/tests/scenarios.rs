@@ -117,8 +117,8 @@ fn a_full_timeline_takes_questions_again_when_it_is_old_enough() {
     let mut world = World::new();
     world.sql.execute(&format!(
         "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {TIMELINE_MESSAGES_MAX})
-         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome)
-         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied' from n"
+         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
+         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
     ));
     world.hibernate();
     assert_eq!(world.post("om_1", "x").unwrap_err().code, Code::QueueFull);

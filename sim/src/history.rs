@@ -51,5 +51,5 @@ impl World {
     }
 }
 
-const INSERT: &str = "insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome)
-    values (?, ?, ?, 0, 'user', 'web', ?, 'old', ?)";
+const INSERT: &str = "insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
+    values (?, ?, ?, 0, 'user', 'web', ?, 'old', ?, 0)";

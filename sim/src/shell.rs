@@ -72,7 +72,7 @@ impl Shell {
         Shell {
             failed: Vec::new(),
             flushes: false,
-            options: Options { ttl_ms, log },
+            options: Options { ttl_ms, log, ..Options::default() },
             sql: Sqlite::new(),
             core: None,
             sockets: BTreeMap::new(),
@@ -293,10 +293,11 @@ impl World {
             // A socket that is closing refuses; its peer resumes from its cursor.
             if self.shell.sockets.contains_key(&id) {
                 self.check.sent(id, text, &frames);
-                if text.starts_with(r#"[{"type":"message""#) {
+                // What it is behind by, and what this very input brought.
+                if frames.iter().any(|frame| matches!(frame, ServerFrame::Message(_))) {
                     *replayed.entry(id).or_default() += text.len();
                     let bytes = replayed[&id];
-                    let few = bytes <= REPLAY_BYTES_MAX + FRAME_BYTES_MAX;
+                    let few = bytes <= REPLAY_BYTES_MAX + FRAME_BYTES_MAX + ENVELOPES_BYTES_MAX;
                     self.check.demand(few, "1 MiB is sent to a peer that is behind", || format!("{bytes} bytes"));
                 }
                 self.network.down(id, Down::Frames(Rc::clone(&frames)));
@@ -346,6 +347,8 @@ impl World {
     }
 }
 
+/// What a batch of messages has beside their texts.
+const ENVELOPES_BYTES_MAX: usize = 64 * 1024;
 /// Outputs of one input, whatever it is: two for each question that `/stop` ends, a batch for every 32 of a window's
 /// messages, states, streams, attachments.
 const OUTPUTS_MAX: usize = 2 * CONVERSATION_QUESTIONS_MAX + 256;

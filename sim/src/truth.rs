@@ -131,19 +131,24 @@ impl Truth {
             let epoch = sql.read("select value from meta where key = 'epoch'", [], |row| row.get::<_, i64>(0));
             self.epoch = epoch[0] as u64;
         }
+        let mut gone = Vec::new();
         if self.head() >= HISTORY_MESSAGES_MAX {
-            let upto = sql.read("select value from meta where key = 'trimmed'", [], |row| row.get::<_, i64>(0));
+            let before = self.trimmed_upto;
+            let upto = sql.read(TRIMMED, [], |row| row.get::<_, i64>(0));
             self.trimmed_upto = upto.first().map_or(0, |&upto| upto as u64);
+            // A row that a new message took over: only the new one was touched.
+            let passed = self.rows.range(before + 1..self.trimmed_upto.max(before) + 1).map(|(&seq, _)| seq);
+            gone.extend(passed.filter(|seq| !self.trimmed.contains(seq) && read_row(sql, *seq).is_none()));
         }
         if touched.contains(&Touched::Agents) {
             let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64));
             self.acked = sql.read("select id, acked from agents", [], pair).into_iter().collect();
         }
-        let mut gone = Vec::new();
         for &touched in touched {
             if let Touched::Message(seq) = touched {
                 match read_row(sql, seq as u64) {
-                    Some(row) => self.store(now, row)?,
+                    Some(row) => self.store(now, self.with_answer(row))?,
+                    None if gone.contains(&(seq as u64)) => {}
                     None => gone.push(seq as u64),
                 }
             }
@@ -162,6 +167,15 @@ impl Truth {
             self.remove(now, seq, !dead.is_empty())?;
         }
         self.check_ends()
+    }
+
+    /// That a question was answered is not written down with it: its answer says so.
+    fn with_answer(&self, mut row: Row) -> Row {
+        let answer = self.answers.get(&row.seq).and_then(|answer| self.rows.get(answer));
+        if row.outcome.is_none() && answer.is_some_and(|answer| answer.author == "agent") {
+            row.outcome = Some("replied".to_owned());
+        }
+        row
     }
 
     fn store(&mut self, now: u64, row: Row) -> Result<(), Broken> {
@@ -227,6 +241,12 @@ impl Truth {
             }
             if row.author == "agent" && self.rows[&question].outcome.as_deref() != Some("stopped") {
                 self.warned.remove(&row.conversation);
+            }
+            if row.author == "agent" && self.open.remove(&question) {
+                self.ended.insert(question);
+                if let Some(asked) = self.rows.get_mut(&question) {
+                    asked.outcome = Some("replied".to_owned());
+                }
             }
         }
         if row.is_question() {
@@ -307,6 +327,7 @@ impl Truth {
             }
             if let Some(question) = row.answers() {
                 self.answers.insert(question, row.seq);
+                self.open.remove(&question);
             }
             self.places.insert(row.id.clone(), row.seq);
             self.rows.insert(row.seq, row);
@@ -315,7 +336,7 @@ impl Truth {
 
     /// Whether the tables are what the transactions made of them.
     pub fn check_whole(&self, sql: &Sqlite) -> Result<(), Broken> {
-        let stored = read_rows(sql);
+        let stored: Vec<Row> = read_rows(sql).into_iter().map(|row| self.with_answer(row)).collect();
         let known: Vec<&Row> = self.rows.values().filter(|row| !self.trimmed.contains(&row.seq)).collect();
         if let Some((a, b)) = stored.iter().zip(&known).find(|(a, b)| a != *b) {
             return Err(Broken::new("committed stays committed", format!("{a:?} was {b:?}")));
@@ -350,3 +371,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         reason: row.get(10)?,
     })
 }
+
+/// How far the timeline is trimmed: as the newest message was told, unless it was trimmed since.
+const TRIMMED: &str = "select max(coalesce((select value from meta where key = 'trimmed'), 0),
+    coalesce((select trimmed from messages order by seq desc limit 1), 0))";

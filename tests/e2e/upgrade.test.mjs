@@ -44,7 +44,7 @@ test('a Hub of the schema before this one goes on with its clients', async (t) =
   await until(() => back.texts().includes(answerTo('after')), 'the device to follow')
   const welcome = back.frames.find((frame) => frame.type === 'welcome')
   assert.equal(welcome.resumed.outcome, 'continued')
-  assert.equal(version(world.storage), 2)
+  assert.equal(version(world.storage), 3)
 })
 
 /** Every Hub's database under `storage`: those with a timeline. */
@@ -65,28 +65,25 @@ function version(storage) {
   return value
 }
 
-/** Takes back what schema version 2 brought, keeping the rows. Answers how many Hubs there were. */
+/** Takes back what schema version 3 brought, keeping the rows. Answers how many Hubs there were. */
 function downgrade(storage) {
   const all = hubs(storage)
   for (const hub of all) {
     const columns =
-      'seq, id, conversation, author, author_id, via, agent, reply_to, at_ms, text, origin_account, origin_message, outcome, reason'
+      'seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, origin_account, origin_message'
     hub.exec(`
-      create table messages_1 (
-        seq integer primary key, id text not null unique, conversation text not null,
+      create table messages_2 (
+        seq integer primary key, id text not null unique, conversation text not null, session integer not null,
         author text not null check (author in ('agent', 'relay', 'user')), author_id text, via text, agent text,
         reply_to integer, at_ms integer not null, text text not null, origin_account text, origin_message text,
-        outcome text check (outcome in ('failed', 'replied')), reason text
+        outcome text, reason text
       ) strict;
-      insert into messages_1 select ${columns} from messages;
+      insert into messages_2 select ${columns}, coalesce(outcome, (select 'replied' from messages a
+        where a.reply_to = m.seq and a.author = 'agent')), reason from messages m;
       drop table messages;
-      alter table messages_1 rename to messages;
-      drop table conversations;
-      drop table dead_letters;
-      drop table events;
-      alter table deliveries drop column part;
-      delete from meta where key = 'settled';
-      update meta set value = 1 where key = 'schema';
+      alter table messages_2 rename to messages;
+      drop table known_ids;
+      update meta set value = 2 where key = 'schema';
     `)
     hub.close()
   }

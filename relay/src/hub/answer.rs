@@ -94,7 +94,6 @@ impl<S: Sql> Hub<S> {
         let detail = reason.clone().unwrap_or_default();
         let place = match answer {
             Answer::Text(text) => {
-                let body = self.body(&text);
                 let said = Said {
                     id: id.clone(),
                     from: Author::Agent { id: agent },
@@ -105,11 +104,9 @@ impl<S: Sql> Hub<S> {
                     to_platform: opened.has_origin,
                 };
                 let seq = self.say(now, said)?;
-                self.log(now, EventKind::Answered, reply_to, format!("answer {seq}{body}"))?;
-                let settings = self.store.settings(&opened.conversation)?;
+                let settings = self.settings(&opened.conversation)?;
                 if settings.is_warned {
-                    let settings = Settings { is_warned: false, ..settings };
-                    self.store.put_settings(&opened.conversation, &settings)?;
+                    self.put_settings(&opened.conversation, Settings { is_warned: false, ..settings })?;
                 }
                 seq
             }
@@ -136,11 +133,11 @@ impl<S: Sql> Hub<S> {
         answer: &Answer,
     ) -> Result<(), S::Error> {
         let asked = self.store.question(reply_to)?.filter(|asked| asked.agent.as_ref() == Some(agent));
-        let Some(outcome) = asked.and_then(|asked| asked.outcome) else {
+        let Some(outcome) = asked.and_then(|asked| self.ended(reply_to, asked.outcome)) else {
             self.error(peer, Code::NotFound, format!("reply_to: no question {reply_to} is yours"), Some(id));
             return Ok(());
         };
-        let stored = self.store.message_by_id(&id)?;
+        let stored = self.find(&id)?;
         let place = match (answer, stored) {
             (Answer::Text(text), Some((seq, stored))) if stored == *text => Some(seq),
             (Answer::Failure(_), None) if outcome == Outcome::Failed => Some(reply_to),

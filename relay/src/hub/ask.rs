@@ -32,7 +32,7 @@ impl<S: Sql> Hub<S> {
 
     /// Takes in what a person wrote, once.
     pub(super) fn post(&mut self, now: Timestamp, question: Question) -> Result<Result<Posted, Refusal>, S::Error> {
-        if let Some((seq, _)) = self.store.message_by_id(&question.id)? {
+        if let Some((seq, _)) = self.find(&question.id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
         if question.text.is_empty() {
@@ -50,7 +50,7 @@ impl<S: Sql> Hub<S> {
             self.log(now, EventKind::Refused, None, format!("{}: {detail}", question.id))?;
             return Ok(Err(refusal(Code::QueueFull, &detail)));
         }
-        let settings = self.store.settings(&question.conversation)?;
+        let settings = self.settings(&question.conversation)?;
         let whole = question.text.clone();
         let text = match command::read(&whole) {
             command::Said::Command(command) => return self.command(now, question, command, settings).map(Ok),
@@ -102,13 +102,13 @@ impl<S: Sql> Hub<S> {
             return Ok(Ok(Posted { seq: answer, new: true }));
         }
         let id: MessageId = format!("again:{seq}").parse().expect("letters, a colon and digits");
-        if let Some((seq, _)) = self.store.message_by_id(&id)? {
+        if let Some((seq, _)) = self.find(&id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
         if text.is_empty() {
             return Ok(Err(refusal(Code::Conflict, &format!("question {seq} was taken back by its writer"))));
         }
-        let settings = self.store.settings(&conversation)?;
+        let settings = self.settings(&conversation)?;
         let agent = self.agent_of(&settings);
         if let Err(why) = self.queue.check(&conversation, agent.as_ref(), text.len()) {
             return Ok(Err(refusal(Code::QueueFull, &why)));
@@ -160,7 +160,7 @@ impl<S: Sql> Hub<S> {
             Command::Help => notice::HELP.into(),
             Command::New => {
                 settings.session += 1;
-                self.store.put_settings(&conversation, &settings)?;
+                self.put_settings(&conversation, settings.clone())?;
                 notice::NEW.into()
             }
             Command::Status => {
@@ -179,9 +179,10 @@ impl<S: Sql> Hub<S> {
             Command::Use(name) => match named(name, &self.agents) {
                 None => notice::no_such_agent(name),
                 Some(agent) => {
+                    let text = notice::used(&agent.name);
                     settings.agent = Some(agent.id.clone());
-                    self.store.put_settings(&conversation, &settings)?;
-                    notice::used(&agent.name)
+                    self.put_settings(&conversation, settings.clone())?;
+                    text
                 }
             },
         };
@@ -208,8 +209,6 @@ impl<S: Sql> Hub<S> {
     ) -> Result<Seq, S::Error> {
         let Question { id, conversation, via, sender, text, origin } = question;
         let seq = self.next_seq();
-        let to = agent.as_ref().map_or("nobody".into(), ToString::to_string);
-        self.log(now, EventKind::Accepted, seq, format!("{id} for {to}{}", self.body(&text)))?;
         let (outcome, reason) = ended.unzip();
         let envelope = Envelope {
             seq,
@@ -224,7 +223,7 @@ impl<S: Sql> Hub<S> {
             state: Some(outcome.map_or(State::Queued, Outcome::state)),
             reason: reason.filter(|reason| !reason.is_empty()),
         };
-        self.store.insert(&envelope, origin.as_ref(), outcome)?;
+        self.insert(now, &envelope, origin.as_ref(), outcome)?;
         self.publish(envelope);
         Ok(seq)
     }
@@ -238,12 +237,12 @@ impl<S: Sql> Hub<S> {
         has_origin: bool,
         text: String,
     ) -> Result<(), S::Error> {
-        let settings = self.store.settings(conversation)?;
+        let settings = self.settings(conversation)?;
         if settings.is_warned {
             return Ok(());
         }
         let session = settings.session;
-        self.store.put_settings(conversation, &Settings { is_warned: true, ..settings })?;
+        self.put_settings(conversation, Settings { is_warned: true, ..settings })?;
         let id = format!("notice:{}", self.head.0 + 1).parse().expect("letters, a colon and digits");
         let (from, conversation) = (Author::Relay, conversation.clone());
         self.say(now, Said { id, from, conversation, session, reply_to, text, to_platform: has_origin }).map(drop)

@@ -19,7 +19,7 @@ impl<S: Sql> Hub<S> {
         match self.store.progress_between(seq, seq)?.pop() {
             None => self.error(peer, Code::NotFound, format!("reply_to: no question {seq}"), None),
             Some(progress) => {
-                let state = progress.outcome.map_or(protocol::State::Queued, Outcome::state);
+                let state = self.state(seq, progress.agent.as_ref(), progress.outcome);
                 self.send_to(&[peer], &ServerFrame::State { seq, state, reason: progress.reason });
             }
         }
@@ -28,7 +28,7 @@ impl<S: Sql> Hub<S> {
 
     /// The writer took a question back on its platform. What has its answer stays.
     pub(super) fn recall(&mut self, now: Timestamp, id: &MessageId) -> Result<(), S::Error> {
-        let Some((seq, _)) = self.store.message_by_id(id)? else { return Ok(()) };
+        let Some((seq, _)) = self.find(id)? else { return Ok(()) };
         if self.queue.get(seq).is_some() {
             self.streams.remove(&seq);
             self.store.clear_text(seq)?;
@@ -87,9 +87,14 @@ impl<S: Sql> Hub<S> {
         reason: Option<&str>,
     ) -> Result<Option<(Opened, Option<Stream>)>, S::Error> {
         let Some(opened) = self.queue.remove(seq) else { return Ok(None) };
-        self.store.finish(seq, outcome, reason)?;
+        // An answer says itself that there is one.
+        if outcome != Outcome::Replied {
+            self.store.finish(seq, outcome, reason)?;
+        }
         for (&id, peer) in &mut self.peers {
-            if peer.streaming.remove(&seq) {
+            // Unacknowledged, it counts in the window; a wake would look for it among the open ones.
+            let counts = peer.acked < seq && peer.agent().is_some() && peer.agent() == opened.agent.as_ref();
+            if peer.streaming.remove(&seq) || counts {
                 self.touched.insert(id);
             }
         }

@@ -1,10 +1,13 @@
 //! The event log: what arrived, what was decided, what was sent, with ids and times.
 
+use std::str::FromStr;
+
 use protocol::{Seq, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Hub, Log};
-use crate::limit::EVENT_BODY_BYTES_MAX;
-use crate::store::{Event, Sql};
+use crate::limit::{EVENT_BODY_BYTES_MAX, PAGE_EVENTS_MAX};
+use crate::store::{Event, Logged, Sql};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub enum EventKind {
     Answered,
     /// A peer connected.
     Connected,
-    /// The agent has stored its questions up to here.
+    /// The agent has stored its questions up to here, of which some had waited.
     Delivered,
     /// The platform took an answer.
     Delivery,
@@ -35,6 +38,8 @@ pub enum EventKind {
     Retry,
     /// A question was stopped.
     Stopped,
+    /// The relay itself said something to the writer of a question.
+    Told,
     /// History was trimmed up to here.
     Trimmed,
 }
@@ -56,12 +61,86 @@ impl EventKind {
             EventKind::Replayed => "replayed",
             EventKind::Retry => "retry",
             EventKind::Stopped => "stopped",
+            EventKind::Told => "told",
             EventKind::Trimmed => "trimmed",
         }
     }
 }
 
+/// Where a page of the log ends: before this message, and before the event with this number. Text form `seq.n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// Messages before this place.
+    pub seq: u64,
+    /// Events before this number.
+    pub n: u64,
+}
+
+impl FromStr for Before {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Before, ()> {
+        let number = |text: &str| text.parse().ok().filter(|&number| number < 1 << 53).ok_or(());
+        let (seq, n) = text.split_once('.').ok_or(())?;
+        Ok(Before { seq: number(seq)?, n: number(n)? })
+    }
+}
+
+impl<'de> Deserialize<'de> for Before {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|()| serde::de::Error::custom("before"))
+    }
+}
+
+impl Serialize for Before {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}.{}", self.seq, self.n))
+    }
+}
+
+/// One page of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventPage {
+    /// Newest first.
+    pub events: Vec<Event>,
+    /// Where the page before it ends; none at the beginning of the log.
+    pub next: Option<Before>,
+}
+
 impl<S: Sql> Hub<S> {
+    /// The newest `limit` events before `before`, newest first. What was accepted, answered and told the timeline itself
+    /// says; everything else was written down when it happened.
+    pub fn events(&self, before: Option<Before>, limit: u64) -> Result<EventPage, S::Error> {
+        let mut next = before.unwrap_or(Before { seq: MAX, n: MAX });
+        if self.options.log == Log::Off {
+            return Ok(EventPage { events: Vec::new(), next: None });
+        }
+        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
+        let characters = if self.options.log == Log::Bodies { EVENT_BODY_BYTES_MAX as u64 } else { 0 };
+        let mut messages = self.store.logged(next.seq, limit, characters)?.into_iter().peekable();
+        let mut others = self.store.events(next.n, limit)?.into_iter().peekable();
+        let mut events = Vec::new();
+        while (events.len() as u64) < limit {
+            let is_message = match (messages.peek(), others.peek()) {
+                (None, None) => return Ok(EventPage { events, next: None }),
+                (Some(message), Some(other)) if message.at_ms == other.at_ms => {
+                    // What is told about a message came after it.
+                    other.seq.is_none_or(|about| about < message.seq && Some(about) != message.reply_to)
+                }
+                (Some(message), Some(other)) => message.at_ms > other.at_ms,
+                (message, _) => message.is_some(),
+            };
+            if let Some(message) = messages.next_if(|_| is_message) {
+                next.seq = message.seq.0;
+                events.push(told_by(message));
+            } else if let Some(other) = others.next() {
+                next.n = other.n.unwrap_or(0);
+                events.push(other);
+            }
+        }
+        Ok(EventPage { events, next: Some(next) })
+    }
+
     /// Writes a line of the log, unless the operator turned it off. `detail` holds ids, counts and reasons.
     pub(super) fn log(
         &mut self,
@@ -79,14 +158,25 @@ impl<S: Sql> Hub<S> {
         };
         self.last_event = Some(last + 1);
         let kind = kind.as_str().to_owned();
-        self.store.put_event(&Event { n: last + 1, at_ms: now, kind, seq: seq.into(), detail: detail.into() })
-    }
-
-    /// A text for the log: nothing, unless the operator turned bodies on.
-    pub(super) fn body(&self, text: &str) -> String {
-        match self.options.log {
-            Log::Bodies => format!(": {}", text.get(..text.floor_char_boundary(EVENT_BODY_BYTES_MAX)).unwrap_or(text)),
-            Log::Ids | Log::Off => String::new(),
-        }
+        let event = Event { n: Some(last + 1), at_ms: now, kind, seq: seq.into(), detail: detail.into() };
+        self.store.put_event(last + 1, &event)
     }
 }
+
+/// What a message says about what happened.
+fn told_by(message: Logged) -> Event {
+    let Logged { seq, id, author, agent, reply_to, at_ms, text } = message;
+    let (kind, about, mut detail) = match author.as_str() {
+        "user" => (EventKind::Accepted, seq, format!("{id} for {}", agent.as_deref().unwrap_or("nobody"))),
+        "agent" => (EventKind::Answered, reply_to.unwrap_or(seq), format!("answer {seq}")),
+        _ => (EventKind::Told, reply_to.unwrap_or(seq), format!("notice {seq}")),
+    };
+    if !text.is_empty() {
+        let cut = text.floor_char_boundary(EVENT_BODY_BYTES_MAX);
+        detail = format!("{detail}: {}", text.get(..cut).unwrap_or_default());
+    }
+    Event { n: None, at_ms, kind: kind.as_str().to_owned(), seq: Some(about), detail: Some(detail) }
+}
+
+/// More than any place or number.
+const MAX: u64 = (1 << 53) - 1;

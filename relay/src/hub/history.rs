@@ -4,7 +4,7 @@ use protocol::{Code, ConversationId, Cursor, Envelope, Seq, Timestamp};
 
 use super::{EventKind, Hub, Refusal, refusal};
 use crate::limit::*;
-use crate::store::{Conversation, DeadLetter, Event, Sql};
+use crate::store::{Conversation, DeadLetter, Sql};
 
 /// One page of history.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -64,14 +64,34 @@ impl<S: Sql> Hub<S> {
         self.store.dead_letters()
     }
 
-    /// The newest `limit` events before number `before`, newest first.
-    pub fn events(&self, before: Option<u64>, limit: u64) -> Result<Vec<Event>, S::Error> {
-        self.store.events(before.unwrap_or(i64::MAX as u64), limit.clamp(1, PAGE_EVENTS_MAX))
-    }
-
     /// Whether the timeline takes no more questions.
     pub(super) fn is_full(&self) -> bool {
         self.head.0 - self.trimmed.0 >= TIMELINE_MESSAGES_MAX
+    }
+
+    /// The old message whose row the next one may take, once the history is at its limit and has been for a while: then
+    /// nothing needs to be deleted. Not that of `reply_to`, which is being answered.
+    pub(super) fn spare(&mut self, now: Timestamp, reply_to: Option<Seq>) -> Result<Option<Seq>, S::Error> {
+        let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));
+        for _ in 0..SPARE_TRIES {
+            let upto = Seq(self.head.0.saturating_sub(HISTORY_MESSAGES_MAX));
+            if upto <= self.trimmed {
+                return Ok(None);
+            }
+            let Some((oldest, at, is_needed)) = self.store.oldest(self.trimmed)? else { return Ok(None) };
+            if oldest > upto || at >= before {
+                return Ok(None);
+            }
+            self.trimmed = oldest;
+            if !is_needed && reply_to != Some(oldest) && self.queue.get(oldest).is_none() {
+                if oldest.0.is_multiple_of(TRIM_ROWS_MAX) {
+                    self.store.delete_settings()?;
+                    self.settings.clear();
+                }
+                return Ok(Some(oldest));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes room once the history is over its limit.
@@ -82,9 +102,10 @@ impl<S: Sql> Hub<S> {
             return Ok(());
         }
         let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));
-        let trimmed = self.store.trim(self.trimmed, Seq(upto), before)?;
+        let trimmed = self.store.trim(self.trimmed, Seq(upto), before, &self.queue.upto(Seq(upto)))?;
         if trimmed > self.trimmed {
             self.trimmed = trimmed;
+            self.settings.clear();
             self.log(now, EventKind::Trimmed, trimmed, None)?;
         }
         Ok(())

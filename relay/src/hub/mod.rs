@@ -6,10 +6,12 @@
 
 mod answer;
 mod ask;
+mod batch;
 mod command;
 mod end;
 mod event;
 mod history;
+mod known;
 mod notice;
 mod outbox;
 mod peer;
@@ -19,7 +21,7 @@ mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::limit::{FRAME_BYTES_MAX, PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
+use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
     AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, Envelope, MessageId, Seq, ServerFrame,
     State, Timestamp, UserId, decode, encode,
@@ -27,11 +29,12 @@ use protocol::{
 
 use crate::limit::*;
 use crate::platform::Sent;
-use crate::store::{Agent, Delivery, Question, Sql, Store};
+use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store};
+use known::Known;
 use queue::Queue;
 use stream::Stream;
 
-pub use event::EventKind;
+pub use event::{Before, EventKind, EventPage};
 pub use history::Page;
 pub use peer::{Peer, PeerId, Role};
 
@@ -92,11 +95,13 @@ pub struct Options {
     pub ttl_ms: u64,
     /// What goes into the event log.
     pub log: Log,
+    /// How many sockets a user may have.
+    pub sockets: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids }
+        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids, sockets: SOCKETS_MAX }
     }
 }
 
@@ -137,6 +142,7 @@ pub struct Hub<S> {
     epoch: u64,
     head: Seq,
     trimmed: Seq,
+    /// Their `acked` may be ahead of what is stored: it is in the attachment of the agent's socket while that is open.
     agents: Vec<Agent>,
     default_agent: Option<AgentId>,
     peers: BTreeMap<PeerId, Peer>,
@@ -146,6 +152,10 @@ pub struct Hub<S> {
     queue: Queue,
     /// Every question up to here has ended, as far as it is written down.
     settled: Seq,
+    /// The ids in the timeline, once they were asked for.
+    known: Option<Known>,
+    /// What is set for some conversations, as far as it was asked for.
+    settings: BTreeMap<ConversationId, Settings>,
     /// The number of the newest event, once it was asked for.
     last_event: Option<u64>,
     /// Answers that were handed over and of which nothing was heard yet, and since when.
@@ -156,6 +166,8 @@ pub struct Hub<S> {
     touched: BTreeSet<PeerId>,
     /// Outputs of the input being handled.
     outputs: Vec<Output>,
+    /// Frames that it sends, and to whom.
+    sends: Vec<(Vec<PeerId>, String)>,
     /// Bytes among them that a peer was behind by.
     replayed: usize,
 }
@@ -171,25 +183,37 @@ impl<S: Sql> Hub<S> {
         peers: impl IntoIterator<Item = (PeerId, Peer)>,
     ) -> Result<Hub<S>, S::Error> {
         let store = Store::open(sql, now)?;
-        let settled = store.settled()?;
+        let (head, settled) = (store.head()?, store.settled()?);
+        let queue = Queue::new(store.open_questions(settled)?);
+        let mut agents = store.agents()?;
+        let mut peers: BTreeMap<PeerId, Peer> = peers.into_iter().collect();
+        for peer in peers.values_mut() {
+            peer.wake(head, &queue);
+            if let Some(known) = agents.iter_mut().find(|known| peer.greeted && peer.agent() == Some(&known.id)) {
+                known.acked = known.acked.max(peer.acked);
+            }
+        }
         Ok(Hub {
             options,
             user: store.owner(user)?,
             epoch: store.epoch()?,
-            head: store.head()?,
+            head,
             trimmed: store.trimmed()?,
-            agents: store.agents()?,
+            agents,
             default_agent: store.default_agent()?,
-            peers: peers.into_iter().collect(),
+            peers,
             streams: BTreeMap::new(),
             is_flushing: false,
-            queue: Queue::new(store.open_questions(settled)?),
+            queue,
             settled,
+            known: None,
+            settings: BTreeMap::new(),
             last_event: None,
             flying: BTreeMap::new(),
             wake_at: None,
             touched: BTreeSet::new(),
             outputs: Vec::new(),
+            sends: Vec::new(),
             replayed: 0,
             store,
         })
@@ -240,6 +264,7 @@ impl<S: Sql> Hub<S> {
                 self.arm()?;
             }
         }
+        self.outputs.extend(batch::batches(std::mem::take(&mut self.sends)));
         for id in std::mem::take(&mut self.touched) {
             if let Some(peer) = self.peers.get(&id) {
                 self.outputs.push(Output::Attach(id, peer.clone()));
@@ -253,9 +278,9 @@ impl<S: Sql> Hub<S> {
         self.store.spend_ticket(id, now, now.plus_ms(TICKET_MS))
     }
 
-    /// Whether another socket may be accepted: at most [`SOCKETS_MAX`].
+    /// Whether another socket may be accepted.
     pub fn has_room(&self) -> bool {
-        self.peers.len() < SOCKETS_MAX
+        self.peers.len() < self.options.sockets
     }
 
     /// Peers that were heard of too long ago; `heard` is a peer's last heartbeat, if it sent any.
@@ -337,7 +362,7 @@ impl<S: Sql> Hub<S> {
             state: None,
             reason: None,
         };
-        self.store.insert(&envelope, None, None)?;
+        self.insert(now, &envelope, None, None)?;
         if to_platform {
             self.store.insert_delivery(seq, &envelope.conversation, now)?;
         }
@@ -348,13 +373,49 @@ impl<S: Sql> Hub<S> {
         Ok(seq)
     }
 
+    /// Stores the newest message, once.
+    fn insert(
+        &mut self,
+        now: Timestamp,
+        envelope: &Envelope,
+        origin: Option<&Origin>,
+        outcome: Option<Outcome>,
+    ) -> Result<(), S::Error> {
+        let over = self.spare(now, envelope.reply_to)?;
+        self.store.insert(envelope, origin, outcome, Place { trimmed: self.trimmed, over })?;
+        self.know(envelope.seq, &envelope.id)
+    }
+
+    /// What is set for a conversation.
+    fn settings(&mut self, conversation: &ConversationId) -> Result<Settings, S::Error> {
+        if let Some(settings) = self.settings.get(conversation) {
+            return Ok(settings.clone());
+        }
+        let settings = self.store.settings(conversation)?;
+        self.hold_settings(conversation, settings.clone());
+        Ok(settings)
+    }
+
+    fn put_settings(&mut self, conversation: &ConversationId, settings: Settings) -> Result<(), S::Error> {
+        self.store.put_settings(conversation, &settings)?;
+        self.hold_settings(conversation, settings);
+        Ok(())
+    }
+
+    fn hold_settings(&mut self, conversation: &ConversationId, settings: Settings) {
+        if self.settings.len() >= SETTINGS_HELD_MAX {
+            self.settings.clear();
+        }
+        self.settings.insert(conversation.clone(), settings);
+    }
+
     /// Sends a message that was just stored to every peer that it concerns and that has all before it.
     /// The others are behind, and get it when they acknowledge.
     fn publish(&mut self, envelope: Envelope) {
         let seq = envelope.seq;
         let mut to = Vec::new();
         for (&id, peer) in &mut self.peers {
-            if !peer.greeted || peer.sent.0 + 1 != seq.0 {
+            if !peer.is_current {
                 continue;
             }
             let concerned = match &peer.role {
@@ -362,6 +423,8 @@ impl<S: Sql> Hub<S> {
                 Role::Device => true,
             };
             if concerned && !peer.has_room() {
+                peer.is_current = false;
+                self.touched.insert(id);
                 continue;
             }
             peer.sent = seq;
@@ -369,25 +432,31 @@ impl<S: Sql> Hub<S> {
                 peer.last = seq;
                 to.push(id);
             }
-            self.touched.insert(id);
         }
         if !to.is_empty() {
             let text = encode(&ServerFrame::Message(envelope));
-            self.outputs.push(Output::Send(to, text));
+            self.tell(to, text);
         }
     }
 
     /// A stored message as peers see it now.
     fn present(&self, mut envelope: Envelope) -> Envelope {
         if envelope.state == Some(State::Queued) {
-            envelope.state = Some(self.open_state(envelope.seq, envelope.agent.as_ref()));
+            envelope.state = Some(self.state(envelope.seq, envelope.agent.as_ref(), None));
         }
         envelope
     }
 
-    /// How far an open question has come.
-    fn open_state(&self, seq: Seq, agent: Option<&AgentId>) -> State {
-        if self.peers.values().any(|peer| peer.streaming.contains(&seq)) {
+    /// How a question ended, if it did. That it was answered is not written down with it: its answer says so.
+    fn ended(&self, seq: Seq, outcome: Option<Outcome>) -> Option<Outcome> {
+        outcome.or_else(|| self.queue.get(seq).is_none().then_some(Outcome::Replied))
+    }
+
+    /// How far a question has come.
+    fn state(&self, seq: Seq, agent: Option<&AgentId>, outcome: Option<Outcome>) -> State {
+        if let Some(ended) = self.ended(seq, outcome) {
+            ended.state()
+        } else if self.peers.values().any(|peer| peer.streaming.contains(&seq)) {
             State::Replying
         } else if agent.is_some_and(|agent| seq <= self.acked(agent)) {
             State::Delivered
@@ -417,6 +486,8 @@ impl<S: Sql> Hub<S> {
     /// Says why, closes, and forgets the peer.
     fn refuse(&mut self, now: Timestamp, peer: PeerId, close: u16, code: Code, detail: &str) -> Result<(), S::Error> {
         self.error(peer, code, detail.to_owned(), None);
+        // What it was told so far goes out before it is closed.
+        self.outputs.extend(batch::batches(std::mem::take(&mut self.sends)));
         self.outputs.push(Output::Close(peer, close, code));
         self.log(now, EventKind::Refused, None, format!("peer {}: {code}", peer.0))?;
         self.forget(now, peer)
@@ -431,13 +502,15 @@ impl<S: Sql> Hub<S> {
         }
         let Role::Agent { id: agent, .. } = peer.role else { return Ok(()) };
         self.log(now, EventKind::Left, None, agent.to_string())?;
+        // It was in the attachment of its socket, which is gone.
+        self.set_acked(&agent, peer.acked)?;
         if self.is_online(&agent) {
             return Ok(());
         }
         for seq in peer.streaming {
             self.streams.remove(&seq);
             // It may have begun before it said that it has the question.
-            let state = self.open_state(seq, Some(&agent));
+            let state = self.state(seq, Some(&agent), None);
             self.tell_state(seq, state, None);
         }
         self.tell_presence();
@@ -484,7 +557,12 @@ impl<S: Sql> Hub<S> {
     }
 
     fn send_to(&mut self, peers: &[PeerId], frame: &ServerFrame) {
-        self.outputs.push(Output::Send(peers.to_vec(), encode(frame)));
+        self.tell(peers.to_vec(), encode(frame));
+    }
+
+    /// What one input says to a peer goes in as few messages as the limits allow, when all of it is known.
+    fn tell(&mut self, peers: Vec<PeerId>, frame: String) {
+        self.sends.push((peers, frame));
     }
 
     /// Sends a frame to every device that is `meant`.

@@ -6,6 +6,8 @@ use protocol::limit::WINDOW_MESSAGES;
 use protocol::{AgentId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::queue::Queue;
+
 /// A connection's number, unique among the sockets of one Hub. Drawn by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -39,6 +41,10 @@ pub struct Peer {
     pub deltas: bool,
     /// Everything up to here was sent, or is not for this peer.
     pub sent: Seq,
+    /// It is sent every message as it comes: `sent` is the newest one, and `last` the newest one for it, whatever is
+    /// attached, so that a message need not change the attachment of every peer.
+    #[serde(default)]
+    pub is_current: bool,
     /// The last message that was sent.
     pub last: Seq,
     /// Everything up to here is stored at the peer.
@@ -53,7 +59,32 @@ impl Peer {
     pub fn new(role: Role, opened: Timestamp) -> Peer {
         let zero = Seq(0);
         let streaming = BTreeSet::new();
-        Peer { role, opened, greeted: false, deltas: false, sent: zero, last: zero, acked: zero, streaming }
+        Peer {
+            role,
+            opened,
+            greeted: false,
+            deltas: false,
+            sent: zero,
+            is_current: false,
+            last: zero,
+            acked: zero,
+            streaming,
+        }
+    }
+
+    /// Takes over from its attachment: whoever was sent every message as it came has them all.
+    pub(super) fn wake(&mut self, head: Seq, queue: &Queue) {
+        // Attachments from before `is_current` say where each peer stands.
+        self.is_current |= self.greeted && self.sent == head;
+        if !self.is_current {
+            return;
+        }
+        self.sent = head;
+        self.last = match self.agent() {
+            // A question that ended before it was acknowledged changed the attachment.
+            Some(agent) => self.last.max(self.acked).max(queue.last(agent)),
+            None => head,
+        };
     }
 
     /// Begins the stream of messages after `after`.

@@ -12,11 +12,24 @@ use crate::store::Opened;
 #[derive(Default)]
 pub(super) struct Queue {
     open: BTreeMap<Seq, Opened>,
+    /// The same, counted: of each conversation and of each agent that has any, and of all.
+    by_conversation: BTreeMap<ConversationId, Load>,
+    by_agent: BTreeMap<Option<AgentId>, Load>,
+    all: Load,
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    questions: usize,
+    bytes: u64,
 }
 
 impl Queue {
     pub(super) fn new(open: impl IntoIterator<Item = (Seq, Opened)>) -> Queue {
-        Queue { open: open.into_iter().collect() }
+        let mut queue = Queue::default();
+        open.into_iter().for_each(|(seq, opened)| queue.insert(seq, opened));
+        queue
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Opened> {
@@ -24,17 +37,29 @@ impl Queue {
     }
 
     pub(super) fn insert(&mut self, seq: Seq, opened: Opened) {
+        self.by_conversation.entry(opened.conversation.clone()).or_default().add(opened.bytes);
+        self.by_agent.entry(opened.agent.clone()).or_default().add(opened.bytes);
+        self.all.add(opened.bytes);
         self.open.insert(seq, opened);
     }
 
     pub(super) fn remove(&mut self, seq: Seq) -> Option<Opened> {
-        self.open.remove(&seq)
+        let opened = self.open.remove(&seq)?;
+        subtract(&mut self.by_conversation, &opened.conversation, opened.bytes);
+        subtract(&mut self.by_agent, &opened.agent, opened.bytes);
+        self.all.subtract(opened.bytes);
+        Some(opened)
     }
 
     /// An agent takes every question that waits for any.
     pub(super) fn adopt(&mut self, agent: &AgentId) {
         for opened in self.open.values_mut() {
             opened.agent.get_or_insert_with(|| agent.clone());
+        }
+        if let Some(load) = self.by_agent.remove(&None) {
+            let theirs = self.by_agent.entry(Some(agent.clone())).or_default();
+            theirs.questions += load.questions;
+            theirs.bytes += load.bytes;
         }
     }
 
@@ -65,6 +90,23 @@ impl Queue {
         ours.map(|(&seq, _)| seq).collect()
     }
 
+    /// The last one of an agent, 0 when it has none.
+    pub(super) fn last(&self, agent: &AgentId) -> Seq {
+        let ours = self.open.iter().rev().find(|(_, opened)| opened.agent.as_ref() == Some(agent));
+        ours.map_or(Seq(0), |(&seq, _)| seq)
+    }
+
+    /// The first `limit` of an agent after `after`.
+    pub(super) fn after(&self, after: Seq, agent: &AgentId, limit: usize) -> Vec<Seq> {
+        let later = self.open.range(Seq(after.0 + 1)..).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
+        later.map(|(&seq, _)| seq).take(limit).collect()
+    }
+
+    /// Those up to `seq`.
+    pub(super) fn upto(&self, seq: Seq) -> Vec<Seq> {
+        self.open.range(..=seq).map(|(&seq, _)| seq).collect()
+    }
+
     /// An agent's, among the messages after `after` up to `to`.
     pub(super) fn between(&self, after: Seq, to: Seq, agent: &AgentId) -> Vec<Seq> {
         if after >= to {
@@ -81,29 +123,43 @@ impl Queue {
         agent: Option<&AgentId>,
         bytes: usize,
     ) -> Result<(), String> {
-        let of_conversation = |opened: &Opened| opened.conversation == *conversation;
-        let of_agent = |opened: &Opened| opened.agent.as_ref() == agent;
-        self.fits("here", bytes, CONVERSATION_QUESTIONS_MAX, CONVERSATION_QUEUE_BYTES_MAX, of_conversation)?;
-        self.fits("for this agent", bytes, AGENT_QUESTIONS_MAX, AGENT_QUEUE_BYTES_MAX, of_agent)?;
-        self.fits("for your agents", bytes, OPEN_QUESTIONS_MAX, QUEUE_BYTES_MAX, |_| true)
+        let here = self.by_conversation.get(conversation).copied().unwrap_or_default();
+        let theirs = self.by_agent.get(&agent.cloned()).copied().unwrap_or_default();
+        here.takes(bytes, "here", CONVERSATION_QUESTIONS_MAX, CONVERSATION_QUEUE_BYTES_MAX)?;
+        theirs.takes(bytes, "for this agent", AGENT_QUESTIONS_MAX, AGENT_QUEUE_BYTES_MAX)?;
+        self.all.takes(bytes, "for your agents", OPEN_QUESTIONS_MAX, QUEUE_BYTES_MAX)
+    }
+}
+
+impl Load {
+    fn add(&mut self, bytes: u64) {
+        self.questions += 1;
+        self.bytes += bytes;
     }
 
-    fn fits(
-        &self,
-        place: &str,
-        bytes: usize,
-        count_max: usize,
-        bytes_max: u64,
-        counts: impl Fn(&Opened) -> bool,
-    ) -> Result<(), String> {
-        let waiting = self.open.values().filter(|opened| counts(opened));
-        let (count, held) = waiting.fold((0, 0), |(count, held), opened| (count + 1, held + opened.bytes));
-        if count >= count_max {
-            return Err(format!("{count} questions wait {place}"));
+    fn subtract(&mut self, bytes: u64) {
+        self.questions -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn takes(self, bytes: usize, place: &str, questions_max: usize, bytes_max: u64) -> Result<(), String> {
+        let Load { questions, bytes: held } = self;
+        if questions >= questions_max {
+            return Err(format!("{questions} questions wait {place}"));
         }
         if held + bytes as u64 > bytes_max {
             return Err(format!("questions of {held} bytes wait {place}, at most {bytes_max}"));
         }
         Ok(())
+    }
+}
+
+/// What has nothing left is not kept.
+fn subtract<K: Ord>(loads: &mut BTreeMap<K, Load>, key: &K, bytes: u64) {
+    if let Some(load) = loads.get_mut(key) {
+        load.subtract(bytes);
+        if load.questions == 0 {
+            loads.remove(key);
+        }
     }
 }

@@ -4,10 +4,10 @@ use protocol::limit::OPEN_QUESTIONS_MAX;
 use protocol::{AgentId, Code, Cursor, GapReason, Resumed, Seq, ServerFrame, State, Timestamp, encode};
 
 use super::{
-    AGENTS_MAX, Agent, EventKind, FRAME_BYTES_MAX, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, Output,
-    PING_INTERVAL_MS, PeerId, REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
+    AGENTS_MAX, Agent, EventKind, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, PING_INTERVAL_MS, PeerId,
+    REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
 };
-use crate::limit::REPLAY_BYTES_MAX;
+use crate::limit::{DELIVERED_PROMPTLY_MS, REPLAY_BYTES_MAX};
 use crate::store::{Outcome, Progress, Sql};
 
 impl<S: Sql> Hub<S> {
@@ -56,7 +56,9 @@ impl<S: Sql> Hub<S> {
         match &role {
             Role::Agent { id: agent, .. } => {
                 // The cursor is the agent's word for what it has stored, also when it lost some of it.
-                self.set_acked(agent, after)?;
+                if after != before {
+                    self.set_acked(agent, after)?;
+                }
                 self.tell_moved(agent, before, after);
                 let detail = format!("{agent} at {after} of {}", self.head);
                 self.log(now, EventKind::Connected, None, detail)?;
@@ -94,9 +96,17 @@ impl<S: Sql> Hub<S> {
         peer.acked = seq;
         self.touched.insert(id);
         if let Some(agent) = peer.agent().cloned() {
+            // Written down when it leaves: until then its attachment holds it.
             let before = self.acked(&agent);
-            self.set_acked(&agent, seq)?;
-            self.log(now, EventKind::Delivered, seq, agent.to_string())?;
+            if let Some(known) = self.agents.iter_mut().find(|known| known.id == agent) {
+                known.acked = seq;
+            }
+            let waited = |question| {
+                self.queue.get(question).is_some_and(|opened| opened.at.plus_ms(DELIVERED_PROMPTLY_MS) < now)
+            };
+            if self.queue.between(before, seq, &agent).into_iter().any(waited) {
+                self.log(now, EventKind::Delivered, seq, agent.to_string())?;
+            }
             self.tell_moved(&agent, before, seq);
         }
         self.pump(id)?;
@@ -116,25 +126,32 @@ impl<S: Sql> Hub<S> {
             }
             let limit = peer.room().min(REPLAY_MESSAGES);
             let messages = match peer.agent() {
-                Some(agent) => self.store.open_questions_after(agent, peer.sent, limit)?,
+                Some(agent) => self.store.messages_at(&self.queue.after(peer.sent, agent, limit as usize))?,
                 None => self.store.messages_after(peer.sent, limit)?,
             };
-            let (count, mut frames, mut end) = (messages.len(), Vec::with_capacity(messages.len()), None);
+            let (count, mut sent, mut end) = (messages.len(), 0, None);
             for envelope in messages {
                 if self.replayed >= REPLAY_BYTES_MAX {
                     break;
                 }
                 end = Some(envelope.seq);
+                sent += 1;
                 let frame = encode(&ServerFrame::Message(self.present(envelope)));
                 self.replayed += frame.len();
-                frames.push(frame);
+                self.tell(vec![id], frame);
             }
-            let all = (count as u64) < limit && frames.len() == count;
-            self.send_batches(id, frames);
+            let all = (count as u64) < limit && sent == count;
             let head = self.head;
             let Some(peer) = self.peers.get_mut(&id) else { break };
             peer.last = end.unwrap_or(peer.last);
             peer.sent = if all { head } else { end.unwrap_or(head) };
+            self.touched.insert(id);
+        }
+        let head = self.head;
+        if let Some(peer) = self.peers.get_mut(&id)
+            && peer.is_current != (peer.sent >= head)
+        {
+            peer.is_current = peer.sent >= head;
             self.touched.insert(id);
         }
         Ok(())
@@ -194,10 +211,9 @@ impl<S: Sql> Hub<S> {
         Ok(true)
     }
 
-    fn set_acked(&mut self, agent: &AgentId, acked: Seq) -> Result<(), S::Error> {
-        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent)
-            && known.acked != acked
-        {
+    /// How far an agent has its questions, written down.
+    pub(super) fn set_acked(&mut self, agent: &AgentId, acked: Seq) -> Result<(), S::Error> {
+        if let Some(known) = self.agents.iter_mut().find(|known| known.id == *agent) {
             known.acked = acked;
             self.store.put_agent(known)?;
         }
@@ -207,7 +223,7 @@ impl<S: Sql> Hub<S> {
     /// An agent has stored more than before, or less: devices hear which questions are concerned.
     fn tell_moved(&mut self, agent: &AgentId, before: Seq, after: Seq) {
         for question in self.queue.between(before.min(after), before.max(after), agent) {
-            let state = self.open_state(question, Some(agent));
+            let state = self.state(question, Some(agent), None);
             if state != State::Replying {
                 self.tell_state(question, state, None);
             }
@@ -217,33 +233,25 @@ impl<S: Sql> Hub<S> {
     /// Of the questions that an agent holds, some may have ended while it was away. Not those with an answer: that is
     /// the agent's own, and it hears so when it repeats it.
     fn tell_ended(&mut self, id: PeerId, agent: &AgentId, open: &[Seq]) -> Result<(), S::Error> {
-        let mut frames = Vec::new();
         for &reply_to in open {
             if self.is_open_for(reply_to, agent) {
                 continue;
             }
             let known = self.store.progress_between(reply_to, reply_to)?.pop();
-            if known.is_none_or(|known| known.outcome != Some(Outcome::Replied)) {
-                frames.push(encode(&ServerFrame::Stop { reply_to }));
+            if known.is_none_or(|known| self.ended(reply_to, known.outcome) != Some(Outcome::Replied)) {
+                self.send_to(&[id], &ServerFrame::Stop { reply_to });
             }
         }
-        self.send_batches(id, frames);
         Ok(())
     }
 
     /// States may have changed while the device was away, of questions that it has already.
     fn tell_states(&mut self, id: PeerId, upto: Seq) -> Result<(), S::Error> {
         let from = Seq(upto.0.saturating_sub(RESUME_STATES) + 1);
-        let frames: Vec<String> = self
-            .store
-            .progress_between(from, upto)?
-            .into_iter()
-            .map(|Progress { seq, agent, outcome, reason }| {
-                let state = outcome.map_or_else(|| self.open_state(seq, agent.as_ref()), Outcome::state);
-                encode(&ServerFrame::State { seq, state, reason })
-            })
-            .collect();
-        self.send_batches(id, frames);
+        for Progress { seq, agent, outcome, reason } in self.store.progress_between(from, upto)? {
+            let state = self.state(seq, agent.as_ref(), outcome);
+            self.send_to(&[id], &ServerFrame::State { seq, state, reason });
+        }
         Ok(())
     }
 
@@ -252,30 +260,7 @@ impl<S: Sql> Hub<S> {
         let frames = self.streams.iter().map(|(&reply_to, stream)| {
             encode(&ServerFrame::Delta { reply_to, offset: 0, text: stream.text().to_owned() })
         });
-        let frames = frames.collect();
-        self.send_batches(id, frames);
-    }
-
-    /// Sends encoded frames as JSON arrays of at most [`protocol::limit::BATCH_FRAMES_MAX`] frames and, unless a
-    /// single frame is longer, half of [`FRAME_BYTES_MAX`].
-    fn send_batches(&mut self, id: PeerId, frames: Vec<String>) {
-        let mut batch = String::new();
-        let mut count = 0;
-        for frame in frames {
-            let full = count == protocol::limit::BATCH_FRAMES_MAX || batch.len() + frame.len() > FRAME_BYTES_MAX / 2;
-            if count > 0 && full {
-                self.outputs.push(Output::Send(vec![id], format!("[{batch}]")));
-                batch.clear();
-                count = 0;
-            }
-            if count > 0 {
-                batch.push(',');
-            }
-            batch.push_str(&frame);
-            count += 1;
-        }
-        if count > 0 {
-            self.outputs.push(Output::Send(vec![id], format!("[{batch}]")));
-        }
+        let frames: Vec<String> = frames.collect();
+        frames.into_iter().for_each(|frame| self.tell(vec![id], frame));
     }
 }

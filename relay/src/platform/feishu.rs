@@ -106,9 +106,9 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
 
 /// Checks the signature in the headers, and its age.
 pub fn check_headers(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<(), Rejected> {
-    let signature = raw.header("x-lark-signature").ok_or(Rejected::SignatureMissing)?;
-    let timestamp = raw.header("x-lark-request-timestamp").ok_or(Rejected::SignatureMissing)?;
-    let nonce = raw.header("x-lark-request-nonce").ok_or(Rejected::SignatureMissing)?;
+    let signature = raw.header(SIGNATURE_HEADER).ok_or(Rejected::SignatureMissing)?;
+    let timestamp = raw.header(TIMESTAMP_HEADER).ok_or(Rejected::SignatureMissing)?;
+    let nonce = raw.header(NONCE_HEADER).ok_or(Rejected::SignatureMissing)?;
     crypto::check_signature(timestamp, nonce, &settings.encrypt_key, raw.body, signature)?;
     let sent_s: u64 = timestamp.parse().map_err(|_| Rejected::SignatureMismatch)?;
     if sent_s.saturating_add(SIGNATURE_AGE_S_MAX) < now.0 / 1000 {
@@ -309,6 +309,11 @@ fn default_api_base() -> String {
     "https://open.feishu.cn".to_owned()
 }
 
+/// What events are signed with.
+pub(super) const HEADERS: &[&str] = &[SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER];
+const SIGNATURE_HEADER: &str = "x-lark-signature";
+const TIMESTAMP_HEADER: &str = "x-lark-request-timestamp";
+const NONCE_HEADER: &str = "x-lark-request-nonce";
 /// "Common limits" of the message API: one chat counts all bots in it, so less may get through.
 pub(super) const RATES: &[Rate] = &[
     Rate { scope: Scope::Chat, count: 5, per_ms: 1_000 },

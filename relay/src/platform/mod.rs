@@ -50,7 +50,7 @@ impl Platform {
 
 /// A webhook request as it came in.
 pub struct Raw<'a> {
-    /// Names in lower case.
+    /// Those that [`headers`] names, as far as they are there.
     pub headers: &'a [(String, String)],
     /// Unchanged bytes.
     pub body: &'a [u8],
@@ -296,6 +296,13 @@ pub fn receive(account: &Account, raw: &Raw<'_>, now: Timestamp) -> Result<Inbou
             let event = feishu::parse(verified).map_err(NoEvent::Malformed)?;
             Ok(feishu::normalise(&account.id, settings, event))
         }
+    }
+}
+
+/// The request headers that the platform signs with, in lower case: others are not read.
+pub fn headers(account: &Account) -> &'static [&'static str] {
+    match &account.platform {
+        Platform::Feishu(_) => feishu::HEADERS,
     }
 }
 

@@ -39,7 +39,7 @@ impl<S: Sql> Store<S> {
     /// Makes an agent the one that questions go to, and gives it those that wait for any.
     pub fn set_default_agent(&self, agent: &AgentId) -> Result<(), S::Error> {
         self.set_meta("default_agent", text(agent))?;
-        self.run(ADOPT_QUESTIONS, vec![text(agent)]).map(drop)
+        self.write(ADOPT_QUESTIONS, vec![text(agent)])
     }
 
     /// The agents that ever connected, oldest first.
@@ -55,7 +55,7 @@ impl<S: Sql> Store<S> {
 
     /// Keeps an agent's name and how far it has stored its questions.
     pub fn put_agent(&self, agent: &Agent) -> Result<(), S::Error> {
-        self.run(PUT_AGENT, vec![text(&agent.id), text(&agent.name), integer(agent.acked)]).map(drop)
+        self.write(PUT_AGENT, vec![text(&agent.id), text(&agent.name), integer(agent.acked)])
     }
 
     /// What holds for a conversation.
@@ -74,7 +74,7 @@ impl<S: Sql> Store<S> {
             Value::Integer(settings.session as i64),
             Value::Integer(i64::from(settings.is_warned)),
         ];
-        self.run(PUT_SETTINGS, parameters).map(drop)
+        self.write(PUT_SETTINGS, parameters)
     }
 }
 

@@ -31,13 +31,13 @@ pub struct Delivery {
 impl<S: Sql> Store<S> {
     /// Puts an answer on its way to a platform.
     pub fn insert_delivery(&self, seq: Seq, conversation: &ConversationId, now: Timestamp) -> Result<(), S::Error> {
-        self.run(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)]).map(drop)
+        self.write(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)])
     }
 
     /// A part of an answer is about to be tried for the first time.
     pub fn mark_tried(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
         let statement = "update deliveries set tried_ms = ? where seq = ?";
-        self.run(statement, vec![Value::Integer(now.0 as i64), integer(seq)]).map(drop)
+        self.write(statement, vec![Value::Integer(now.0 as i64), integer(seq)])
     }
 
     /// The answers that are due, at most one of each conversation (its oldest), so that order is kept.
@@ -63,27 +63,27 @@ impl<S: Sql> Store<S> {
 
     /// An answer was taken whole, or given up.
     pub fn delete_delivery(&self, seq: Seq) -> Result<(), S::Error> {
-        self.run("delete from deliveries where seq = ?", vec![integer(seq)]).map(drop)
+        self.write("delete from deliveries where seq = ?", vec![integer(seq)])
     }
 
     /// A part of an answer was taken: the next one is due.
     pub fn next_part(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
         let statement =
             "update deliveries set part = part + 1, attempts = 0, tried_ms = null, due_ms = ? where seq = ?";
-        self.run(statement, vec![Value::Integer(now.0 as i64), integer(seq)]).map(drop)
+        self.write(statement, vec![Value::Integer(now.0 as i64), integer(seq)])
     }
 
     /// A try failed: another follows.
     pub fn postpone_delivery(&self, seq: Seq, due: Timestamp) -> Result<(), S::Error> {
         let statement = "update deliveries set attempts = attempts + 1, due_ms = ? where seq = ?";
-        self.run(statement, vec![Value::Integer(due.0 as i64), integer(seq)]).map(drop)
+        self.write(statement, vec![Value::Integer(due.0 as i64), integer(seq)])
     }
 
     /// It was not its turn.
     pub fn hold_delivery(&self, seq: Seq, due: Timestamp, tried: Option<Timestamp>) -> Result<(), S::Error> {
         let tried = tried.map_or(Value::Null, |tried| Value::Integer(tried.0 as i64));
         let statement = "update deliveries set due_ms = ?, tried_ms = ? where seq = ?";
-        self.run(statement, vec![Value::Integer(due.0 as i64), tried, integer(seq)]).map(drop)
+        self.write(statement, vec![Value::Integer(due.0 as i64), tried, integer(seq)])
     }
 }
 

@@ -1,6 +1,6 @@
 //! The event log: a ring of rows, and the dead letters.
 
-use protocol::{ConversationId, Seq, Timestamp};
+use protocol::{ConversationId, MessageId, Seq, Timestamp};
 use serde::Serialize;
 
 use super::row::{Columns, first, integer, optional, text};
@@ -10,8 +10,9 @@ use crate::limit::{DEAD_LETTERS_MAX, EVENTS_MAX};
 /// Something that happened, without message texts unless the operator turned them on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// Counts up.
-    pub n: u64,
+    /// Counts up; none: the timeline itself says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
     /// When.
     pub at_ms: Timestamp,
     /// What: a word of [`crate::hub::EventKind`].
@@ -22,6 +23,25 @@ pub struct Event {
     /// Ids, counts and reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// A message as the log tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Its place.
+    pub seq: Seq,
+    /// Its id.
+    pub id: MessageId,
+    /// `agent`, `relay` or `user`.
+    pub author: String,
+    /// Whom a question is meant for.
+    pub agent: Option<String>,
+    /// The question that it answers.
+    pub reply_to: Option<Seq>,
+    /// When it was accepted.
+    pub at_ms: Timestamp,
+    /// How it begins; nothing, unless that was asked for.
+    pub text: String,
 }
 
 /// A question that ended without an answer at its writer.
@@ -46,17 +66,17 @@ impl<S: Sql> Store<S> {
         Ok(first(rows).ok_or(Corrupt("events"))?.integer()? as u64)
     }
 
-    /// Writes an event over the one [`EVENTS_MAX`] before it.
-    pub fn put_event(&self, event: &Event) -> Result<(), S::Error> {
+    /// Writes the event with number `n` over the one [`EVENTS_MAX`] before it.
+    pub fn put_event(&self, n: u64, event: &Event) -> Result<(), S::Error> {
         let parameters = vec![
-            Value::Integer((event.n % EVENTS_MAX) as i64),
-            Value::Integer(event.n as i64),
+            Value::Integer((n % EVENTS_MAX) as i64),
+            Value::Integer(n as i64),
             Value::Integer(event.at_ms.0 as i64),
             text(&event.kind),
             event.seq.map_or(Value::Null, integer),
             optional(event.detail.as_ref()),
         ];
-        self.run(PUT_EVENT, parameters).map(drop)
+        self.write(PUT_EVENT, parameters)
     }
 
     /// The events before `before`, newest first.
@@ -66,7 +86,7 @@ impl<S: Sql> Store<S> {
             .map(|row| {
                 let mut row = Columns::from(row);
                 Ok(Event {
-                    n: row.integer()? as u64,
+                    n: Some(row.integer()? as u64),
                     at_ms: Timestamp(row.integer()? as u64),
                     kind: row.text()?,
                     seq: row.optional_integer()?.map(|seq| Seq(seq as u64)),
@@ -76,10 +96,30 @@ impl<S: Sql> Store<S> {
             .collect()
     }
 
+    /// The messages before `before`, newest first, with at most `characters` of their texts.
+    pub fn logged(&self, before: u64, limit: u64, characters: u64) -> Result<Vec<Logged>, S::Error> {
+        let parameters = [characters, before, limit].map(|number| Value::Integer(number as i64));
+        let rows = self.run(SELECT_LOGGED, parameters.into())?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                Ok(Logged {
+                    seq: row.seq()?,
+                    id: row.id()?,
+                    author: row.text()?,
+                    agent: row.optional_text()?,
+                    reply_to: row.optional_integer()?.map(|seq| Seq(seq as u64)),
+                    at_ms: Timestamp(row.integer()? as u64),
+                    text: row.text()?,
+                })
+            })
+            .collect()
+    }
+
     /// Keeps a question as a dead letter. Beyond [`DEAD_LETTERS_MAX`] the oldest one goes.
     pub fn insert_dead_letter(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
-        self.run(INSERT_DEAD, vec![integer(seq), Value::Integer(now.0 as i64)])?;
-        self.run(DELETE_OLDEST_DEAD, vec![Value::Integer(DEAD_LETTERS_MAX as i64)]).map(drop)
+        self.write(INSERT_DEAD, vec![integer(seq), Value::Integer(now.0 as i64)])?;
+        self.write(DELETE_OLDEST_DEAD, vec![Value::Integer(DEAD_LETTERS_MAX as i64)])
     }
 
     /// It was replayed. False when it was no dead letter.
@@ -115,6 +155,9 @@ impl<S: Sql> Store<S> {
 const PUT_EVENT: &str = "insert or replace into events (slot, n, at_ms, kind, seq, detail) values (?, ?, ?, ?, ?, ?)";
 
 const SELECT_EVENTS: &str = "select n, at_ms, kind, seq, detail from events where n < ? order by n desc limit ?";
+
+const SELECT_LOGGED: &str = "select seq, id, author, agent, reply_to, at_ms, substr(text, 1, ?) from messages
+    where seq < ? order by seq desc limit ?";
 
 const INSERT_DEAD: &str = "insert or replace into dead_letters (seq, at_ms) values (?, ?)";
 

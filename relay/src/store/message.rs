@@ -100,6 +100,15 @@ pub struct Ended {
     pub outcome: Option<Outcome>,
 }
 
+/// Which row a message is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Everything up to here is gone from the timeline by then, except what is not finished with.
+    pub trimmed: Seq,
+    /// The row of this old message, if there is one: an update is one row written, a deletion and an insertion are two.
+    pub over: Option<Seq>,
+}
+
 /// How far a question has come, as far as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -131,19 +140,26 @@ impl<S: Sql> Store<S> {
         first(rows).ok_or(Corrupt("head"))?.seq().map_err(S::Error::from)
     }
 
+    /// How far the timeline was trimmed when its newest message was stored.
+    pub(super) fn trimmed_at_head(&self) -> Result<Seq, S::Error> {
+        let rows = self.run("select trimmed from messages order by seq desc limit 1", vec![])?;
+        Ok(first(rows).map(|mut row| row.seq()).transpose()?.unwrap_or_default())
+    }
+
     /// Stores a message. `origin` is where answers to a question go, `outcome` how a question ended already.
     pub fn insert(
         &self,
         message: &Envelope,
         origin: Option<&Origin>,
         outcome: Option<Outcome>,
+        place: Place,
     ) -> Result<(), S::Error> {
         let (author, author_id, via) = match &message.from {
             Author::Agent { id } => ("agent", text(id), Value::Null),
             Author::Relay => ("relay", Value::Null, Value::Null),
             Author::User { via, sender } => ("user", optional(sender.as_ref()), text(via)),
         };
-        let parameters = vec![
+        let mut parameters = vec![
             integer(message.seq),
             text(&message.id),
             text(&message.conversation),
@@ -159,25 +175,65 @@ impl<S: Sql> Store<S> {
             optional(origin.map(|origin| &origin.message)),
             optional(outcome.map(Outcome::as_str)),
             optional(message.reason.as_ref()),
+            integer(place.trimmed),
         ];
-        self.run(INSERT_MESSAGE, parameters).map(drop)
+        match place.over {
+            None => self.write(INSERT_MESSAGE, parameters),
+            Some(over) => {
+                parameters.push(integer(over));
+                self.write(OVERWRITE_MESSAGE, parameters)
+            }
+        }
     }
 
-    /// Where a message with this id stands, and what it says.
-    pub fn message_by_id(&self, id: &MessageId) -> Result<Option<(Seq, String)>, S::Error> {
-        let rows = self.run("select seq, text from messages where id = ?", vec![text(id)])?;
-        let Some(mut row) = first(rows) else { return Ok(None) };
-        Ok(Some((row.seq()?, row.text()?)))
+    /// What the message at a place says, if it has this id.
+    pub fn text_of(&self, seq: Seq, id: &MessageId) -> Result<Option<String>, S::Error> {
+        let rows = self.run("select text from messages where seq = ? and id = ?", vec![integer(seq), text(id)])?;
+        Ok(first(rows).map(|mut row| row.text()).transpose()?)
     }
 
-    /// The agent's answer to a question, if there is one.
+    /// The ids of the messages from `from` on.
+    pub fn ids_from(&self, from: Seq) -> Result<Vec<(Seq, MessageId)>, S::Error> {
+        let rows = self.run("select seq, id from messages where seq >= ? order by seq", vec![integer(from)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                Ok((row.seq()?, row.id()?))
+            })
+            .collect()
+    }
+
+    /// The hashes of ids that are written down, by page, from page `first` on.
+    pub fn known(&self, first: u64) -> Result<Vec<(u64, Vec<u8>)>, S::Error> {
+        let statement = "select page, hashes from known_ids where page >= ? order by page";
+        let rows = self.run(statement, vec![Value::Integer(first as i64)])?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = Columns::from(row);
+                Ok((row.integer()? as u64, row.blob()?))
+            })
+            .collect()
+    }
+
+    /// Writes a page of hashes down.
+    pub fn put_known(&self, page: u64, hashes: Vec<u8>) -> Result<(), S::Error> {
+        let statement = "insert or replace into known_ids (page, hashes) values (?, ?)";
+        self.write(statement, vec![Value::Integer(page as i64), Value::Blob(hashes)])
+    }
+
+    /// Forgets the pages before `first`.
+    pub fn delete_known(&self, first: u64) -> Result<(), S::Error> {
+        self.write("delete from known_ids where page < ?", vec![Value::Integer(first as i64)])
+    }
+
+    /// The agent's answer to a question, if there is one. Reads the whole timeline: for what a person asks for, now and then.
     pub fn answer(&self, question: Seq) -> Result<Option<Seq>, S::Error> {
-        let id = format!("reply:{question}");
-        let rows = self.run("select seq from messages where id = ? and author = 'agent'", vec![text(id)])?;
+        let statement = "select seq from messages where reply_to = ? and author = 'agent' limit 1";
+        let rows = self.run(statement, vec![integer(question)])?;
         Ok(first(rows).map(|mut row| row.seq()).transpose()?)
     }
 
-    /// A question, as it was asked, and how it ended.
+    /// A question, as it was asked, and how it ended as far as that is written down.
     pub fn question(&self, seq: Seq) -> Result<Option<Ended>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_QUESTION, vec![integer(seq)])?) else { return Ok(None) };
         let (id, conversation, via, sender) = (row.id()?, row.id()?, row.text()?, row.optional_text()?);
@@ -190,12 +246,12 @@ impl<S: Sql> Store<S> {
     /// Ends a question; or ends it otherwise, when its answer was refused by the platform later.
     pub fn finish(&self, seq: Seq, outcome: Outcome, reason: Option<&str>) -> Result<(), S::Error> {
         let parameters = vec![text(outcome.as_str()), optional(reason), integer(seq)];
-        self.run("update messages set outcome = ?, reason = ? where seq = ?", parameters).map(drop)
+        self.write("update messages set outcome = ?, reason = ? where seq = ?", parameters)
     }
 
     /// Forgets what a question says: its writer took it back.
     pub fn clear_text(&self, seq: Seq) -> Result<(), S::Error> {
-        self.run("update messages set text = '' where seq = ?", vec![integer(seq)]).map(drop)
+        self.write("update messages set text = '' where seq = ?", vec![integer(seq)])
     }
 
     /// The messages after `after`, oldest first.
@@ -203,9 +259,9 @@ impl<S: Sql> Store<S> {
         self.messages(SELECT_AFTER, vec![integer(after), Value::Integer(limit as i64)])
     }
 
-    /// An agent's open questions after `after`, oldest first.
-    pub fn open_questions_after(&self, agent: &AgentId, after: Seq, limit: u64) -> Result<Vec<Envelope>, S::Error> {
-        self.messages(SELECT_OPEN_AFTER, vec![integer(after), text(agent), Value::Integer(limit as i64)])
+    /// The messages at these places, oldest first.
+    pub fn messages_at(&self, places: &[Seq]) -> Result<Vec<Envelope>, S::Error> {
+        self.messages(SELECT_AT, vec![list(places)])
     }
 
     /// Every open question after `settled`.
@@ -250,17 +306,33 @@ impl<S: Sql> Store<S> {
             .collect()
     }
 
+    /// The oldest message after `after`: its place, when it was accepted, and whether something else still needs it.
+    pub fn oldest(&self, after: Seq) -> Result<Option<(Seq, Timestamp, bool)>, S::Error> {
+        let Some(mut row) = first(self.run(SELECT_OLDEST, vec![integer(after)])?) else { return Ok(None) };
+        Ok(Some((row.seq()?, Timestamp(row.integer()? as u64), row.integer()? == 1)))
+    }
+
+    /// Writes down how far the timeline was trimmed.
+    pub fn set_trimmed(&self, seq: Seq) -> Result<(), S::Error> {
+        self.set_meta("trimmed", integer(seq))
+    }
+
+    /// Forgets what was set for conversations without messages.
+    pub fn delete_settings(&self) -> Result<(), S::Error> {
+        self.write(DELETE_SETTINGS, vec![])
+    }
+
     /// Deletes at most [`TRIM_ROWS_MAX`] messages among those up to `upto` that are older than `before`. What is not
-    /// finished with stays: open questions, dead letters, answers on their way. Answers how far everything else is gone.
-    pub fn trim(&self, from: Seq, upto: Seq, before: Timestamp) -> Result<Seq, S::Error> {
+    /// finished with stays: `open` questions, dead letters, answers on their way. Answers how far everything else is gone.
+    pub fn trim(&self, from: Seq, upto: Seq, before: Timestamp, open: &[Seq]) -> Result<Seq, S::Error> {
         let upto = Seq(upto.0.min(from.0 + TRIM_ROWS_MAX));
         let old = vec![integer(from), integer(upto), Value::Integer(before.0 as i64)];
         let Some(mut row) = first(self.run(SELECT_LAST_OLD, old)?) else { return Ok(from) };
         let Some(last) = row.optional_integer()? else { return Ok(from) };
         let last = Seq(last as u64);
-        self.run(DELETE_FINISHED, vec![integer(last)])?;
-        self.run(DELETE_SETTINGS, vec![])?;
-        self.set_meta("trimmed", integer(last))?;
+        self.write(DELETE_FINISHED, vec![integer(last), list(open)])?;
+        self.delete_settings()?;
+        self.set_trimmed(last)?;
         Ok(last)
     }
 
@@ -270,8 +342,14 @@ impl<S: Sql> Store<S> {
     }
 }
 
-/// A stored message. A question without an outcome is `queued`: whether it is delivered or being answered the core
-/// knows.
+/// Places as a JSON array, for `json_each`.
+fn list(places: &[Seq]) -> Value {
+    let places: Vec<String> = places.iter().map(Seq::to_string).collect();
+    Value::Text(format!("[{}]", places.join(",")))
+}
+
+/// A stored message. A question without an outcome is `queued`: whether it is delivered, being answered, or answered
+/// the core knows.
 fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
     let (seq, id, conversation, session) = (row.seq()?, row.id()?, row.id()?, row.integer()? as u64);
     let author = row.text()?;
@@ -298,8 +376,12 @@ fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
 }
 
 const INSERT_MESSAGE: &str = "insert into messages (seq, id, conversation, session, author, author_id, via, agent,
-    reply_to, at_ms, text, origin_account, origin_message, outcome, reason)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    reply_to, at_ms, text, origin_account, origin_message, outcome, reason, trimmed)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
+    author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,
+    outcome = ?, reason = ?, trimmed = ? where seq = ?";
 
 const SELECT_QUESTION: &str = "select id, conversation, via, author_id, text, origin_account, origin_message, agent,
     outcome from messages where seq = ? and author = 'user'";
@@ -316,11 +398,12 @@ macro_rules! select_messages {
 
 const SELECT_AFTER: &str = select_messages!("seq > ? order by seq limit ?");
 
-const SELECT_OPEN_AFTER: &str =
-    select_messages!("seq > ? and agent = ? and author = 'user' and outcome is null order by seq limit ?");
+const SELECT_AT: &str = select_messages!("seq in (select value from json_each(?)) order by seq");
 
+/// An answer follows its question, and says that it is not open any more.
 const SELECT_OPEN: &str = "select seq, conversation, session, agent, at_ms, octet_length(text),
-    origin_account is not null from messages where seq > ? and author = 'user' and outcome is null order by seq";
+    origin_account is not null from messages where seq > ?1 and author = 'user' and outcome is null and seq not in
+    (select reply_to from messages where seq > ?1 and author = 'agent') order by seq";
 
 const SELECT_PROGRESS_BETWEEN: &str =
     "select seq, agent, outcome, reason from messages where seq between ? and ? and author = 'user' order by seq";
@@ -332,12 +415,24 @@ const SELECT_CONVERSATIONS: &str =
 
 const SELECT_LAST_OLD: &str = "select max(seq) from messages where seq > ? and seq <= ? and at_ms < ?";
 
-/// An answer on its way to a platform must stay, with its question: the delivery reads both. So must a dead letter.
-const DELETE_FINISHED: &str = "delete from messages where seq <= ? and (author <> 'user' or outcome is not null)
-    and seq not in (select seq from deliveries)
-    and seq not in (select a.reply_to from deliveries d join messages a on a.seq = d.seq)
-    and seq not in (select seq from dead_letters)
-    and (reply_to is null or reply_to not in (select seq from dead_letters))";
+/// What is still needed, beside open questions: an answer on its way to a platform, with its question, since the
+/// delivery reads both; a dead letter, with its answer.
+macro_rules! is_needed {
+    () => {
+        "(seq in (select seq from deliveries)
+        or seq in (select a.reply_to from deliveries d join messages a on a.seq = d.seq)
+        or seq in (select seq from dead_letters)
+        or coalesce(reply_to in (select seq from dead_letters), 0))"
+    };
+}
+
+const SELECT_OLDEST: &str =
+    concat!("select seq, at_ms, ", is_needed!(), " from messages where seq > ? order by seq limit 1");
+
+const DELETE_FINISHED: &str = concat!(
+    "delete from messages where seq <= ? and seq not in (select value from json_each(?)) and not ",
+    is_needed!()
+);
 
 /// A conversation without messages is forgotten whole.
 const DELETE_SETTINGS: &str = "delete from conversations

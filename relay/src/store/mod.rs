@@ -17,8 +17,8 @@ use self::schema::{CREATE_META, MIGRATIONS};
 
 pub use agent::{Agent, Settings};
 pub use delivery::Delivery;
-pub use event::{DeadLetter, Event};
-pub use message::{Conversation, Ended, Opened, Origin, Outcome, Progress, Question};
+pub use event::{DeadLetter, Event, Logged};
+pub use message::{Conversation, Ended, Opened, Origin, Outcome, Place, Progress, Question};
 
 /// A database that runs one statement at a time.
 pub trait Sql {
@@ -26,11 +26,17 @@ pub trait Sql {
     type Error: std::fmt::Display + From<Corrupt>;
     /// Runs a statement with its positional parameters and answers its rows.
     fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, Self::Error>;
+    /// Runs a statement whose rows, if it has any, nobody wants.
+    fn write(&self, statement: &'static str, parameters: Vec<Value>) -> Result<(), Self::Error> {
+        self.run(statement, parameters).map(drop)
+    }
 }
 
 /// A parameter or a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// Bytes.
+    Blob(Vec<u8>),
     /// A whole number between -2^53 and 2^53.
     Integer(i64),
     /// NULL.
@@ -55,14 +61,14 @@ impl<S: Sql> Store<S> {
     /// Brings the schema up to date, keeping what is there.
     pub fn open(sql: S, now: Timestamp) -> Result<Store<S>, S::Error> {
         let store = Store { sql };
-        store.run(CREATE_META, vec![])?;
+        store.write(CREATE_META, vec![])?;
         let mut version = store.meta_integer("schema")?.unwrap_or(0);
         if version > MIGRATIONS.len() as i64 {
             return Err(Corrupt("schema: written by a newer relay").into());
         }
         for migration in MIGRATIONS.iter().skip(version as usize) {
             for statement in *migration {
-                store.run(statement, vec![])?;
+                store.write(statement, vec![])?;
             }
             version += 1;
             store.set_meta("schema", Value::Integer(version))?;
@@ -90,7 +96,8 @@ impl<S: Sql> Store<S> {
 
     /// The last message that was trimmed: everything up to here is gone, except what is not finished with.
     pub fn trimmed(&self) -> Result<Seq, S::Error> {
-        Ok(Seq(self.meta_integer("trimmed")?.unwrap_or(0) as u64))
+        let noted = Seq(self.meta_integer("trimmed")?.unwrap_or(0) as u64);
+        Ok(noted.max(self.trimmed_at_head()?))
     }
 
     /// Every question up to here has ended.
@@ -105,7 +112,7 @@ impl<S: Sql> Store<S> {
 
     /// Uses up a ticket. False when it was used before.
     pub fn spend_ticket(&self, id: &str, now: Timestamp, expires: Timestamp) -> Result<bool, S::Error> {
-        self.run("delete from tickets where expires_ms < ?", vec![Value::Integer(now.0 as i64)])?;
+        self.write("delete from tickets where expires_ms < ?", vec![Value::Integer(now.0 as i64)])?;
         let rows = self.run(SPEND_TICKET, vec![text(id), Value::Integer(expires.0 as i64)])?;
         Ok(!rows.is_empty())
     }
@@ -119,11 +126,15 @@ impl<S: Sql> Store<S> {
     }
 
     fn set_meta(&self, key: &'static str, value: Value) -> Result<(), S::Error> {
-        self.run("insert or replace into meta (key, value) values (?, ?)", vec![text(key), value]).map(drop)
+        self.write("insert or replace into meta (key, value) values (?, ?)", vec![text(key), value])
     }
 
     fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, S::Error> {
         self.sql.run(statement, parameters)
+    }
+
+    fn write(&self, statement: &'static str, parameters: Vec<Value>) -> Result<(), S::Error> {
+        self.sql.write(statement, parameters)
     }
 }
 

@@ -30,6 +30,13 @@ impl Columns {
         }
     }
 
+    pub(super) fn blob(&mut self) -> Result<Vec<u8>, Corrupt> {
+        match self.0.next() {
+            Some(Value::Blob(bytes)) => Ok(bytes),
+            _ => Err(Corrupt("blob column")),
+        }
+    }
+
     pub(super) fn optional_id<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Corrupt> {
         self.optional_text()?.map(|text| text.parse().map_err(|_| Corrupt("id column"))).transpose()
     }

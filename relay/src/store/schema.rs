@@ -6,7 +6,7 @@ pub(super) const CREATE_META: &str =
 
 /// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
 /// the version is a row of `meta`.
-pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3];
 
 const V1: &[&str] = &[
     // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
@@ -83,4 +83,36 @@ const V2: &[&str] = &[
     ) strict",
     // A long answer goes in parts: the next one to send.
     "alter table deliveries add column part integer not null default 0",
+];
+
+const V3: &[&str] = &[
+    // Without the unique index on `id`, which cost every message a second row: `known_ids` and memory find an id
+    // (hub/known.rs). A question that was answered has no outcome: its answer says it. `trimmed` is how far the
+    // timeline was trimmed when the message was stored, since a row of `meta` would cost another write.
+    "create table messages_3 (
+        seq integer primary key,
+        id text not null,
+        conversation text not null,
+        session integer not null,
+        author text not null check (author in ('agent', 'relay', 'user')),
+        author_id text,
+        via text,
+        agent text,
+        reply_to integer,
+        at_ms integer not null,
+        text text not null,
+        origin_account text,
+        origin_message text,
+        outcome text,
+        reason text,
+        trimmed integer not null
+    ) strict",
+    "insert into messages_3 select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms,
+        text, origin_account, origin_message, outcome, reason, 0 from messages",
+    "drop table messages",
+    "alter table messages_3 rename to messages",
+    // The hashes of the ids of 256 messages, four bytes each, by place: row `n` is of the places from 256 n.
+    "create table known_ids (page integer primary key, hashes blob not null) strict",
+    // The log tells of these by the messages themselves.
+    "delete from events where kind in ('accepted', 'answered')",
 ];

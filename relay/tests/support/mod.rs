@@ -35,6 +35,11 @@ impl Sqlite {
         count.unwrap() as u64
     }
 
+    /// Rows inserted, changed or deleted so far: what a platform bills, indexes aside.
+    pub fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// Everything that is stored, to compare.
     pub fn dump(&self) -> Vec<String> {
         let all = |table: &str| {
@@ -45,7 +50,7 @@ impl Sqlite {
             };
             statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
         };
-        ["meta", "messages", "agents", "deliveries", "tickets", "conversations", "dead_letters", "events"]
+        ["meta", "messages", "agents", "deliveries", "tickets", "conversations", "dead_letters", "events", "known_ids"]
             .into_iter()
             .flat_map(all)
             .collect()

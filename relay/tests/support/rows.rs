@@ -13,6 +13,7 @@ pub fn rows(
     let mut statement = connection.prepare_cached(statement)?;
     let columns = statement.column_count();
     let parameters = parameters.into_iter().map(|value| match value {
+        Value::Blob(bytes) => rusqlite::types::Value::Blob(bytes),
         Value::Integer(integer) => rusqlite::types::Value::Integer(integer),
         Value::Null => rusqlite::types::Value::Null,
         Value::Text(text) => rusqlite::types::Value::Text(text),
@@ -26,6 +27,7 @@ pub fn rows(
                 ValueRef::Integer(integer) => Value::Integer(integer),
                 ValueRef::Null => Value::Null,
                 ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).expect("SQLite was given UTF-8")),
+                ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
                 other => panic!("a column holds {other:?}"),
             })
         };

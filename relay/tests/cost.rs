@@ -1,0 +1,162 @@
+//! What a message costs in rows, which is what the platform bills; and that saving rows loses nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::Seq;
+use relay::hub::Role;
+use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
+use support::World;
+
+/// So many old messages, each a question that has its answer, as the store holds them.
+fn with_history(world: &mut World, count: u64) {
+    world.sql.execute(&format!(
+        "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {count})
+         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
+         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
+    ));
+    world.hibernate();
+}
+
+#[test]
+fn a_question_and_its_answer_cost_a_row_each() {
+    let mut world = World::new();
+    let (agent, device) = (world.agent(None), world.device(None));
+    world.sends(device, "first", "x");
+    world.replies(agent, 1, "x");
+    let (before, rounds) = (world.sql.changes(), 2 * KNOWN_PAGE);
+    for n in 0..rounds {
+        let seq = 2 * n + 3;
+        world.sends(device, &format!("m-{n}"), "x");
+        world.acks(agent, seq);
+        world.acks(device, seq);
+        world.replies(agent, seq, "x");
+        world.acks(device, seq + 1);
+    }
+    // Beside them: a page of ids now and then, and the place up to which all have ended.
+    let rows = world.sql.changes() - before;
+    assert!((2 * rounds..2 * rounds + rounds / 20).contains(&rows), "{rows} rows for {rounds} rounds");
+}
+
+#[test]
+fn a_full_history_costs_no_deletions() {
+    let mut world = World::new();
+    with_history(&mut world, HISTORY_MESSAGES_MAX);
+    let agent = world.agent(None);
+    // The first message writes down the ids of all before it.
+    world.post("om_first", "x").unwrap();
+    world.advance_ms(DEDUPE_MS_MIN + 1);
+    let (before, kept) = (world.sql.changes(), world.sql.count("messages"));
+    let count = 2 * TRIM_ROWS_MAX;
+    for n in 0..count {
+        let seq = world.post(&format!("om_{n}"), "x").unwrap().seq;
+        world.says(agent, &format!(r#"{{"type":"fail","reply_to":{seq},"reason":""}}"#));
+    }
+    assert_eq!(world.sql.count("messages"), kept);
+    // A question, its outcome, its dead letter, and a line of the log; a word to the writer, once, with its delivery.
+    let rows = world.sql.changes() - before;
+    assert!(rows < 4 * count + count / 10, "{rows} rows for {count} questions");
+    // A device that was away hears what is gone, also of a Hub that woke since.
+    world.hibernate();
+    let device = world.device(Some(world.cursor(3)));
+    let gone = world.sql.count("messages where seq > 20001");
+    let welcome = world.hears(device).remove(0);
+    assert!(welcome.contains(&format!(r#""outcome":"gap","from":4,"to":{gone}"#)), "{welcome}");
+}
+
+#[test]
+fn what_is_not_finished_keeps_its_row() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    // A question that stays open, a dead letter, and an answer that waits for its platform.
+    world.options.ttl_ms = 30 * 24 * 60 * 60 * 1000;
+    world.hibernate();
+    world.post("om_open", "open").unwrap();
+    world.post("om_dead", "dead").unwrap();
+    world.says(agent, r#"{"type":"fail","reply_to":2,"reason":"no"}"#);
+    world.post("om_slow", "slow").unwrap();
+    let slow = world.sql.count("messages");
+    world.replies(agent, slow, "slow answer");
+    let from = world.sql.count("messages") + 1;
+    world.sql.execute(&format!(
+        "with recursive n(seq) as (select {from} union all select seq + 1 from n where seq < {HISTORY_MESSAGES_MAX})
+         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
+         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
+    ));
+    world.hibernate();
+    world.advance_ms(DEDUPE_MS_MIN + 1);
+    let device = world.device(None);
+    for n in 0..100 {
+        world.sends(device, &format!("n-{n}"), "/agents");
+    }
+    let old = "messages where seq < 100 and text in";
+    assert_eq!(world.sql.count(&format!("{old} ('open', 'dead', 'slow', 'slow answer')")), 4);
+    assert_eq!(world.sql.count(&format!("{old} ('x')")), 0);
+    // The open one is answered at last, over rows that are taken: its own is not.
+    world.replies(agent, 1, "late answer");
+    let answers = world.ring(|_| relay::platform::Sent::Taken);
+    assert!(answers.iter().any(|delivery| delivery.text == "late answer"));
+}
+
+#[test]
+fn an_id_is_known_after_any_number_of_messages_and_wakes() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let count = 2 * KNOWN_PAGE + 10;
+    for n in 0..count {
+        let seq = world.post(&format!("om_{n}"), "x").unwrap().seq;
+        world.acks(agent, seq.0);
+        world.replies(agent, seq.0, "x");
+        world.ring(|_| relay::platform::Sent::Taken);
+        if n % 100 == 0 {
+            world.hibernate();
+        }
+    }
+    for wakes in 0..2 {
+        for n in 0..count {
+            let again = world.post(&format!("om_{n}"), "x").unwrap();
+            assert!(!again.new && again.seq == Seq(2 * n + 1), "om_{n} after {wakes} wakes: {again:?}");
+        }
+        world.crash();
+    }
+    // Of the pages, each was written once.
+    assert_eq!(world.sql.count("known_ids"), 2 * count / KNOWN_PAGE);
+}
+
+#[test]
+fn ids_from_before_there_were_pages_are_known() {
+    let mut world = World::new();
+    with_history(&mut world, 3 * KNOWN_PAGE);
+    let device = world.open(Role::Device);
+    world.says(device, r#"{"type":"hello"}"#);
+    for n in [1, KNOWN_PAGE, 2 * KNOWN_PAGE + 1, 3 * KNOWN_PAGE] {
+        world.sends(device, &format!("m-{n}"), "x");
+        let accepted = format!(r#"{{"type":"accepted","id":"m-{n}","seq":{n}}}"#);
+        assert!(world.hears(device).contains(&accepted), "m-{n}");
+    }
+    assert_eq!(world.sql.count("known_ids"), 3);
+    assert_eq!(world.post("om_1", "new").unwrap().seq, Seq(3 * KNOWN_PAGE + 1));
+}
+
+#[test]
+fn answered_is_answered_after_a_crash() {
+    let mut world = World::new();
+    let (agent, device) = (world.agent(None), world.device(None));
+    world.sends(device, "a", "x");
+    world.sends(device, "b", "x");
+    world.replies(agent, 1, "done");
+    world.crash();
+    let agent = world.agent(None);
+    // Of the two only the second is open.
+    assert_eq!(world.envelopes(agent).iter().map(|it| it.seq).collect::<Vec<_>>(), [Seq(2)]);
+    let device = world.device(Some(world.cursor(3)));
+    let states = world.hears(device);
+    assert!(states.contains(&r#"{"type":"state","seq":1,"state":"replied"}"#.to_owned()), "{states:?}");
+    assert!(states.contains(&r#"{"type":"state","seq":2,"state":"queued"}"#.to_owned()), "{states:?}");
+    // The same answer again counts, another one does not.
+    world.hears(agent);
+    world.replies(agent, 1, "done");
+    world.replies(agent, 1, "other");
+    let heard = world.hears(agent);
+    assert!(heard[0].contains("accepted") && heard[1].contains("already_replied"), "{heard:?}");
+}

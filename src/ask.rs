@@ -1,0 +1,143 @@
+//! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
+
+use js_sys::Promise;
+use js_sys::futures::JsFuture;
+use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
+use relay::hub::{Before, Refusal, Role};
+use relay::store::Question;
+use serde::{Deserialize, Serialize};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Request, Response};
+
+use crate::config::Config;
+use crate::error::Error;
+
+/// A request to a Hub from the Worker, which has checked who asks.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// Open a socket.
+    Connect {
+        /// What for.
+        role: Role,
+        /// The ticket to use up, when it is a browser.
+        ticket: Option<String>,
+    },
+    /// List the conversations.
+    Conversations,
+    /// List the questions that ended without an answer at their writer.
+    DeadLetters,
+    /// One page of the event log.
+    Events {
+        /// Before where.
+        before: Option<Before>,
+        /// How many.
+        limit: u64,
+    },
+    /// One page of history.
+    Messages {
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// Before where.
+        before: Option<Cursor>,
+        /// How many.
+        limit: u64,
+    },
+    /// Commit a question.
+    Post(Question),
+    /// Its writer took this question back.
+    Recall {
+        /// Which one.
+        id: MessageId,
+    },
+    /// Ask a question that ended without an answer once more.
+    Replay {
+        /// Which one.
+        seq: Seq,
+    },
+}
+
+/// Commits a question in a user's Hub.
+pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<(), Error> {
+    let mut response = ask(config, user, &Ask::Post(question)).await?;
+    if response.status_code() == 200 {
+        return Ok(());
+    }
+    let refusal: Problem = response.json().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
+    Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
+}
+
+/// Tells a user's Hub that a question was taken back.
+pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<(), Error> {
+    let response = ask(config, user, &Ask::Recall { id: id.clone() }).await?;
+    match response.status_code() {
+        200 => Ok(()),
+        status => Err(Error::unavailable("the hub does not answer", status)),
+    }
+}
+
+/// Asks a user's Hub. Its answer is meant for the client as it is.
+pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
+    let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
+    let init = web_sys::RequestInit::new();
+    // A socket is opened by a GET, which has no body: that one is asked in a header.
+    if let Ask::Connect { .. } = ask {
+        let headers = worker::Headers::new();
+        headers.set("Upgrade", "websocket")?;
+        // Headers are Latin-1, and an agent's name may be anything.
+        headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
+        init.set_headers(headers.as_ref());
+    } else {
+        init.set_method("POST");
+        init.set_body(&JsValue::from_str(&body));
+    }
+    let hub: HubStub = config.hubs()?.get_by_name(user.as_str())?.into_rpc();
+    let failed = |error: JsValue| Error::unavailable("the hub does not answer", worker::Error::from(error));
+    let response = JsFuture::from(hub.fetch(&format!("{HUB}{user}"), &init)).await.map_err(failed)?;
+    Ok(response.unchecked_into::<web_sys::Response>().into())
+}
+
+/// What a Hub is asked.
+pub async fn asked(request: &mut Request) -> Result<Ask, Error> {
+    let ask = match request.inner().method().as_str() {
+        "GET" => {
+            let header = request.headers().get(ASK_HEADER)?.unwrap_or_default();
+            String::from_utf8(relay::auth::decode(&header).unwrap_or_default()).unwrap_or_default()
+        }
+        _ => request.text().await?,
+    };
+    serde_json::from_str(&ask).map_err(|error| Error::internal("asked of the hub", error))
+}
+
+/// Whose Hub is asked.
+pub fn user_of(request: &Request) -> Option<UserId> {
+    request.inner().url().strip_prefix(HUB)?.parse().ok()
+}
+
+/// A problem-details answer of a Hub.
+#[derive(Deserialize)]
+struct Problem {
+    r#type: String,
+    detail: String,
+}
+
+impl Problem {
+    fn code(&self) -> Code {
+        let code = self.r#type.trim_start_matches("/errors/");
+        Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::Internal)
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A stub of a Hub. Fetched without a `Request`, of which the runtime makes one anyway.
+    type HubStub;
+
+    #[wasm_bindgen(method)]
+    fn fetch(this: &HubStub, url: &str, init: &web_sys::RequestInit) -> Promise;
+}
+
+/// No host: it only names whose Hub it is.
+const HUB: &str = "https://hub/";
+const ASK_HEADER: &str = "x-claw-ask";
