@@ -118,7 +118,7 @@ fn options(script: &str) -> (Options, &str) {
         Some('o') => Log::Off,
         _ => Log::Ids,
     };
-    (Options { ttl_ms, log }, rest)
+    (Options { ttl_ms, log, ..Options::default() }, rest)
 }
 
 const BYTES_MAX: usize = 3 * 512 * 1024;
