@@ -8,11 +8,13 @@ use protocol::Timestamp;
 use relay::auth::hash;
 use relay::platform::{self, Account as Settings, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Method, Request, RequestInit, Response, State, console_log, durable_object};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::{self, Error};
+use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
 use crate::{directory, outbound, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
@@ -23,17 +25,15 @@ pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
 
 async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
     let body = serde_json::to_string(outbound).map_err(|error| Error::internal("an answer", error))?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(body.into()));
-    let request = Request::new_with_init("https://account/", &init)?;
     let account = config.accounts()?.get_by_name(outbound.origin.account.as_str())?;
     let unavailable = |error| Error::unavailable("the account does not answer", error);
-    let mut response = account.fetch_with_request(request).await.map_err(unavailable)?;
+    let init = RequestInit::new("POST").body(&body);
+    let response = account.fetch("https://account/", &init).await.map_err(unavailable)?;
     response.json().await.map_err(unavailable)
 }
 
 /// One bot account.
-#[durable_object]
+#[wasm_bindgen]
 pub struct Account {
     state: State,
     env: Env,
@@ -41,16 +41,18 @@ pub struct Account {
     budget: RefCell<Budget>,
 }
 
-impl DurableObject for Account {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl Account {
+    /// Called by the runtime.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: State, env: Env) -> Account {
         Account { state, env, token: Rc::default(), budget: RefCell::default() }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match self.answer(request).await {
-            Ok(sent) => Response::from_json(&sent),
-            Err(error) => error::respond(error),
-        }
+    /// Called by [`send`].
+    pub async fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        let sent = self.answer(request.into()).await;
+        error::answer(sent.and_then(|sent| Ok(Response::from_json(&sent)?)))
     }
 }
 
@@ -117,7 +119,7 @@ impl Account {
         let (settings, expired) = (settings.clone(), expired.map(str::to_owned));
         let renewed = self.state.block_concurrency_while(async move {
             if held.borrow().is_none() {
-                let stored: Option<Held> = storage.get("token").await?;
+                let stored: Option<Held> = storage.get_json("token").await?;
                 *held.borrow_mut() = stored;
             }
             if let Some(value) = usable(&held.borrow(), &of, expired.as_deref()) {
@@ -128,7 +130,7 @@ impl Account {
                 Ok(token) => token,
                 Err(no_token) => return Ok(Err(no_token)),
             };
-            storage.put("token", &token).await?;
+            storage.put_json("token", &token).await?;
             let value = token.value.clone();
             *held.borrow_mut() = Some(token);
             Ok(Ok(value))

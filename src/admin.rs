@@ -4,12 +4,12 @@ use protocol::{AccountId, Code, UserId};
 use relay::platform::{self, Account};
 use serde::Deserialize;
 use serde_json::json;
-use worker::{Request, Response, ResponseBuilder};
 
 use crate::ask::{self, Ask};
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
+use crate::runtime::{Request, Response, ResponseBuilder};
 use crate::{account, api, db, directory, request};
 
 /// `GET /v1/admin/accounts`: without their settings, which hold secrets.
@@ -45,7 +45,7 @@ pub async fn create_account(mut request: Request, config: Config) -> Result<Resp
     directory::forget();
     let webhook = format!("/webhook/{}/{}", account.platform.name(), account.id);
     let body = json!({ "id": account.id, "default_user": account.default_user, "webhook": webhook });
-    Ok(ResponseBuilder::new().with_status(201).from_json(&body)?)
+    Ok(ResponseBuilder::new().with_status(201).json(&body)?)
 }
 
 /// `POST /v1/admin/identities` `{"account","sender","user"}`: from now on this sender reaches that user's agents.

@@ -6,12 +6,12 @@ use relay::hub::Role;
 use relay::limit::{ACCESS_TOKEN_MS, AGENTS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX, TICKET_MS};
 use serde::Deserialize;
 use serde_json::json;
-use worker::{Request, Response, ResponseBuilder};
 
 use crate::ask::{self, Ask};
 use crate::clock::{now, random};
 use crate::config::Config;
 use crate::error::Error;
+use crate::runtime::{Request, Response, ResponseBuilder};
 use crate::{db, request};
 
 /// `GET /healthz`
@@ -45,7 +45,7 @@ pub async fn sign_in_operator(request: &Request, config: &Config) -> Result<Resp
     let expires = now.plus_ms(ACCESS_TOKEN_MS);
     let access_token = keys.sign_access(&Access { user: user.id.clone(), role: user.role }, expires);
     let body = json!({ "user": user, "access_token": access_token, "expires_at_ms": expires });
-    Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.from_json(&body)?)
+    Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 
 /// `GET /v1/me`
@@ -62,7 +62,7 @@ pub fn ticket(request: &Request, config: &Config) -> Result<Response, Error> {
     let expires = now().plus_ms(TICKET_MS);
     let ticket = config.keys()?.sign_ticket(&Ticket { user: access.user, id: random::<16>()? }, expires);
     let body = json!({ "ticket": ticket, "expires_at_ms": expires });
-    Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.from_json(&body)?)
+    Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 
 /// `GET /v1/ws`: checks who it is before the Hub is touched.
@@ -121,7 +121,7 @@ pub async fn create_agent(mut request: Request, config: Config) -> Result<Respon
     }
     let agent = db::Agent { id: new_id("agt")?, name, created_ms: now().0 };
     db::insert_agent(&db, &access.user, &agent).await?;
-    Ok(ResponseBuilder::new().with_status(201).from_json(&json!({ "agent": agent }))?)
+    Ok(ResponseBuilder::new().with_status(201).json(&json!({ "agent": agent }))?)
 }
 
 /// `POST /v1/agents/{id}/keys`
@@ -138,7 +138,7 @@ pub async fn create_key(request: &Request, config: &Config, agent: &str) -> Resu
     db::insert_agent_key(&db, &id, &agent.id, now()).await?;
     let key = AgentKey { agent: agent.id, user: access.user, key: id.clone(), name: agent.name };
     let body = json!({ "id": id, "key": config.keys()?.sign_agent(&key) });
-    Ok(ResponseBuilder::new().with_status(201).with_header("Cache-Control", "no-store")?.from_json(&body)?)
+    Ok(ResponseBuilder::new().with_status(201).with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 
 /// `GET /v1/conversations`

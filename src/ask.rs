@@ -1,17 +1,13 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
-use js_sys::Promise;
-use js_sys::futures::JsFuture;
 use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
 use relay::hub::{Before, Refusal, Role};
 use relay::store::Question;
 use serde::{Deserialize, Serialize};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Request, Response};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::runtime::{Headers, Request, RequestInit, Response};
 
 /// A request to a Hub from the Worker, which has checked who asks.
 #[derive(Serialize, Deserialize)]
@@ -60,7 +56,7 @@ pub enum Ask {
 
 /// Commits a question in a user's Hub.
 pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<(), Error> {
-    let mut response = ask(config, user, &Ask::Post(question)).await?;
+    let response = ask(config, user, &Ask::Post(question)).await?;
     if response.status_code() == 200 {
         return Ok(());
     }
@@ -80,26 +76,23 @@ pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<()
 /// Asks a user's Hub. Its answer is meant for the client as it is.
 pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
     let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
-    let init = web_sys::RequestInit::new();
     // A socket is opened by a GET, which has no body: that one is asked in a header.
-    if let Ask::Connect { .. } = ask {
-        let headers = worker::Headers::new();
+    let init = if let Ask::Connect { .. } = ask {
+        let headers = Headers::new();
         headers.set("Upgrade", "websocket")?;
         // Headers are Latin-1, and an agent's name may be anything.
         headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
-        init.set_headers(headers.as_ref());
+        RequestInit::new("GET").headers(&headers)
     } else {
-        init.set_method("POST");
-        init.set_body(&JsValue::from_str(&body));
-    }
-    let hub: HubStub = config.hubs()?.get_by_name(user.as_str())?.into_rpc();
-    let failed = |error: JsValue| Error::unavailable("the hub does not answer", worker::Error::from(error));
-    let response = JsFuture::from(hub.fetch(&format!("{HUB}{user}"), &init)).await.map_err(failed)?;
-    Ok(response.unchecked_into::<web_sys::Response>().into())
+        RequestInit::new("POST").body(&body)
+    };
+    let hub = config.hubs()?.get_by_name(user.as_str())?;
+    let asked = hub.fetch(&format!("{HUB}{user}"), &init).await;
+    asked.map_err(|error| Error::unavailable("the hub does not answer", error))
 }
 
 /// What a Hub is asked.
-pub async fn asked(request: &mut Request) -> Result<Ask, Error> {
+pub async fn asked(request: &Request) -> Result<Ask, Error> {
     let ask = match request.inner().method().as_str() {
         "GET" => {
             let header = request.headers().get(ASK_HEADER)?.unwrap_or_default();
@@ -127,15 +120,6 @@ impl Problem {
         let code = self.r#type.trim_start_matches("/errors/");
         Code::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Code::Internal)
     }
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// A stub of a Hub. Fetched without a `Request`, of which the runtime makes one anyway.
-    type HubStub;
-
-    #[wasm_bindgen(method)]
-    fn fetch(this: &HubStub, url: &str, init: &web_sys::RequestInit) -> Promise;
 }
 
 /// No host: it only names whose Hub it is.

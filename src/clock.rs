@@ -6,7 +6,7 @@ use crate::error::Error;
 
 /// The time now. In production it stands still while code runs, and moves on after I/O.
 pub fn now() -> Timestamp {
-    Timestamp(worker::Date::now().as_millis())
+    Timestamp(js_sys::Date::now() as u64)
 }
 
 /// `N` random bytes.

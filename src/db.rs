@@ -6,10 +6,10 @@ use relay::auth::Role;
 use relay::platform::Account;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement};
+use wasm_bindgen::JsValue;
 
 use crate::error::Error;
+use crate::runtime::{self, D1Database, D1PreparedStatement};
 
 /// A person.
 #[derive(Debug, Serialize, Deserialize)]
@@ -206,22 +206,23 @@ const PUT_CHAT: &str = "insert into chats (conversation, user_id)
 const CHAT_USERS: &str = "select user_id from chats where conversation = ? limit 100";
 
 fn bind(db: &D1Database, statement: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Error> {
-    db.prepare(statement).bind(values).map_err(|error| Error::internal("D1", error))
+    db.bind(statement, values).map_err(|error| Error::internal("D1", error))
 }
 
 async fn first<T: for<'de> Deserialize<'de>>(statement: D1PreparedStatement) -> Result<Option<T>, Error> {
-    statement.first::<T>(None).await.map_err(unavailable)
+    Ok(all(statement).await?.into_iter().next())
 }
 
 async fn all<T: for<'de> Deserialize<'de>>(statement: D1PreparedStatement) -> Result<Vec<T>, Error> {
-    statement.all().await.and_then(|result| result.results()).map_err(unavailable)
+    let rows = statement.rows().await.map_err(unavailable)?;
+    serde_json::from_str(&rows).map_err(|error| Error::unavailable("the database does not answer", error))
 }
 
 async fn run(statement: D1PreparedStatement) -> Result<(), Error> {
-    statement.run().await.map(drop).map_err(unavailable)
+    statement.rows().await.map(drop).map_err(unavailable)
 }
 
-fn unavailable(error: worker::Error) -> Error {
+fn unavailable(error: runtime::Error) -> Error {
     Error::unavailable("the database does not answer", error)
 }
 
@@ -229,7 +230,7 @@ fn text(value: impl ToString) -> JsValue {
     JsValue::from(value.to_string())
 }
 
-/// As a double: D1's integer type is 32 bits wide in this crate.
+/// As JavaScript's only kind of number.
 fn time(Timestamp(ms): Timestamp) -> JsValue {
     JsValue::from(ms as f64)
 }

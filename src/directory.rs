@@ -10,12 +10,12 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use protocol::{ConversationId, Timestamp, UserId};
 use relay::platform::Account;
-use worker::{Delay, console_log};
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::db;
 use crate::error::Error;
+use crate::runtime::{Delay, console_log};
 
 /// The account with this name. A miss is not kept, so that a new account works at once.
 pub async fn account(config: &Config, id: &str) -> Result<Option<Rc<Account>>, Error> {

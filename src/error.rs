@@ -4,7 +4,9 @@ use protocol::Code;
 use relay::hub::Refusal;
 use relay::platform::{NoEvent, Rejected};
 use serde_json::json;
-use worker::{Headers, Response, ResponseBuilder, console_error};
+use wasm_bindgen::JsValue;
+
+use crate::runtime::{self, Response, ResponseBuilder, console_error};
 
 /// What went wrong, as the client hears it.
 #[derive(Debug)]
@@ -64,19 +66,19 @@ impl From<NoEvent> for Error {
     }
 }
 
-impl From<worker::Error> for Error {
-    fn from(error: worker::Error) -> Error {
+impl From<runtime::Error> for Error {
+    fn from(error: runtime::Error) -> Error {
         Error::internal("runtime", error)
     }
 }
 
 /// The answer to a request that failed.
-pub fn respond(error: Error) -> worker::Result<Response> {
+pub fn respond(error: Error) -> runtime::Result<Response> {
     let Error { code, detail, header } = error;
-    let headers = Headers::new();
-    headers.set("Content-Type", "application/problem+json")?;
+    let mut response =
+        ResponseBuilder::new().with_status(code.status()).with_header("Content-Type", "application/problem+json")?;
     if let Some((name, value)) = header {
-        headers.set(name, &value)?;
+        response = response.with_header(name, &value)?;
     }
     let body = json!({
         "type": format!("/errors/{code}"),
@@ -84,8 +86,12 @@ pub fn respond(error: Error) -> worker::Result<Response> {
         "status": code.status(),
         "detail": detail,
     });
-    let response = ResponseBuilder::new().with_status(code.status()).with_headers(headers);
-    Ok(response.fixed(body.to_string().into_bytes()))
+    response.text(&body.to_string())
+}
+
+/// What the runtime gets to send.
+pub fn answer(answer: Result<Response, Error>) -> Result<JsValue, JsValue> {
+    Ok(answer.or_else(respond)?.into())
 }
 
 /// How long a client waits after a refusal that may pass.

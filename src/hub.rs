@@ -12,21 +12,22 @@ use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId};
 use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
-use worker::{
-    Delay, DurableObject, Env, Request, Response, ResponseBuilder, State, WebSocket, WebSocketIncomingMessage,
-    WebSocketPair, WebSocketRequestResponsePair, console_error, console_log, durable_object,
-};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::account;
 use crate::ask::{self, Ask};
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
+use crate::runtime::{
+    Delay, Env, Request, Response, ResponseBuilder, State, WebSocket, WebSocketPair, console_error, console_log,
+};
 use crate::socket::{Sockets, attached, peer_of};
 use crate::sqlite::{Sqlite, SqliteError, transaction};
+use crate::{account, runtime};
 
 /// One user's relay.
-#[durable_object]
+#[wasm_bindgen]
 pub struct Hub {
     state: State,
     env: Env,
@@ -35,36 +36,40 @@ pub struct Hub {
     sockets: Sockets,
 }
 
-impl DurableObject for Hub {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl Hub {
+    /// Called by the runtime.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: State, env: Env) -> Hub {
         // Heartbeats are answered by the runtime: they wake nothing and cost nothing.
-        match WebSocketRequestResponsePair::new(PING, PONG) {
-            Ok(pair) => state.set_websocket_auto_response(&pair),
-            Err(error) => console_error!("auto-response: {error:?}"),
-        }
+        state.set_websocket_auto_response(PING, PONG);
         Hub { state, env, core: RefCell::new(None), sockets: Sockets::default() }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        self.answer(request).await.or_else(error::respond)
+    /// Called by [`ask::ask`].
+    pub async fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        error::answer(self.answer(request.into()).await)
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
+    /// Called by the runtime, when it is time.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
         if let Err(error) = self.work().await {
             // Thrown, the alarm would be tried six times within two minutes and then be gone.
             console_error!("alarm: {}", error.detail);
             // It does not know of this alarm, and would set a later one in its place.
             *self.core.borrow_mut() = None;
-            self.state.storage().set_alarm(ALARM_RETRY_MS).await?;
+            self.state.storage().set_alarm(now().plus_ms(ALARM_RETRY_MS).0 as i64).await?;
         }
-        Response::empty()
+        Ok(())
     }
 
-    async fn websocket_message(&self, ws: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
-        let Some(peer) = peer_of(&self.state, &ws) else { return Ok(()) };
-        let input = match message {
-            WebSocketIncomingMessage::String(text) => Input::Received(peer, text),
-            WebSocketIncomingMessage::Binary(_) => Input::Binary(peer),
+    /// Called by the runtime.
+    #[wasm_bindgen(js_name = webSocketMessage)]
+    pub async fn websocket_message(&self, ws: WebSocket, message: JsValue) {
+        let Some(peer) = peer_of(&self.state, &ws) else { return };
+        let input = match message.as_string() {
+            Some(text) => Input::Received(peer, text),
+            None => Input::Binary(peer),
         };
         match self.handle(input).await {
             Ok(Done { flush_in: Some(ms), .. }) => {
@@ -78,22 +83,23 @@ impl DurableObject for Hub {
             // Nothing was committed: the peer comes back and says again what was not accepted.
             Err(_) => close(&ws, 1011, Code::Internal),
         }
-        Ok(())
     }
 
-    async fn websocket_close(&self, ws: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
+    /// Called by the runtime.
+    #[wasm_bindgen(js_name = webSocketClose)]
+    pub async fn websocket_close(&self, ws: WebSocket, code: u32) {
         // The other half of the handshake: the runtime does not answer it for hibernatable sockets (seen on workerd
         // 1.20261117), and the peer would wait 10 s. Answered without a code, since not every code may be echoed.
-        if let Err(error) = ws.close(None, None::<&str>) {
+        if let Err(error) = ws.close(None, None) {
             console_log!("close: {error}");
         }
         self.closed(&ws, &code.to_string()).await;
-        Ok(())
     }
 
-    async fn websocket_error(&self, ws: WebSocket, error: worker::Error) -> worker::Result<()> {
-        self.closed(&ws, &error.to_string()).await;
-        Ok(())
+    /// Called by the runtime.
+    #[wasm_bindgen(js_name = webSocketError)]
+    pub async fn websocket_error(&self, ws: WebSocket, error: JsValue) {
+        self.closed(&ws, &runtime::Error::from(error).to_string()).await;
     }
 }
 
@@ -106,8 +112,8 @@ struct Done {
 }
 
 impl Hub {
-    async fn answer(&self, mut request: Request) -> Result<Response, Error> {
-        let ask = ask::asked(&mut request).await?;
+    async fn answer(&self, request: Request) -> Result<Response, Error> {
+        let ask = ask::asked(&request).await?;
         if self.core.borrow().is_none() {
             self.wake(ask::user_of(&request), None).await?;
         }
@@ -183,14 +189,14 @@ impl Hub {
             let max = relay::limit::SOCKETS_MAX;
             return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
         }
-        let pair = WebSocketPair::new()?;
+        let pair = WebSocketPair::new();
         // A number that no other socket of this Hub has, below 2^53.
         let peer = PeerId(u64::from_le_bytes(random_bytes()?) >> 11);
-        self.state.accept_websocket_with_tags(&pair.server, &[&peer.0.to_string()]);
+        self.state.accept_websocket_with_tag(&pair.server, &peer.0.to_string());
         self.sockets.insert(peer, &pair.server);
         self.handle(Input::Opened(peer, role)).await?;
         let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
-        Ok(response.with_websocket(pair.client).empty())
+        Ok(response.with_websocket(&pair.client).empty()?)
     }
 
     /// Handles an input in one transaction, and performs what follows from it. On `Err` nothing has happened.
@@ -229,7 +235,7 @@ impl Hub {
             let Some((id, peer)) = attached(ws) else { continue };
             peers.insert(id, peer);
             // One that is closing was a peer until now: others must hear that it left.
-            match ws.as_ref().ready_state() {
+            match ws.ready_state() {
                 OPEN => self.sockets.insert(id, ws),
                 _ => closed.push(id),
             }
@@ -272,8 +278,8 @@ impl Hub {
             }
         }
         if let Some(at) = wake_at {
-            let in_ms = at.0.saturating_sub(now().0).max(1) as i64;
-            if let Err(error) = self.state.storage().set_alarm(in_ms).await {
+            let at_ms = at.0.max(now().0 + 1) as i64;
+            if let Err(error) = self.state.storage().set_alarm(at_ms).await {
                 // Everything else is done. The next event restores the core, which sets the alarm again.
                 console_error!("alarm: {error}");
                 *self.core.borrow_mut() = None;
@@ -329,4 +335,4 @@ const OPEN: u16 = 1;
 /// Answers handed over in one alarm, which may last 15 min: at most 20 s for each, 6 at once.
 const HANDED_MAX: usize = 120;
 /// After an alarm in which the store or the runtime failed.
-const ALARM_RETRY_MS: i64 = 30_000;
+const ALARM_RETRY_MS: u64 = 30_000;

@@ -17,18 +17,17 @@ mod hub;
 mod outbound;
 mod request;
 mod router;
+mod runtime;
 mod socket;
 mod sqlite;
 mod webhook;
 
-use worker::{Context, Env, Request, Response, event};
+use runtime::{Context, Env};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 
-#[event(start)]
-fn start() {
-    console_error_panic_hook::set_once();
-}
-
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    router::route(request, env, &context).await.or_else(error::respond)
+/// Called by the runtime: every request.
+#[wasm_bindgen]
+pub async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+    error::answer(router::route(request.into(), env, &context).await)
 }

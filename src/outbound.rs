@@ -1,28 +1,28 @@
 //! Calls of platforms' APIs.
 
 use relay::platform::{HttpRequest, HttpResponse};
-use worker::wasm_bindgen::JsValue;
-use worker::{AbortSignal, Fetch, Headers, Method, Request, RequestInit};
+
+use crate::runtime::{Headers, RequestInit, Result, fetch};
 
 /// Performs a call, with the access token if there is one. An answer of any status is an answer; `Err` means that none
 /// came whole within [`CALL_MS_MAX`].
-pub async fn perform(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse, String> {
+pub async fn perform(call: &HttpRequest, token: Option<&str>) -> std::result::Result<HttpResponse, String> {
     attempt(call, token).await.map_err(|error| format!("no answer: {error}"))
 }
 
-async fn attempt(call: &HttpRequest, token: Option<&str>) -> worker::Result<HttpResponse> {
+async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse> {
     let headers = Headers::new();
     headers.set("Content-Type", "application/json; charset=utf-8")?;
     if let Some(token) = token {
         headers.set("Authorization", &format!("Bearer {token}"))?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::from(call.method.clone())).with_headers(headers);
-    init.with_body(call.body.as_deref().map(JsValue::from));
-    let request = Request::new_with_init(&call.url, &init)?;
-    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(CALL_MS_MAX));
-    let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
-    let wait = |name: &str| response.headers().get(name).ok().flatten().and_then(|text| text.parse().ok());
+    let mut init = RequestInit::new(&call.method).headers(&headers).timeout(CALL_MS_MAX);
+    if let Some(body) = &call.body {
+        init = init.body(body);
+    }
+    let response = fetch(&call.url, &init).await?;
+    let headers = response.headers();
+    let wait = |name: &str| headers.get(name).ok().flatten().and_then(|text| text.parse().ok());
     let retry_after_s = wait("x-ogw-ratelimit-reset").or_else(|| wait("Retry-After"));
     Ok(HttpResponse { status: response.status_code(), retry_after_s, body: response.text().await? })
 }

@@ -1,14 +1,13 @@
 //! Reading requests: capped bodies, JSON, bearer tokens, query parameters.
 
-use futures_util::StreamExt;
 use protocol::Code;
 use relay::auth::{Access, Role};
 use serde::de::DeserializeOwned;
-use worker::Request;
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
+use crate::runtime::Request;
 
 /// The body's bytes, at most `max` of them.
 pub async fn body(request: &mut Request, max: usize) -> Result<Vec<u8>, Error> {
@@ -17,16 +16,13 @@ pub async fn body(request: &mut Request, max: usize) -> Result<Vec<u8>, Error> {
     if declared.is_some_and(|length| length > max) {
         return Err(too_large());
     }
-    if request.inner().body().is_none() {
-        return Ok(Vec::new());
-    }
     let ended_early = || Error::new(Code::BadRequest, "body: it ended early");
     if declared.is_some() {
         // No longer than it says: in one piece.
         return request.bytes().await.map_err(|_| ended_early());
     }
+    let Some(stream) = request.body() else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
-    let mut stream = request.stream()?;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ended_early())?;
         if bytes.len() + chunk.len() > max {

@@ -1,5 +1,5 @@
-//! A peer's WebSocket, bound here and not through the worker crate: what is sent to many peers becomes JavaScript's once,
-//! and a socket tells its peer without being asked for its tags.
+//! The open sockets of a Hub, by peer: what is sent to many becomes JavaScript's once, and a socket tells whose it is
+//! without being asked for its tags.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,16 +8,15 @@ use js_sys::JsString;
 use protocol::{Code, Timestamp};
 use relay::hub::{Peer, PeerId};
 use relay::limit::{BUFFER_CHECK_BYTES, BUFFERED_BYTES_MAX};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{State, WebSocket, console_log};
+
+use crate::runtime::{State, WebSocket, console_log};
 
 /// The open sockets of a Hub that is awake, by peer.
 #[derive(Default)]
 pub struct Sockets(RefCell<BTreeMap<PeerId, Open>>);
 
 struct Open {
-    socket: Socket,
+    socket: WebSocket,
     /// Bytes sent since it was last asked how much it holds.
     unchecked: u32,
 }
@@ -25,9 +24,8 @@ struct Open {
 impl Sockets {
     /// Takes a socket in.
     pub fn insert(&self, peer: PeerId, ws: &WebSocket) {
-        let socket: Socket = ws.as_ref().clone().unchecked_into();
-        socket.set_peer(peer.0 as f64);
-        self.0.borrow_mut().insert(peer, Open { socket, unchecked: 0 });
+        ws.set_peer(peer.0 as f64);
+        self.0.borrow_mut().insert(peer, Open { socket: ws.clone(), unchecked: 0 });
     }
 
     /// A socket is gone.
@@ -48,7 +46,7 @@ impl Sockets {
             let Some(open) = held.get_mut(peer) else { continue };
             // A socket that is closing refuses; its peer resumes from its cursor.
             if let Err(error) = open.socket.send(&message) {
-                console_log!("send to peer {}: {error:?}", peer.0);
+                console_log!("send to peer {}: {error}", peer.0);
                 continue;
             }
             open.unchecked = open.unchecked.saturating_add(text.len() as u32);
@@ -65,79 +63,41 @@ impl Sockets {
     /// Keeps with a socket what must outlive the Hub's memory.
     pub fn attach(&self, id: PeerId, peer: &Peer) {
         let text = serde_json::to_string(&(id, peer)).expect("a peer is numbers and strings");
-        self.keep(id, &JsValue::from_str(&text));
+        self.keep(id, Some(&text));
     }
 
     /// Closes a socket, whose place is given up: a Hub that wakes must not take it over while it closes.
     pub fn close(&self, id: PeerId, code: u16, reason: Code) {
-        self.keep(id, &JsValue::NULL);
+        self.keep(id, None);
         if let Some(open) = self.0.borrow_mut().remove(&id)
-            && let Err(error) = open.socket.close(code, reason.as_str())
+            && let Err(error) = open.socket.close(Some(code), Some(reason.as_str()))
         {
-            console_log!("close of peer {}: {error:?}", id.0);
+            console_log!("close of peer {}: {error}", id.0);
         }
     }
 
     /// When the runtime last answered a peer's heartbeat.
     pub fn last_heartbeat(&self, state: &State, peer: PeerId) -> Option<Timestamp> {
         let held = self.0.borrow();
-        let state: &Heartbeats = state.as_raw().unchecked_ref();
-        let date: js_sys::Date = state.auto_response_timestamp(&held.get(&peer)?.socket).dyn_into().ok()?;
-        Some(Timestamp(date.get_time() as u64))
+        Some(Timestamp(state.last_auto_response(&held.get(&peer)?.socket)? as u64))
     }
 
-    fn keep(&self, id: PeerId, attachment: &JsValue) {
+    fn keep(&self, id: PeerId, attachment: Option<&str>) {
         let held = self.0.borrow();
         // A socket that is closing may refuse; what follows concerns others.
-        if let Some(Err(error)) = held.get(&id).map(|open| open.socket.serialize_attachment(attachment)) {
-            console_log!("attachment of peer {}: {error:?}", id.0);
+        if let Some(Err(error)) = held.get(&id).map(|open| open.socket.set_attachment(attachment)) {
+            console_log!("attachment of peer {}: {error}", id.0);
         }
     }
 }
 
 /// Whose socket it is: written on it while the Hub is awake, else told by its tag.
 pub fn peer_of(state: &State, ws: &WebSocket) -> Option<PeerId> {
-    let socket: &Socket = ws.as_ref().unchecked_ref();
-    let known = socket.peer().map(|id| PeerId(id as u64));
-    known.or_else(|| state.get_tags(ws).first()?.parse().ok().map(PeerId))
+    let known = ws.peer().map(|id| PeerId(id as u64));
+    known.or_else(|| state.get_tag(ws)?.parse().ok().map(PeerId))
 }
 
 /// What was attached to a socket.
 pub fn attached(ws: &WebSocket) -> Option<(PeerId, Peer)> {
-    let socket: &Socket = ws.as_ref().unchecked_ref();
-    serde_json::from_str(&socket.deserialize_attachment().as_string()?).ok()
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// A `WebSocket` of the runtime.
-    type Socket;
-
-    #[wasm_bindgen(method, catch)]
-    fn send(this: &Socket, message: &JsString) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn close(this: &Socket, code: u16, reason: &str) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, getter, js_name = bufferedAmount)]
-    fn buffered_amount(this: &Socket) -> u32;
-
-    #[wasm_bindgen(method, catch, js_name = serializeAttachment)]
-    fn serialize_attachment(this: &Socket, attachment: &JsValue) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, js_name = deserializeAttachment)]
-    fn deserialize_attachment(this: &Socket) -> JsValue;
-
-    /// Our own property.
-    #[wasm_bindgen(method, getter, js_name = clawPeer)]
-    fn peer(this: &Socket) -> Option<f64>;
-
-    #[wasm_bindgen(method, setter, js_name = clawPeer)]
-    fn set_peer(this: &Socket, peer: f64);
-
-    /// `DurableObjectState.getWebSocketAutoResponseTimestamp`, which the worker crate does not bind.
-    type Heartbeats;
-
-    #[wasm_bindgen(method, js_name = getWebSocketAutoResponseTimestamp)]
-    fn auto_response_timestamp(this: &Heartbeats, socket: &Socket) -> JsValue;
+    serde_json::from_str(&ws.attachment()?).ok()
 }

@@ -1,5 +1,4 @@
-//! The Hub's SQLite in a Durable Object: bound here and not through the worker crate, since every message passes here and
-//! every call into JavaScript costs.
+//! The Hub's SQLite in a Durable Object.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,9 +6,10 @@ use std::fmt;
 
 use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
 use relay::store::{Corrupt, Row, Sql, Value};
-use worker::Storage;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::runtime::Storage;
 
 /// A Durable Object's database.
 #[derive(Clone)]
@@ -22,8 +22,7 @@ pub struct SqliteError(String);
 impl Sqlite {
     /// The database of this storage.
     pub fn new(storage: &Storage) -> Sqlite {
-        let storage: &SyncStorage = storage.as_raw().unchecked_ref();
-        Sqlite(storage.sql())
+        Sqlite(storage.unchecked_ref::<SyncStorage>().sql())
     }
 
     fn exec(&self, statement: &'static str, parameters: Vec<Value>) -> Result<SqlCursor, SqliteError> {
@@ -57,8 +56,7 @@ pub fn transaction<T>(storage: &Storage, work: impl FnOnce() -> Result<T, Sqlite
         // Thrown, so that the runtime rolls back.
         failed.map_or(Ok(()), Err)
     };
-    let storage: &SyncStorage = storage.as_raw().unchecked_ref();
-    let thrown = storage.transaction_sync(&mut once).err();
+    let thrown = storage.unchecked_ref::<SyncStorage>().transaction_sync(&mut once).err();
     match (result, thrown) {
         (Some(Err(error)), _) => Err(error),
         (Some(Ok(value)), None) => Ok(value),
@@ -80,7 +78,7 @@ impl From<Corrupt> for SqliteError {
 
 #[wasm_bindgen]
 extern "C" {
-    /// `DurableObjectStorage`.
+    /// What an object keeps, as far as it is kept at once.
     type SyncStorage;
 
     #[wasm_bindgen(method, getter)]
@@ -89,14 +87,14 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
     fn transaction_sync(this: &SyncStorage, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<JsValue, JsValue>;
 
-    /// `SqlStorage`.
+    /// A Durable Object's database.
     #[derive(Clone)]
     type SqlStorage;
 
     #[wasm_bindgen(method, catch, variadic)]
     fn exec(this: &SqlStorage, statement: &JsString, bindings: &Array) -> Result<SqlCursor, JsValue>;
 
-    /// `SqlStorageCursor`: a statement is run when it is made; its rows are read from it.
+    /// What a statement answers. It is run when this is made.
     type SqlCursor;
 
     #[wasm_bindgen(method)]

@@ -3,11 +3,11 @@
 use protocol::Code;
 use relay::limit::WEBHOOK_BYTES_MAX;
 use relay::platform::{self, Inbound, Malformed, NoEvent, Raw};
-use worker::{Context, Request, Response, ResponseBuilder, console_log};
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
+use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
 use crate::{ask, directory, request};
 
 /// `POST /webhook/{platform}/{account}`
@@ -56,5 +56,5 @@ pub async fn receive(
         }
     }
     let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
-    Ok(response.fixed(reply.body.into_bytes()))
+    Ok(response.text(&reply.body)?)
 }
