@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use protocol::Timestamp;
+use protocol::from_json;
 use relay::auth::hash;
 use relay::platform::{self, Account as Settings, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -57,7 +58,7 @@ impl Account {
 }
 
 /// An access token, of which app, and until when it may be used.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 struct Held {
     /// A hash of the settings: an account that was created anew with others must not use the old app's token.
     of: String,
@@ -65,10 +66,12 @@ struct Held {
     until: Timestamp,
 }
 
+from_json! { struct Held { of, value, until } }
+
 impl Account {
     async fn answer(&self, mut request: Request) -> Result<Sent, Error> {
         let body = request::body(&mut request, protocol::limit::FRAME_BYTES_MAX).await?;
-        let outbound: Outbound = serde_json::from_slice(&body).map_err(|error| Error::internal("an answer", error))?;
+        let outbound: Outbound = request::parse(&body).map_err(|error| Error::internal("an answer", error))?;
         let config = Config::from_env(self.env.clone());
         let Some(settings) = directory::account(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));

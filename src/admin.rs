@@ -1,8 +1,8 @@
 //! Handlers of `/v1/admin`: for operators.
 
+use protocol::from_json;
 use protocol::{AccountId, Code, UserId};
 use relay::platform::{self, Account};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::ask::{self, Ask};
@@ -50,12 +50,12 @@ pub async fn create_account(mut request: Request, config: Config) -> Result<Resp
 
 /// `POST /v1/admin/identities` `{"account","sender","user"}`: from now on this sender reaches that user's agents.
 pub async fn bind_identity(mut request: Request, config: Config) -> Result<Response, Error> {
-    #[derive(Deserialize)]
     struct Body {
         account: AccountId,
         sender: String,
         user: UserId,
     }
+    from_json! { struct Body { account, sender, user } }
     request::operator(&request, &config)?;
     let body: Body = request::json(&mut request).await?;
     let db = config.db()?;

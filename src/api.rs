@@ -1,10 +1,10 @@
 //! Handlers of `/v1`, a few lines each.
 
+use protocol::from_json;
 use protocol::{AgentId, Code, ConversationId, Cursor, SUBPROTOCOL, Seq};
 use relay::auth::{Access, AgentKey, Role as UserRole, Ticket, hash, same_secret};
 use relay::hub::Role;
 use relay::limit::{ACCESS_TOKEN_MS, AGENTS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX, TICKET_MS};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::ask::{self, Ask};
@@ -105,10 +105,10 @@ pub async fn agents(request: Request, config: Config) -> Result<Response, Error>
 
 /// `POST /v1/agents` `{"name"}`
 pub async fn create_agent(mut request: Request, config: Config) -> Result<Response, Error> {
-    #[derive(Deserialize)]
     struct Body {
         name: String,
     }
+    from_json! { struct Body { name } }
     let access = request::signed_in(&request, &config)?;
     let body: Body = request::json(&mut request).await?;
     let name = body.name.trim().to_owned();

@@ -1,16 +1,16 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
-use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
+use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json};
 use relay::hub::{Before, Refusal, Role};
 use relay::store::Question;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::runtime::{Headers, Request, RequestInit, Response};
 
 /// A request to a Hub from the Worker, which has checked who asks.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
     /// Open a socket.
@@ -52,6 +52,19 @@ pub enum Ask {
         /// Which one.
         seq: Seq,
     },
+}
+
+from_json! {
+    enum Ask by "ask" {
+        "connect" => Connect { role, ticket },
+        "conversations" => Conversations,
+        "dead_letters" => DeadLetters,
+        "events" => Events { before, limit },
+        "messages" => Messages { conversation, before, limit },
+        "post" => Post(..),
+        "recall" => Recall { id },
+        "replay" => Replay { seq },
+    }
 }
 
 /// Commits a question in a user's Hub.
@@ -109,11 +122,12 @@ pub fn user_of(request: &Request) -> Option<UserId> {
 }
 
 /// A problem-details answer of a Hub.
-#[derive(Deserialize)]
 struct Problem {
     r#type: String,
     detail: String,
 }
+
+from_json! { struct Problem { r#type as "type", detail } }
 
 impl Problem {
     fn code(&self) -> Code {

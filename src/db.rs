@@ -1,18 +1,20 @@
 //! Every query of D1: one function per question, named for what it answers. `tests/sql.rs` prepares each of
 //! [`STATEMENTS`] against `migrations/`.
 
+use protocol::from_json;
+use protocol::json::Json;
 use protocol::{AccountId, AgentId, ConversationId, Timestamp, UserId};
 use relay::auth::Role;
 use relay::platform::Account;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
 use crate::runtime::{self, D1Database, D1PreparedStatement};
 
 /// A person.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct User {
     /// `usr_…`
     pub id: UserId,
@@ -23,7 +25,7 @@ pub struct User {
 }
 
 /// A user's agent.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct Agent {
     /// `agt_…`
     pub id: AgentId,
@@ -34,7 +36,7 @@ pub struct Agent {
 }
 
 /// A bot account, without its settings.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct AccountSummary {
     /// The last part of its webhook's path.
     pub id: AccountId,
@@ -45,6 +47,12 @@ pub struct AccountSummary {
     /// When it was created.
     pub created_ms: u64,
 }
+
+from_json! { struct User { id, name, role } }
+
+from_json! { struct Agent { id, name, created_ms } }
+
+from_json! { struct AccountSummary { id, platform, default_user, created_ms } }
 
 /// The first operator, if there is one.
 pub async fn first_operator(db: &D1Database) -> Result<Option<User>, Error> {
@@ -63,7 +71,7 @@ pub async fn insert_first_operator(db: &D1Database, user: &User, now: Timestamp)
 
 /// Uses up an operator token, known by its hash. False when it was used before.
 pub async fn spend_token(db: &D1Database, hash: &str, now: Timestamp) -> Result<bool, Error> {
-    let spent: Option<Value> = first(bind(db, SPEND_TOKEN, &[text(hash), time(now)])?).await?;
+    let spent: Option<Json> = first(bind(db, SPEND_TOKEN, &[text(hash), time(now)])?).await?;
     Ok(spent.is_some())
 }
 
@@ -85,10 +93,10 @@ pub async fn insert_agent(db: &D1Database, user: &UserId, agent: &Agent) -> Resu
 
 /// How many keys an agent has.
 pub async fn agent_keys_count(db: &D1Database, agent: &AgentId) -> Result<u64, Error> {
-    #[derive(Deserialize)]
     struct Row {
         count: u64,
     }
+    from_json! { struct Row { count } }
     let row: Option<Row> = first(bind(db, AGENT_KEYS_COUNT, &[text(agent)])?).await?;
     Ok(row.map_or(0, |row| row.count))
 }
@@ -100,12 +108,12 @@ pub async fn insert_agent_key(db: &D1Database, key: &str, agent: &AgentId, now: 
 
 /// A bot account with its settings.
 pub async fn account(db: &D1Database, account: &str) -> Result<Option<Account>, Error> {
-    #[derive(Deserialize)]
     struct Row {
         id: AccountId,
         default_user: Option<UserId>,
         settings: String,
     }
+    from_json! { struct Row { id, default_user, settings } }
     let Some(row) = first::<Row>(bind(db, ACCOUNT, &[text(account)])?).await? else { return Ok(None) };
     let platform =
         serde_json::from_str(&row.settings).map_err(|error| Error::internal("settings of an account", error))?;
@@ -123,16 +131,16 @@ pub async fn insert_account(db: &D1Database, account: &Account, platform: &str, 
         serde_json::to_string(&account.platform).map_err(|error| Error::internal("settings of an account", error))?;
     let default_user = account.default_user.as_ref().map_or(JsValue::NULL, text);
     let values = [text(&account.id), text(platform), default_user, text(settings), time(now)];
-    let inserted: Option<Value> = first(bind(db, INSERT_ACCOUNT, &values)?).await?;
+    let inserted: Option<Json> = first(bind(db, INSERT_ACCOUNT, &values)?).await?;
     Ok(inserted.is_some())
 }
 
 /// The user that a sender is bound to.
 pub async fn identity(db: &D1Database, account: &AccountId, sender: &str) -> Result<Option<UserId>, Error> {
-    #[derive(Deserialize)]
     struct Row {
         user_id: UserId,
     }
+    from_json! { struct Row { user_id } }
     let row = first::<Row>(bind(db, IDENTITY, &[text(account), text(sender)])?).await?;
     Ok(row.map(|row| row.user_id))
 }
@@ -155,10 +163,10 @@ pub async fn put_chat(db: &D1Database, conversation: &ConversationId, user: &Use
 
 /// The users who have messages in a chat, at most 100.
 pub async fn chat_users(db: &D1Database, conversation: &ConversationId) -> Result<Vec<UserId>, Error> {
-    #[derive(Deserialize)]
     struct Row {
         user_id: UserId,
     }
+    from_json! { struct Row { user_id } }
     let rows: Vec<Row> = all(bind(db, CHAT_USERS, &[text(conversation)])?).await?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
@@ -209,11 +217,11 @@ fn bind(db: &D1Database, statement: &str, values: &[JsValue]) -> Result<D1Prepar
     db.bind(statement, values).map_err(|error| Error::internal("D1", error))
 }
 
-async fn first<T: for<'de> Deserialize<'de>>(statement: D1PreparedStatement) -> Result<Option<T>, Error> {
+async fn first<T: DeserializeOwned>(statement: D1PreparedStatement) -> Result<Option<T>, Error> {
     Ok(all(statement).await?.into_iter().next())
 }
 
-async fn all<T: for<'de> Deserialize<'de>>(statement: D1PreparedStatement) -> Result<Vec<T>, Error> {
+async fn all<T: DeserializeOwned>(statement: D1PreparedStatement) -> Result<Vec<T>, Error> {
     let rows = statement.rows().await.map_err(unavailable)?;
     serde_json::from_str(&rows).map_err(|error| Error::unavailable("the database does not answer", error))
 }

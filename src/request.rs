@@ -47,7 +47,14 @@ pub fn require_json(request: &Request) -> Result<(), Error> {
 pub async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
     require_json(request)?;
     let bytes = body(request, JSON_BYTES_MAX).await?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::new(Code::BadRequest, format!("body: {error}")))
+    parse(&bytes).map_err(|error| Error::new(Code::BadRequest, format!("body: {error}")))
+}
+
+/// Reads JSON.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    // Checked as a whole, so that one parser serves bytes and texts.
+    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
+    serde_json::from_str(text)
 }
 
 /// The token of `Authorization: Bearer …`.

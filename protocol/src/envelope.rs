@@ -1,11 +1,11 @@
 //! The one message type: stored in the timeline, sent to agents and screens, answered by the history API.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::id::{AgentId, ConversationId, MessageId, Seq, Timestamp};
 
 /// A message at its place in the timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// Place in the user's timeline.
     pub seq: Seq,
@@ -15,30 +15,30 @@ pub struct Envelope {
     pub conversation: ConversationId,
     /// How often this thread was begun anew (`/new`) before this message: an agent keeps nothing of earlier sessions in
     /// mind.
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_zero")]
     pub session: u64,
     /// Who wrote it.
     pub from: Author,
     /// The agent that a question is meant for; absent until the user has one, and on answers and notices.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// The question that this message answers.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
     /// When the relay accepted it.
     pub at_ms: Timestamp,
     /// Plain text or Markdown, at most [`crate::limit::TEXT_BYTES_MAX`] bytes.
     pub text: String,
     /// How far a question has come; absent on answers and notices.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Why the state is `failed` or `expired`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// Who wrote a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Author {
     /// One of the user's agents.
@@ -53,13 +53,13 @@ pub enum Author {
         /// Where it was written: `web`, `feishu`.
         via: String,
         /// The writer's id on that platform, where the platform has one.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         sender: Option<String>,
     },
 }
 
 /// How far a question has come. In order of progress; `replied`, `failed` and `expired` are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Stored; no agent has it yet.
@@ -75,8 +75,26 @@ pub enum State {
     /// It waited longer than its time to live.
     Expired,
     /// A state of a newer relay.
-    #[serde(other)]
     Unknown,
+}
+
+crate::from_json! {
+    struct Envelope { seq, id, conversation, session or 0, from, agent, reply_to, at_ms, text, state, reason }
+}
+
+crate::from_json! {
+    enum Author by "kind" { "agent" => Agent { id }, "relay" => Relay, "user" => User { via, sender } }
+}
+
+crate::from_json! {
+    words State {
+        "queued" => Queued,
+        "delivered" => Delivered,
+        "replying" => Replying,
+        "replied" => Replied,
+        "failed" => Failed,
+        "expired" => Expired,
+    } else Unknown
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident, $code:literal, $status:literal, $title:literal;)*) => {
         /// What went wrong, stable across versions. Each says what the client should do.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)*
             /// A code from a newer relay: treat it by its HTTP status, or as final in a frame.
-            #[serde(other, rename = "unknown")]
+            #[serde(rename = "unknown")]
             Unknown,
         }
+
+        crate::from_json! { words Code { $($code => $variant),* } else Unknown }
 
         impl Code {
             /// Every code that this version can answer with, in the order of `docs/protocol.md`.

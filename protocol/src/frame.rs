@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Envelope, State};
 use crate::error::Code;
@@ -11,7 +11,7 @@ use crate::id::{AgentId, ConversationId, Cursor, MessageId, Seq, UserId};
 use crate::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 
 /// From a device or an agent to the relay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// Everything sent to me up to `seq` is stored on my side. Cumulative; opens the window again.
@@ -38,20 +38,20 @@ pub enum ClientFrame {
     /// The first frame of every connection.
     Hello {
         /// What the client knows already. Absent: agents get every open question, devices the last `last` messages.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         cursor: Option<Cursor>,
         /// Devices without a cursor: how many of the newest messages to send (default 100, at most 500).
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         last: Option<u64>,
         /// What the client can do. Defined so far: `deltas` (devices: show answers while they are made).
-        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         capabilities: Vec<String>,
         /// Agents: the questions that it holds without an accepted answer, at most
         /// [`OPEN_QUESTIONS_MAX`](crate::limit::OPEN_QUESTIONS_MAX). It is told to `stop` those that ended meanwhile.
-        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         open: Vec<Seq>,
         /// Name and version of the program, for the operator's eyes.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         client: Option<String>,
     },
     /// Agents: the one final answer to a question. Repeat it until it is `accepted`.
@@ -66,7 +66,7 @@ pub enum ClientFrame {
         /// Made by the client, unique per message; letters, digits, `_`, `-`, `.`; no colon.
         id: MessageId,
         /// Where it belongs. Default `web`.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         conversation: Option<ConversationId>,
         /// What it says.
         text: String,
@@ -77,12 +77,11 @@ pub enum ClientFrame {
         reply_to: Seq,
     },
     /// A frame of a newer client: ignored.
-    #[serde(other)]
     Unknown,
 }
 
 /// From the relay to a device or an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame {
     /// A `send` or `reply` is committed (now, or already when it was sent before).
@@ -108,7 +107,7 @@ pub enum ServerFrame {
         /// In words, for whoever builds the client.
         detail: String,
         /// The id of the `send` or `reply` that was refused.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<MessageId>,
     },
     /// A message of the timeline, in order of `seq`. Devices get all; agents the questions meant for them.
@@ -130,7 +129,7 @@ pub enum ServerFrame {
         /// How far.
         state: State,
         /// Why, when `failed` or `expired`.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// Agents: this question was stopped, recalled or expired, ahead of everything that waits: drop it, and send no
@@ -153,12 +152,11 @@ pub enum ServerFrame {
         ping_ms: u64,
     },
     /// A frame of a newer relay: ignore it.
-    #[serde(other)]
     Unknown,
 }
 
 /// How a `hello` was understood: messages follow from here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Resumed {
     /// Nothing was missed: the next message is the first after `after`.
@@ -184,7 +182,7 @@ pub enum Resumed {
 }
 
 /// Why messages are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// The cursor is ahead of the timeline, which was restored from an older copy.
@@ -194,12 +192,11 @@ pub enum GapReason {
     /// They were older than the history limit.
     Trimmed,
     /// A reason of a newer relay.
-    #[serde(other)]
     Unknown,
 }
 
 /// An agent and whether it is connected now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentPresence {
     /// Which one.
     pub id: AgentId,
@@ -208,6 +205,44 @@ pub struct AgentPresence {
     /// Connected now.
     pub online: bool,
 }
+
+crate::from_json! {
+    enum ClientFrame by "type" {
+        "ack" => Ack { seq },
+        "delta" => Delta { reply_to, offset, text },
+        "fail" => Fail { reply_to, reason },
+        "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },
+        "reply" => Reply { reply_to, text },
+        "send" => Send { id, conversation, text },
+        "stop" => Stop { reply_to },
+    } else Unknown
+}
+
+crate::from_json! {
+    enum ServerFrame by "type" {
+        "accepted" => Accepted { id, seq },
+        "delta" => Delta { reply_to, offset, text },
+        "error" => Error { code, detail, id },
+        "message" => Message(..),
+        "presence" => Presence { agents },
+        "restream" => Restream { reply_to },
+        "state" => State { seq, state, reason },
+        "stop" => Stop { reply_to },
+        "welcome" => Welcome { user, cursor, resumed, window, ping_ms },
+    } else Unknown
+}
+
+crate::from_json! {
+    enum Resumed by "outcome" {
+        "continued" => Continued { after },
+        "gap" => Gap { from, to, reason },
+        "started" => Started { after },
+    }
+}
+
+crate::from_json! { words GapReason { "ahead" => Ahead, "epoch" => Epoch, "trimmed" => Trimmed } else Unknown }
+
+crate::from_json! { struct AgentPresence { id, name, online } }
 
 /// Why a WebSocket message could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

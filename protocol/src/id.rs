@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
+use crate::json::{FromJson, Json, Wrong};
 use crate::limit::ID_BYTES_MAX;
 
 /// Why a string is not an id or a cursor.
@@ -65,13 +66,15 @@ macro_rules! id {
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                check_id(&text).map_err(serde::de::Error::custom)?;
+        impl FromJson for $name {
+            fn from_json(json: Json) -> Result<Self, Wrong> {
+                let text = String::from_json(json)?;
+                check_id(&text).map_err(|invalid| Wrong::from(invalid.to_string()))?;
                 Ok($name(text))
             }
         }
+
+        crate::from_json!(type $name);
     };
 }
 
@@ -98,9 +101,9 @@ id! {
 }
 
 /// A message's place in its user's timeline: 1, 2, 3 … without holes, below 2^53.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Seq(#[serde(deserialize_with = "safe_integer")] pub u64);
+pub struct Seq(pub u64);
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,9 +112,9 @@ impl fmt::Display for Seq {
 }
 
 /// Milliseconds since 1970-01-01 UTC, below 2^53.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Timestamp(#[serde(deserialize_with = "safe_integer")] pub u64);
+pub struct Timestamp(pub u64);
 
 impl Timestamp {
     /// This time and `ms` milliseconds.
@@ -150,11 +153,29 @@ impl Serialize for Cursor {
     }
 }
 
-impl<'de> Deserialize<'de> for Cursor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|e| serde::de::Error::custom(format!("cursor: {e}")))
+impl FromJson for Cursor {
+    fn from_json(json: Json) -> Result<Cursor, Wrong> {
+        String::from_json(json)?.parse().map_err(|invalid: InvalidId| Wrong::from(invalid.to_string()))
     }
 }
+
+crate::from_json!(type Cursor);
+
+impl FromJson for Seq {
+    fn from_json(json: Json) -> Result<Seq, Wrong> {
+        safe_integer(json).map(Seq)
+    }
+}
+
+crate::from_json!(type Seq);
+
+impl FromJson for Timestamp {
+    fn from_json(json: Json) -> Result<Timestamp, Wrong> {
+        safe_integer(json).map(Timestamp)
+    }
+}
+
+crate::from_json!(type Timestamp);
 
 fn check_id(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
@@ -176,9 +197,11 @@ fn whole_number(text: &str) -> Result<u64, InvalidId> {
 }
 
 /// A whole number that JavaScript holds exactly, and SQLite as well.
-fn safe_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    if number < 1 << 53 { Ok(number) } else { Err(serde::de::Error::custom("a whole number below 2^53 was expected")) }
+fn safe_integer(json: Json) -> Result<u64, Wrong> {
+    match json {
+        Json::Integer(number @ 0..=0x1f_ffff_ffff_ffff) => Ok(number as u64),
+        _ => Err(Wrong::expected("a whole number below 2^53")),
+    }
 }
 
 #[cfg(test)]

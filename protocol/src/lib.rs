@@ -9,6 +9,7 @@ mod envelope;
 mod error;
 mod frame;
 mod id;
+pub mod json;
 pub mod limit;
 
 pub use envelope::{Author, Envelope, State};

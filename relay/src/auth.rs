@@ -10,14 +10,15 @@ use chrono::DateTime;
 use hmac::{Hmac, Mac};
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken};
+use protocol::from_json;
 use protocol::{AgentId, Timestamp, UserId};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// What a person may do on this deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Runs the deployment: bot accounts, identities.
@@ -27,7 +28,7 @@ pub enum Role {
 }
 
 /// A person who is signed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Access {
     /// Who.
     #[serde(rename = "sub")]
@@ -37,7 +38,7 @@ pub struct Access {
 }
 
 /// The right to connect as an agent. Has no end of life. TODO(#5): revocation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentKey {
     /// Which agent.
     #[serde(rename = "sub")]
@@ -52,7 +53,7 @@ pub struct AgentKey {
 }
 
 /// The right to open one WebSocket as a device, within [`crate::limit::TICKET_MS`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ticket {
     /// Who.
     #[serde(rename = "sub")]
@@ -61,6 +62,14 @@ pub struct Ticket {
     #[serde(rename = "jti")]
     pub id: String,
 }
+
+from_json! { words Role { "operator" => Operator, "user" => User } }
+
+from_json! { struct Access { user as "sub", role } }
+
+from_json! { struct AgentKey { agent as "sub", user, key as "jti", name } }
+
+from_json! { struct Ticket { user as "sub", id as "jti" } }
 
 /// Why a token was refused. For logs; a client only hears `unauthorized`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

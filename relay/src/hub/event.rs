@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use protocol::json::{FromJson, Json, Wrong};
 use protocol::{Seq, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::{Hub, Log};
 use crate::limit::{EVENT_BODY_BYTES_MAX, PAGE_EVENTS_MAX};
@@ -86,9 +87,9 @@ impl FromStr for Before {
     }
 }
 
-impl<'de> Deserialize<'de> for Before {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|()| serde::de::Error::custom("before"))
+impl FromJson for Before {
+    fn from_json(json: Json) -> Result<Before, Wrong> {
+        String::from_json(json)?.parse().map_err(|()| Wrong::expected("a place in the log"))
     }
 }
 

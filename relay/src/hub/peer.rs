@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use protocol::from_json;
+use protocol::json::{FromJson, Json, Wrong};
 use protocol::limit::WINDOW_MESSAGES;
 use protocol::{AgentId, Seq, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::queue::Queue;
 
 /// A connection's number, unique among the sockets of one Hub. Drawn by the shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct PeerId(pub u64);
 
 /// What a connection is, as its token said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Role {
     /// Answers the questions meant for it.
@@ -29,7 +31,7 @@ pub enum Role {
 }
 
 /// A connection. Kept in the socket's attachment, so that it outlives hibernation (at most 16 KiB; this is far less).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// What it is.
     pub role: Role,
@@ -43,15 +45,28 @@ pub struct Peer {
     pub sent: Seq,
     /// It is sent every message as it comes: `sent` is the newest one, and `last` the newest one for it, whatever is
     /// attached, so that a message need not change the attachment of every peer.
-    #[serde(default)]
     pub is_current: bool,
     /// The last message that was sent.
     pub last: Seq,
     /// Everything up to here is stored at the peer.
     pub acked: Seq,
     /// Agents: the questions whose answers it is making, at most [`crate::limit::STREAMS_MAX`].
-    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub streaming: BTreeSet<Seq>,
+}
+
+impl FromJson for PeerId {
+    fn from_json(json: Json) -> Result<PeerId, Wrong> {
+        u64::from_json(json).map(PeerId)
+    }
+}
+
+from_json! { type PeerId }
+
+from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device } }
+
+from_json! {
+    struct Peer { role, opened, greeted, deltas, sent, is_current or false, last, acked, streaming or BTreeSet::new() }
 }
 
 impl Peer {

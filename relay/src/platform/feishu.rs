@@ -10,10 +10,12 @@ pub mod long_connection;
 
 use std::fmt;
 
+use protocol::from_json;
+use protocol::json::{FromJson, Json, Object, Wrong};
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Timestamp};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::split::split;
@@ -28,24 +30,31 @@ pub use crypto::{check_card_v1_signature, decrypt};
 pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Recalled, Received, Resource};
 
 /// What the operator copies from the app's page in the developer console.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Settings {
     /// `cli_…`
     pub app_id: String,
     /// Secret.
     pub app_secret: String,
     /// Secret; bodies are encrypted and signed when it is set.
-    #[serde(default)]
     pub encrypt_key: String,
     /// Secret; named in every event.
-    #[serde(default)]
     pub verification_token: String,
     /// The bot's own id, `ou_…`: asked of the platform when the account is created.
-    #[serde(default)]
     pub bot_open_id: String,
     /// `https://open.feishu.cn`, or `https://open.larksuite.com` for Lark.
-    #[serde(default = "default_api_base")]
     pub api_base: String,
+}
+
+from_json! {
+    struct Settings {
+        app_id,
+        app_secret,
+        encrypt_key or String::new(),
+        verification_token or String::new(),
+        bot_open_id or String::new(),
+        api_base or "https://open.feishu.cn".to_owned(),
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -72,11 +81,11 @@ pub fn check(settings: &Settings) -> Result<(), &'static str> {
 }
 
 /// A body that was checked. Only [`verify`] makes one.
-pub struct Verified(Value);
+pub struct Verified(Json);
 
 /// Checks signature, encryption and verification token.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
-    let outer: Value = serde_json::from_slice(raw.body).map_err(|_| Rejected::BodyNotJson)?;
+    let outer = std::str::from_utf8(raw.body).ok().and_then(Json::parse).ok_or(Rejected::BodyNotJson)?;
     let (value, signed) = if settings.encrypt_key.is_empty() {
         (outer, true)
     } else {
@@ -86,18 +95,17 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
             // A wrong one is refused even where none would do.
             Err(rejected) => return Err(rejected),
         };
-        let encrypt = outer.get("encrypt").and_then(Value::as_str).ok_or(Rejected::MissingEncrypt)?;
+        let encrypt = outer.text("encrypt").ok_or(Rejected::MissingEncrypt)?;
         let text = String::from_utf8(decrypt(&settings.encrypt_key, encrypt)?).map_err(|_| Rejected::NotUtf8)?;
-        (serde_json::from_str(&text).map_err(|_| Rejected::NotJson)?, signed)
+        (Json::parse(&text).ok_or(Rejected::NotJson)?, signed)
     };
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     // Address checks may come without a signature; nothing else may.
-    if !signed && text(&value, "type").as_deref() != Some("url_verification") {
+    if !signed && value.text("type") != Some("url_verification") {
         return Err(Rejected::SignatureMissing);
     }
     if !settings.verification_token.is_empty() {
-        let token = value.get("header").and_then(|header| text(header, "token")).or_else(|| text(&value, "token"));
-        if !token.is_some_and(|token| same_secret(&token, &settings.verification_token)) {
+        let token = value.get("header").and_then(|header| header.text("token")).or_else(|| value.text("token"));
+        if !token.is_some_and(|token| same_secret(token, &settings.verification_token)) {
             return Err(Rejected::TokenMismatch);
         }
     }
@@ -221,20 +229,17 @@ pub fn token_request(settings: &Settings) -> HttpRequest {
 
 /// The token in the response: at the top level, not in `data`.
 pub fn token(response: &HttpResponse) -> Result<Token, NoToken> {
-    #[derive(Deserialize)]
-    struct Granted {
-        tenant_access_token: String,
-        expire: u64,
-    }
     let answer = read_answer(response).map_err(NoToken::Later)?;
     if answer.code != 0 {
         let why = answer.why();
         let busy = response.status >= 500 || response.status == 429 || answer.code == 99991400;
         return Err(if busy { NoToken::Later(why) } else { NoToken::Refused(why) });
     }
-    let granted: Granted = serde_json::from_str(&response.body)
-        .map_err(|error| NoToken::Later(format!("Feishu's token answer: {error}")))?;
-    Ok(Token { value: granted.tenant_access_token, life_ms: granted.expire.saturating_mul(1000) })
+    let wrong = |wrong: Wrong| NoToken::Later(format!("Feishu's token answer: {wrong}"));
+    let mut fields = answer.fields;
+    let value = fields.take("tenant_access_token").map_err(wrong)?;
+    let expire: u64 = fields.take("expire").map_err(wrong)?;
+    Ok(Token { value, life_ms: expire.saturating_mul(1000) })
 }
 
 /// Asks who the bot is.
@@ -245,20 +250,12 @@ pub fn bot_request(settings: &Settings) -> HttpRequest {
 
 /// The bot's `open_id`.
 pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
-    #[derive(Deserialize)]
-    struct Info {
-        bot: Bot,
-    }
-    #[derive(Deserialize)]
-    struct Bot {
-        open_id: String,
-    }
-    let answer = read_answer(response)?;
+    let mut answer = read_answer(response)?;
     if answer.code != 0 {
         return Err(answer.why());
     }
-    let info: Info = serde_json::from_str(&response.body).map_err(|error| format!("Feishu's bot answer: {error}"))?;
-    Ok(info.bot.open_id)
+    let bot = answer.fields.take("bot").and_then(|mut bot: Object| bot.take("open_id"));
+    bot.map_err(|wrong| format!("Feishu's bot answer: {wrong}"))
 }
 
 /// How long a text is within the body: a JSON string inside a JSON string. Counted, since splitting asks often.
@@ -287,11 +284,11 @@ fn uuid(outbound: &Outbound) -> String {
     crate::auth::encode(&digest)
 }
 
-#[derive(Deserialize)]
 struct Answer {
     code: i64,
-    #[serde(default)]
     msg: String,
+    /// The others.
+    fields: Object,
 }
 
 impl Answer {
@@ -302,11 +299,11 @@ impl Answer {
 }
 
 fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
-    serde_json::from_str(&response.body).map_err(|_| format!("Feishu answered HTTP {} without a code", response.status))
-}
-
-fn default_api_base() -> String {
-    "https://open.feishu.cn".to_owned()
+    let answer = Json::parse(&response.body).and_then(|json| {
+        let mut fields = Object::from_json(json).ok()?;
+        Some(Answer { code: fields.take("code").ok()?, msg: fields.take_or("msg", String::new).ok()?, fields })
+    });
+    answer.ok_or_else(|| format!("Feishu answered HTTP {} without a code", response.status))
 }
 
 /// What events are signed with.

@@ -10,21 +10,22 @@ mod split;
 
 use std::fmt;
 
+use protocol::from_json;
+use protocol::json::{FromJson, Json, Object, Wrong};
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Seq, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::store::{Origin, Question};
 
 pub use budget::{Budget, Rate, Scope};
 
 /// A bot on a chat platform, as the operator configured it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// The last part of its webhook's path.
     pub id: AccountId,
     /// Whose agents answer senders who are bound to nobody; none: they are ignored.
-    #[serde(default)]
     pub default_user: Option<UserId>,
     /// Which platform, and its settings and secrets.
     #[serde(flatten)]
@@ -32,12 +33,51 @@ pub struct Account {
 }
 
 /// Which platform, and its settings and secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "platform", rename_all = "snake_case")]
 pub enum Platform {
     /// Feishu, or Lark.
     Feishu(feishu::Settings),
 }
+
+impl FromJson for Account {
+    fn from_json(json: Json) -> Result<Account, Wrong> {
+        let mut object = Object::from_json(json)?;
+        let (id, default_user) = (object.take("id")?, object.take("default_user")?);
+        Ok(Account { id, default_user, platform: Platform::from_json(Json::Object(object))? })
+    }
+}
+
+from_json! { type Account }
+
+from_json! { enum Platform by "platform" { "feishu" => Feishu(..) } }
+
+from_json! { struct HttpRequest { method, url, body } }
+
+from_json! { struct HttpResponse { status, retry_after_s, body } }
+
+from_json! { struct Outbound { origin, conversation, seq, text, part } }
+
+impl FromJson for Sent {
+    fn from_json(json: Json) -> Result<Sent, Wrong> {
+        let mut object = Object::from_json(json)?;
+        let word: String = object.take("sent")?;
+        let mut how = || object.take("how");
+        Ok(match word.as_str() {
+            "later" => {
+                let mut how = Object::from_json(how()?)?;
+                Sent::Later { after_ms: how.take("after_ms")?, why: how.take("why")? }
+            }
+            "partly" => Sent::Partly,
+            "refused" => Sent::Refused(String::from_json(how()?)?),
+            "taken" => Sent::Taken,
+            "wait" => Sent::Wait { ms: Object::from_json(how()?)?.take("ms")? },
+            _ => return Err(Wrong::expected("another word: sent")),
+        })
+    }
+}
+
+from_json! { type Sent }
 
 impl Platform {
     /// As it is named in paths and in JSON.
@@ -144,7 +184,7 @@ pub struct Reply {
 }
 
 /// A call of a platform's API, without the access token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HttpRequest {
     /// GET, POST …
     pub method: String,
@@ -155,7 +195,7 @@ pub struct HttpRequest {
 }
 
 /// What the platform answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
@@ -193,8 +233,8 @@ pub enum NoToken {
 }
 
 /// What became of an answer at its platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "sent", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "sent", content = "how", rename_all = "snake_case")]
 pub enum Sent {
     /// Try again, after at least so long.
     Later {
@@ -240,7 +280,7 @@ pub fn cut(text: String) -> String {
 const CUT_NOTICE: &str = "\n… [太长，已截断 · too long, cut]";
 
 /// An answer on its way to the message that it replies to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outbound {
     /// The message that it replies to.
     pub origin: Origin,

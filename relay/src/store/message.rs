@@ -1,14 +1,15 @@
 //! The timeline: questions, answers and notices.
 
+use protocol::from_json;
 use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::row::{Columns, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
 use crate::limit::{CONVERSATIONS_MAX, TRIM_ROWS_MAX};
 
 /// A question about to be stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Question {
     /// Its idempotency key.
     pub id: MessageId,
@@ -25,13 +26,17 @@ pub struct Question {
 }
 
 /// The message on a chat platform that an answer replies to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The bot account that received it.
     pub account: protocol::AccountId,
     /// The platform's id of the message.
     pub message: String,
 }
+
+from_json! { struct Question { id, conversation, via, sender, text, origin } }
+
+from_json! { struct Origin { account, message } }
 
 /// How a question ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

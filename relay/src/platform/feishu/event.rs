@@ -1,8 +1,8 @@
 //! Feishu's events and callbacks as types, as in the platform's event list. Only the fields that the relay reads.
 
+use protocol::from_json;
+use protocol::json::{FromJson, Json};
 use protocol::limit::TEXT_BYTES_MAX;
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::platform::Malformed;
 
@@ -27,7 +27,7 @@ pub enum Event {
 }
 
 /// A message that was taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recalled {
     /// Which one.
     pub message_id: String,
@@ -102,7 +102,7 @@ pub struct Mention {
 }
 
 /// A button, form or menu on a card was used (`card.action.trigger`).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CardAction {
     /// What was used.
     pub action: Action,
@@ -115,24 +115,20 @@ pub struct CardAction {
 }
 
 /// What was used on a card.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     /// As the card's maker set it: an object, or a string.
-    #[serde(default)]
-    pub value: Value,
+    pub value: Json,
     /// The element's name.
-    #[serde(default)]
     pub name: Option<String>,
     /// The form's fields.
-    #[serde(default)]
-    pub form_value: Option<Value>,
+    pub form_value: Option<Json>,
     /// The chosen entry of a menu.
-    #[serde(default)]
     pub option: Option<String>,
 }
 
 /// Where a card is.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CardContext {
     /// The message that holds the card.
     pub open_message_id: String,
@@ -141,15 +137,52 @@ pub struct CardContext {
 }
 
 /// Who used a card.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Operator {
     /// Their id.
     pub open_id: String,
 }
 
+from_json! { struct Recalled { message_id, chat_id } }
+from_json! { struct CardAction { action, context, operator, token } }
+from_json! { struct Action { value or Json::Null, name, form_value, option } }
+from_json! { struct CardContext { open_message_id, open_chat_id } }
+from_json! { struct Operator { open_id } }
+from_json! { struct V2 { header, event } }
+from_json! { struct Header { event_id, event_type } }
+from_json! { struct V1 { uuid, event } }
+from_json! { struct MessageEvent { sender, message } }
+from_json! { struct Sender { sender_id, sender_type } }
+from_json! { struct Ids { open_id } }
+from_json! { struct RawMention { key, id, name } }
+from_json! {
+    struct Message {
+        message_id,
+        chat_id,
+        chat_type,
+        message_type,
+        content,
+        mentions or Vec::new(),
+        root_id,
+        parent_id,
+        thread_id,
+    }
+}
+from_json! {
+    struct MessageEventV1 {
+        open_id,
+        open_chat_id,
+        open_message_id,
+        chat_type,
+        msg_type,
+        text_without_at_bot or String::new(),
+        is_mention or false,
+    }
+}
+
 /// Reads an envelope of schema 2.0 (with `schema`) or 1.0 (with `uuid`), or a check of the address.
-pub fn read(value: Value) -> Result<Event, Malformed> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
+pub fn read(value: Json) -> Result<Event, Malformed> {
+    let text = |key: &str| value.text(key);
     if text("type") == Some("url_verification") {
         let challenge = text("challenge").ok_or_else(|| Malformed::BadEvent("missing field `challenge`".into()))?;
         return Ok(Event::Challenge(challenge.to_owned()));
@@ -165,7 +198,7 @@ pub fn read(value: Value) -> Result<Event, Malformed> {
     }
     if value.get("uuid").is_some() {
         let envelope: V1 = from_value(value)?;
-        let event_type = envelope.event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let event_type = envelope.event.text("type").unwrap_or_default().to_owned();
         return match event_type.as_str() {
             "message" => Ok(Event::Message(read_message_v1(envelope.uuid, from_value(envelope.event)?))),
             _ => Ok(Event::Other { dedupe_key: envelope.uuid, event_type }),
@@ -220,56 +253,47 @@ impl Received {
     }
 }
 
-#[derive(Deserialize)]
 struct V2 {
     header: Header,
-    event: Value,
+    event: Json,
 }
 
-#[derive(Deserialize)]
 struct Header {
     event_id: String,
     event_type: String,
 }
 
-#[derive(Deserialize)]
 struct V1 {
     uuid: String,
-    event: Value,
+    event: Json,
 }
 
-#[derive(Deserialize)]
 struct MessageEvent {
     sender: Sender,
     message: Message,
 }
 
-#[derive(Deserialize)]
 struct Sender {
     sender_id: Ids,
     sender_type: String,
 }
 
-#[derive(Deserialize)]
 struct Ids {
     open_id: String,
 }
 
-#[derive(Deserialize)]
 struct Message {
     message_id: String,
     chat_id: String,
     chat_type: String,
     message_type: String,
     content: String,
-    #[serde(default)]
     mentions: Vec<RawMention>,
     root_id: Option<String>,
     parent_id: Option<String>,
     thread_id: Option<String>,
 }
 
-#[derive(Deserialize)]
 struct RawMention {
     key: String,
     id: Ids,
@@ -277,16 +301,13 @@ struct RawMention {
 }
 
 /// Schema 1.0: text only, the bot's mention removed by the platform.
-#[derive(Deserialize)]
 struct MessageEventV1 {
     open_id: String,
     open_chat_id: String,
     open_message_id: String,
     chat_type: String,
     msg_type: String,
-    #[serde(default)]
     text_without_at_bot: String,
-    #[serde(default)]
     is_mention: bool,
 }
 
@@ -338,11 +359,11 @@ fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed>
     if !matches!(message_type, "text" | "post" | "image" | "file" | "audio" | "media") {
         return Ok(Content::Unsupported);
     }
-    let content: Value = serde_json::from_str(content).map_err(|_| Malformed::BadContent)?;
-    let field = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let content = Json::parse(content).ok_or(Malformed::BadContent)?;
+    let field = |key: &str| content.text(key).map(str::to_owned);
     let required = |key: &str| field(key).ok_or(Malformed::BadContent);
     let resource = |key: String, kind| {
-        let duration_ms = content.get("duration").and_then(Value::as_u64);
+        let duration_ms = content.get("duration").cloned().and_then(|json| u64::from_json(json).ok());
         Content::Resource(Resource { key, kind, name: field("file_name"), duration_ms })
     };
     Ok(match message_type {
@@ -354,20 +375,20 @@ fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed>
 }
 
 /// A rich text as Markdown. A received post has no locale around it, unlike one that is sent.
-fn post_text(post: &Value) -> Result<String, Malformed> {
+fn post_text(post: &Json) -> Result<String, Malformed> {
     let mut lines = Vec::new();
-    if let Some(title) = post.get("title").and_then(Value::as_str).filter(|title| !title.is_empty()) {
+    if let Some(title) = post.text("title").filter(|title| !title.is_empty()) {
         lines.push(format!("**{title}**"));
     }
-    for paragraph in post.get("content").and_then(Value::as_array).ok_or(Malformed::BadContent)? {
-        let nodes = paragraph.as_array().ok_or(Malformed::BadContent)?;
+    for paragraph in post.get("content").and_then(Json::as_list).ok_or(Malformed::BadContent)? {
+        let nodes = paragraph.as_list().ok_or(Malformed::BadContent)?;
         lines.push(nodes.iter().map(node_text).collect());
     }
     Ok(lines.join("\n"))
 }
 
-fn node_text(node: &Value) -> String {
-    let field = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default();
+fn node_text(node: &Json) -> String {
+    let field = |key: &str| node.text(key).unwrap_or_default();
     match field("tag") {
         "text" | "md" => field("text").to_owned(),
         "a" => format!("[{}]({})", field("text"), field("href")),
@@ -383,6 +404,6 @@ fn node_text(node: &Value) -> String {
     }
 }
 
-fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Malformed> {
-    serde_json::from_value(value).map_err(|error| Malformed::BadEvent(error.to_string()))
+fn from_value<T: FromJson>(value: Json) -> Result<T, Malformed> {
+    T::from_json(value).map_err(|wrong| Malformed::BadEvent(wrong.to_string()))
 }

@@ -1,0 +1,324 @@
+//! Reading JSON into types. Every type is read from one tree, [`Json`], by plain code: what serde derives instead is
+//! made anew for each type and each place that it is read from, and was a fifth of the Worker when it was measured.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+/// Any JSON, as it was written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Number(f64),
+    /// `"…"`
+    Text(String),
+    /// `[…]`
+    List(Vec<Json>),
+    /// `{…}`
+    Object(Object),
+}
+
+/// A JSON object, in the order in which it was written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object(Vec<(String, Json)>);
+
+/// What is wrong with it, for whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong(String);
+
+/// A type that can be read from JSON.
+pub trait FromJson: Sized {
+    /// Reads it.
+    fn from_json(json: Json) -> Result<Self, Wrong>;
+
+    /// What it is when its field is absent; nothing: that is an error.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl Wrong {
+    /// Says what is expected instead.
+    pub fn expected(what: &str) -> Wrong {
+        Wrong(["expected ", what].concat())
+    }
+
+    /// Says in which field.
+    fn of(self, field: &str) -> Wrong {
+        Wrong([field, ": ", &self.0].concat())
+    }
+
+    fn field(what: &str, field: &str) -> Wrong {
+        Wrong([what, " field `", field, "`"].concat())
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Wrong {
+        Wrong(what)
+    }
+}
+
+impl Json {
+    /// Reads any JSON.
+    pub fn parse(text: &str) -> Option<Json> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// An object's field.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        let Json::Object(Object(fields)) = self else { return None };
+        fields.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// A text.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Json::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// A list.
+    pub fn as_list(&self) -> Option<&[Json]> {
+        if let Json::List(list) = self { Some(list) } else { None }
+    }
+
+    /// An object's field that is a text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_str()
+    }
+}
+
+impl Object {
+    /// Takes a field out.
+    pub fn take<T: FromJson>(&mut self, key: &str) -> Result<T, Wrong> {
+        match self.remove(key)? {
+            Some(value) => T::from_json(value).map_err(|wrong| wrong.of(key)),
+            None => T::absent().ok_or_else(|| Wrong::field("missing", key)),
+        }
+    }
+
+    /// Takes a field out that need not be there.
+    pub fn take_or<T: FromJson>(&mut self, key: &str, default: impl FnOnce() -> T) -> Result<T, Wrong> {
+        match self.remove(key)? {
+            Some(value) => T::from_json(value).map_err(|wrong| wrong.of(key)),
+            None => Ok(default()),
+        }
+    }
+
+    fn remove(&mut self, key: &str) -> Result<Option<Json>, Wrong> {
+        let Some(at) = self.0.iter().position(|(known, _)| known == key) else { return Ok(None) };
+        let (_, value) = self.0.swap_remove(at);
+        if self.0.iter().any(|(known, _)| known == key) { Err(Wrong::field("duplicate", key)) } else { Ok(Some(value)) }
+    }
+}
+
+impl FromJson for Json {
+    fn from_json(json: Json) -> Result<Json, Wrong> {
+        Ok(json)
+    }
+}
+
+impl FromJson for Object {
+    fn from_json(json: Json) -> Result<Object, Wrong> {
+        if let Json::Object(object) = json { Ok(object) } else { Err(Wrong::expected("an object")) }
+    }
+}
+
+impl FromJson for String {
+    fn from_json(json: Json) -> Result<String, Wrong> {
+        if let Json::Text(text) = json { Ok(text) } else { Err(Wrong::expected("a string")) }
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(json: Json) -> Result<bool, Wrong> {
+        if let Json::Bool(is) = json { Ok(is) } else { Err(Wrong::expected("true or false")) }
+    }
+}
+
+impl FromJson for i64 {
+    fn from_json(json: Json) -> Result<i64, Wrong> {
+        if let Json::Integer(number) = json { Ok(number) } else { Err(Wrong::expected("a whole number")) }
+    }
+}
+
+macro_rules! unsigned {
+    ($($type:ty)*) => {
+        $(impl FromJson for $type {
+            fn from_json(json: Json) -> Result<$type, Wrong> {
+                let number = i64::from_json(json)?;
+                number.try_into().map_err(|_| Wrong::expected("a whole number, not negative, of less digits"))
+            }
+        })*
+    };
+}
+
+unsigned!(u16 u32 u64);
+
+impl<T: FromJson> FromJson for Option<T> {
+    fn from_json(json: Json) -> Result<Option<T>, Wrong> {
+        if json == Json::Null { Ok(None) } else { T::from_json(json).map(Some) }
+    }
+
+    fn absent() -> Option<Option<T>> {
+        Some(None)
+    }
+}
+
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(json: Json) -> Result<Vec<T>, Wrong> {
+        let Json::List(list) = json else { return Err(Wrong::expected("a list")) };
+        list.into_iter().map(T::from_json).collect()
+    }
+}
+
+impl<T: FromJson + Ord> FromJson for BTreeSet<T> {
+    fn from_json(json: Json) -> Result<BTreeSet<T>, Wrong> {
+        Vec::from_json(json).map(BTreeSet::from_iter)
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(Tree)
+    }
+}
+
+struct Tree;
+
+impl<'de> Visitor<'de> for Tree {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, is: bool) -> Result<Json, E> {
+        Ok(Json::Bool(is))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(i64::try_from(number).map_or(Json::Number(number as f64), Json::Integer))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = from.next_element()? {
+            list.push(element);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = from.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Json::Object(Object(fields)))
+    }
+}
+
+/// Makes types readable, for [`FromJson`] and for serde alike.
+///
+/// * `struct Name { field, field as "key", field or default }`: a field that is an `Option` may be absent.
+/// * `enum Name by "tag" { "word" => Variant { field, … }, "word" => Variant, "word" => Variant(..), … }`, where `(..)` is
+///   a type that has the object's fields; with `else Variant` for words that are not known.
+/// * `words Name { "word" => Variant, … }`: a string.
+/// * `type Name`: it has a [`FromJson`] of its own.
+#[macro_export]
+macro_rules! from_json {
+    (struct $name:ident { $($field:ident $(as $key:literal)? $(or $default:expr)?),* $(,)? }) => {
+        impl $crate::json::FromJson for $name {
+            fn from_json(json: $crate::json::Json) -> Result<$name, $crate::json::Wrong> {
+                let mut object = <$crate::json::Object as $crate::json::FromJson>::from_json(json)?;
+                Ok($name { $($field: $crate::from_json!(@field object, $field $(as $key)? $(or $default)?)),* })
+            }
+        }
+        $crate::from_json!(type $name);
+    };
+    (enum $name:ident by $tag:literal {
+        $($word:literal => $variant:ident $({ $($field:ident $(or $default:expr)?),* $(,)? })? $(($($all:tt)*))?),* $(,)?
+    } $(else $other:ident)?) => {
+        impl $crate::json::FromJson for $name {
+            #[allow(unused_mut)]
+            fn from_json(json: $crate::json::Json) -> Result<$name, $crate::json::Wrong> {
+                let mut object = <$crate::json::Object as $crate::json::FromJson>::from_json(json)?;
+                let word: String = object.take($tag)?;
+                match word.as_str() {
+                    $($word => Ok($name::$variant $({
+                        $($field: $crate::from_json!(@field object, $field $(or $default)?)),*
+                    })? $(($crate::from_json!(@all object $($all)*)))?),)*
+                    _ => $crate::from_json!(@else $name $tag $($other)?),
+                }
+            }
+        }
+        $crate::from_json!(type $name);
+    };
+    (words $name:ident { $($word:literal => $variant:ident),* $(,)? } $(else $other:ident)?) => {
+        impl $crate::json::FromJson for $name {
+            fn from_json(json: $crate::json::Json) -> Result<$name, $crate::json::Wrong> {
+                match <String as $crate::json::FromJson>::from_json(json)?.as_str() {
+                    $($word => Ok($name::$variant),)*
+                    _ => $crate::from_json!(@else $name "it" $($other)?),
+                }
+            }
+        }
+        $crate::from_json!(type $name);
+    };
+    (type $name:ident) => {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let json = <$crate::json::Json as serde::Deserialize>::deserialize(deserializer)?;
+                $crate::json::FromJson::from_json(json).map_err(serde::de::Error::custom::<$crate::json::Wrong>)
+            }
+        }
+    };
+    (@all $object:ident ..) => { $crate::json::FromJson::from_json($crate::json::Json::Object($object))? };
+    (@field $object:ident, $field:ident) => { $object.take(stringify!($field))? };
+    (@field $object:ident, $field:ident as $key:literal) => { $object.take($key)? };
+    (@field $object:ident, $field:ident or $default:expr) => { $object.take_or(stringify!($field), || $default)? };
+    (@else $name:ident $tag:literal $other:ident) => { Ok($name::$other) };
+    (@else $name:ident $tag:literal) => { Err($crate::json::Wrong::expected(concat!("another word: ", $tag))) };
+}
