@@ -84,8 +84,7 @@ impl Json {
 
     /// An object's field.
     pub fn get(&self, key: &str) -> Option<&Json> {
-        let Json::Object(Object(fields)) = self else { return None };
-        fields.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        if let Json::Object(object) = self { object.get(key) } else { None }
     }
 
     /// A text.
@@ -105,6 +104,11 @@ impl Json {
 }
 
 impl Object {
+    /// A field.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
     /// Takes a field out.
     pub fn take<T: FromJson>(&mut self, key: &str) -> Result<T, Wrong> {
         match self.remove(key)? {

@@ -6,14 +6,11 @@
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use chrono::DateTime;
 use hmac::{Hmac, Mac};
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken};
 use protocol::from_json;
+use protocol::json::{FromJson, Json, Object};
 use protocol::{AgentId, Timestamp, UserId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -95,9 +92,9 @@ pub struct WeakSecret;
 
 /// The keys of this deployment, one per purpose.
 pub struct Keys {
-    access: Hs256Key,
-    agent: Hs256Key,
-    ticket: Hs256Key,
+    access: Hmac<Sha256>,
+    agent: Hmac<Sha256>,
+    ticket: Hmac<Sha256>,
 }
 
 impl Keys {
@@ -108,10 +105,10 @@ impl Keys {
         }
         let key = |purpose: &str| {
             // HMAC as the expand step of HKDF (RFC 5869 §2.3) for one block: the secret is already uniform.
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+            let mut mac = keyed(secret.as_bytes());
             mac.update(purpose.as_bytes());
             mac.update(&[1]);
-            Hs256Key::new(mac.finalize().into_bytes())
+            keyed(&mac.finalize().into_bytes())
         };
         Ok(Keys { access: key("claw-relay access"), agent: key("claw-relay agent"), ticket: key("claw-relay ticket") })
     }
@@ -172,29 +169,54 @@ enum Life {
     Unlimited,
 }
 
-fn sign<T: Serialize>(key: &Hs256Key, custom: &T, expires: Option<Timestamp>) -> String {
-    let mut claims = Claims::new(custom);
-    claims.expiration = expires.and_then(|Timestamp(ms)| DateTime::from_timestamp((ms / 1000) as i64, 0));
-    let header = Header::empty().with_token_type("JWT");
-    Hs256.token(&header, &claims, key).expect("claims are strings and integers")
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-fn verify<T: DeserializeOwned>(key: &Hs256Key, token: &str, life: Life) -> Result<T, Refused> {
-    if token.len() > TOKEN_BYTES_MAX {
-        return Err(Refused::Forged);
+/// RFC 7515 §3.1, compact: header, claims and signature as base64url, joined by dots.
+fn sign<T: Serialize>(key: &Hmac<Sha256>, claims: &T, expires: Option<Timestamp>) -> String {
+    let mut claims = serde_json::to_string(claims).expect("claims are strings");
+    if let Some(Timestamp(ms)) = expires {
+        // Before the claims of our own, in the same object.
+        claims.insert_str(1, &format!("\"exp\":{},", ms / 1000));
     }
-    let untrusted = UntrustedToken::new(token).map_err(|_| Refused::Forged)?;
-    // The validator refuses a header whose `alg` is not HS256 before it looks at the signature.
-    let token = Hs256.validator::<T>(key).validate(&untrusted).map_err(|_| Refused::Forged)?;
-    let expiration = token.claims().expiration.map(|time| time.timestamp_millis());
+    let mut token = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(claims.as_bytes()));
+    let signature = key.clone().chain_update(&token).finalize().into_bytes();
+    token.push('.');
+    token.push_str(&encode(&signature));
+    token
+}
+
+fn verify<T: FromJson>(key: &Hmac<Sha256>, token: &str, life: Life) -> Result<T, Refused> {
+    let claims = verified(key, token).ok_or(Refused::Forged)?;
+    let expiration: Option<i64> = match claims.get("exp") {
+        Some(seconds) => Some(i64::from_json(seconds.clone()).map_err(|_| Refused::Forged)?),
+        None => None,
+    };
     match (life, expiration) {
         (Life::Unlimited, None) => {}
-        (Life::Limited(Timestamp(now)), Some(expiration)) if (now as i64) < expiration => {}
+        (Life::Limited(Timestamp(now)), Some(seconds)) if (now as i64) < seconds.saturating_mul(1000) => {}
         (Life::Limited(_), Some(_)) => return Err(Refused::Expired),
         _ => return Err(Refused::Forged),
     }
-    let (_, claims) = token.into_parts();
-    Ok(claims.custom)
+    T::from_json(claims).map_err(|_| Refused::Forged)
+}
+
+/// The claims of a token that was signed with this key, by the one algorithm that there is.
+fn verified(key: &Hmac<Sha256>, token: &str) -> Option<Json> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, claims) = signed.split_once('.')?;
+    key.clone().chain_update(signed).verify_slice(&decode(signature)?).ok()?;
+    let json = |part: &str| Json::parse(std::str::from_utf8(&decode(part)?).ok()?);
+    let header: Object = Object::from_json(json(header)?).ok()?;
+    // A header that asks for anything but this, or that must be understood and is not (RFC 7515 §4.1.11), is refused.
+    if header.get("alg").and_then(Json::as_str) != Some("HS256") || header.get("crit").is_some() {
+        return None;
+    }
+    json(claims)
 }
 
 /// A signing secret shorter than this many bytes is refused.
@@ -295,6 +317,34 @@ mod tests {
         check(&"x".repeat(10_000), Err(Refused::Forged));
         let tampered = keys.sign_access(&access(), NOW.plus_ms(1000)).replace('.', "A.");
         check(&tampered, Err(Refused::Forged));
+    }
+
+    /// As earlier versions signed them: agent keys have no end of life.
+    #[test]
+    fn tokens_stay_what_they_were() {
+        let keys = keys();
+        let (user, name): (UserId, _) = ("usr_1".parse().unwrap(), "lap\"töp".to_owned());
+        let key = AgentKey { agent: "agt_1".parse().unwrap(), user: user.clone(), key: "key_1".into(), name };
+        let ticket = Ticket { user, id: "t1".into() };
+        let access = concat!(
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
+            "eyJleHAiOjE4MDAwMDAwMDEsInN1YiI6InVzcl8xIiwicm9sZSI6Im9wZXJhdG9yIn0.",
+            "X1ro18W5zM_ly4mV4AG82v0LUhepyWU6LhKbn9n8J54"
+        );
+        assert_eq!(keys.sign_access(&self::access(), Timestamp(1_800_000_001_234)), access);
+        let agent = concat!(
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
+            "eyJzdWIiOiJhZ3RfMSIsInVzZXIiOiJ1c3JfMSIsImp0aSI6ImtleV8xIiwibmFtZSI6ImxhcFwidMO2cCJ9.",
+            "sfFKVt5qG2Mi4PM5MFSsHoqOcMKSX9OIuEhvRr9zYzM"
+        );
+        assert_eq!(keys.sign_agent(&key), agent);
+        assert_eq!(keys.verify_agent(agent), Ok(key));
+        let signed = concat!(
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
+            "eyJleHAiOjE4MDAwMDAwMDEsInN1YiI6InVzcl8xIiwianRpIjoidDEifQ.",
+            "wJW6rMozK-q3EN9TDC7RO4d9qsGz9_EN2-Gjq6xhiFc"
+        );
+        assert_eq!(keys.sign_ticket(&ticket, Timestamp(1_800_000_001_999)), signed);
     }
 
     #[test]
