@@ -30,7 +30,7 @@ async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
     let unavailable = |error| Error::unavailable("the account does not answer", error);
     let init = RequestInit::new("POST").body(&body);
     let response = account.fetch("https://account/", &init).await.map_err(unavailable)?;
-    response.json().await.map_err(unavailable)
+    response.read().await.map_err(unavailable)
 }
 
 /// One bot account.

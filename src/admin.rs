@@ -1,9 +1,8 @@
 //! Handlers of `/v1/admin`: for operators.
 
-use protocol::from_json;
 use protocol::{AccountId, Code, UserId};
+use protocol::{from_json, object};
 use relay::platform::{self, Account};
-use serde_json::json;
 
 use crate::ask::{self, Ask};
 use crate::clock::now;
@@ -16,7 +15,7 @@ use crate::{account, api, db, directory, request};
 pub async fn accounts(request: Request, config: Config) -> Result<Response, Error> {
     request::operator(&request, &config)?;
     let accounts = db::accounts(&config.db()?).await?;
-    Ok(Response::from_json(&json!({ "accounts": accounts }))?)
+    Ok(Response::json(&object! { "accounts": accounts })?)
 }
 
 /// `POST /v1/admin/accounts`: the credentials are tried at the platform before they are kept.
@@ -44,7 +43,7 @@ pub async fn create_account(mut request: Request, config: Config) -> Result<Resp
     }
     directory::forget();
     let webhook = format!("/webhook/{}/{}", account.platform.name(), account.id);
-    let body = json!({ "id": account.id, "default_user": account.default_user, "webhook": webhook });
+    let body = object! { "id": account.id, "default_user": account.default_user, "webhook": webhook };
     Ok(ResponseBuilder::new().with_status(201).json(&body)?)
 }
 
@@ -67,7 +66,7 @@ pub async fn bind_identity(mut request: Request, config: Config) -> Result<Respo
     }
     db::put_identity(&db, &body.account, &body.sender, &body.user, now()).await?;
     directory::forget();
-    Ok(Response::from_json(&json!({ "account": body.account, "sender": body.sender, "user": body.user }))?)
+    Ok(Response::json(&object! { "account": body.account, "sender": body.sender, "user": body.user })?)
 }
 
 /// `GET /v1/admin/users/{id}/dead-letters`

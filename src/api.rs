@@ -1,11 +1,10 @@
 //! Handlers of `/v1`, a few lines each.
 
-use protocol::from_json;
 use protocol::{AgentId, Code, ConversationId, Cursor, SUBPROTOCOL, Seq};
+use protocol::{from_json, object};
 use relay::auth::{Access, AgentKey, Role as UserRole, Ticket, hash, same_secret};
 use relay::hub::Role;
 use relay::limit::{ACCESS_TOKEN_MS, AGENTS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX, TICKET_MS};
-use serde_json::json;
 
 use crate::ask::{self, Ask};
 use crate::clock::{now, random};
@@ -16,7 +15,7 @@ use crate::{db, request};
 
 /// `GET /healthz`
 pub fn health() -> Result<Response, Error> {
-    Ok(Response::from_json(&json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))?)
+    Ok(Response::json(&object! { "status": "ok", "version": env!("CARGO_PKG_VERSION") })?)
 }
 
 /// `POST /v1/auth/operator`: spends the operator token, which is good once. The first time it creates the first user;
@@ -44,7 +43,7 @@ pub async fn sign_in_operator(request: &Request, config: &Config) -> Result<Resp
     }
     let expires = now.plus_ms(ACCESS_TOKEN_MS);
     let access_token = keys.sign_access(&Access { user: user.id.clone(), role: user.role }, expires);
-    let body = json!({ "user": user, "access_token": access_token, "expires_at_ms": expires });
+    let body = object! { "user": user, "access_token": access_token, "expires_at_ms": expires };
     Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 
@@ -53,7 +52,7 @@ pub async fn me(request: Request, config: Config) -> Result<Response, Error> {
     let access = request::signed_in(&request, &config)?;
     let user = db::user(&config.db()?, &access.user).await?;
     let user = user.ok_or_else(|| Error::unauthorized("this user was deleted"))?;
-    Ok(Response::from_json(&json!({ "user": user }))?)
+    Ok(Response::json(&object! { "user": user })?)
 }
 
 /// `POST /v1/tickets`: the right to open one WebSocket, for browsers, which cannot send headers with it.
@@ -61,7 +60,7 @@ pub fn ticket(request: &Request, config: &Config) -> Result<Response, Error> {
     let access = request::signed_in(request, config)?;
     let expires = now().plus_ms(TICKET_MS);
     let ticket = config.keys()?.sign_ticket(&Ticket { user: access.user, id: random::<16>()? }, expires);
-    let body = json!({ "ticket": ticket, "expires_at_ms": expires });
+    let body = object! { "ticket": ticket, "expires_at_ms": expires };
     Ok(ResponseBuilder::new().with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 
@@ -100,7 +99,7 @@ pub async fn websocket(request: &Request, config: &Config) -> Result<Response, E
 pub async fn agents(request: Request, config: Config) -> Result<Response, Error> {
     let access = request::signed_in(&request, &config)?;
     let agents = db::agents(&config.db()?, &access.user).await?;
-    Ok(Response::from_json(&json!({ "agents": agents }))?)
+    Ok(Response::json(&object! { "agents": agents })?)
 }
 
 /// `POST /v1/agents` `{"name"}`
@@ -121,7 +120,7 @@ pub async fn create_agent(mut request: Request, config: Config) -> Result<Respon
     }
     let agent = db::Agent { id: new_id("agt")?, name, created_ms: now().0 };
     db::insert_agent(&db, &access.user, &agent).await?;
-    Ok(ResponseBuilder::new().with_status(201).json(&json!({ "agent": agent }))?)
+    Ok(ResponseBuilder::new().with_status(201).json(&object! { "agent": agent })?)
 }
 
 /// `POST /v1/agents/{id}/keys`
@@ -137,7 +136,7 @@ pub async fn create_key(request: &Request, config: &Config, agent: &str) -> Resu
     let id = random::<12>()?;
     db::insert_agent_key(&db, &id, &agent.id, now()).await?;
     let key = AgentKey { agent: agent.id, user: access.user, key: id.clone(), name: agent.name };
-    let body = json!({ "id": id, "key": config.keys()?.sign_agent(&key) });
+    let body = object! { "id": id, "key": config.keys()?.sign_agent(&key) };
     Ok(ResponseBuilder::new().with_status(201).with_header("Cache-Control", "no-store")?.json(&body)?)
 }
 

@@ -1,6 +1,6 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
-use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json};
+use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json, json};
 use relay::hub::{Before, Refusal, Role};
 use relay::store::Question;
 use serde::Serialize;
@@ -73,7 +73,7 @@ pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<
     if response.status_code() == 200 {
         return Ok(());
     }
-    let refusal: Problem = response.json().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
+    let refusal: Problem = response.read().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
     Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
 }
 
@@ -113,7 +113,7 @@ pub async fn asked(request: &Request) -> Result<Ask, Error> {
         }
         _ => request.text().await?,
     };
-    serde_json::from_str(&ask).map_err(|error| Error::internal("asked of the hub", error))
+    json::read(&ask).map_err(|error| Error::internal("asked of the hub", error))
 }
 
 /// Whose Hub is asked.

@@ -2,12 +2,11 @@
 //! [`STATEMENTS`] against `migrations/`.
 
 use protocol::from_json;
-use protocol::json::Json;
+use protocol::json::{self, FromJson, Json};
 use protocol::{AccountId, AgentId, ConversationId, Timestamp, UserId};
 use relay::auth::Role;
 use relay::platform::Account;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
@@ -115,8 +114,7 @@ pub async fn account(db: &D1Database, account: &str) -> Result<Option<Account>, 
     }
     from_json! { struct Row { id, default_user, settings } }
     let Some(row) = first::<Row>(bind(db, ACCOUNT, &[text(account)])?).await? else { return Ok(None) };
-    let platform =
-        serde_json::from_str(&row.settings).map_err(|error| Error::internal("settings of an account", error))?;
+    let platform = json::read(&row.settings).map_err(|error| Error::internal("settings of an account", error))?;
     Ok(Some(Account { id: row.id, default_user: row.default_user, platform }))
 }
 
@@ -217,13 +215,13 @@ fn bind(db: &D1Database, statement: &str, values: &[JsValue]) -> Result<D1Prepar
     db.bind(statement, values).map_err(|error| Error::internal("D1", error))
 }
 
-async fn first<T: DeserializeOwned>(statement: D1PreparedStatement) -> Result<Option<T>, Error> {
+async fn first<T: FromJson>(statement: D1PreparedStatement) -> Result<Option<T>, Error> {
     Ok(all(statement).await?.into_iter().next())
 }
 
-async fn all<T: DeserializeOwned>(statement: D1PreparedStatement) -> Result<Vec<T>, Error> {
+async fn all<T: FromJson>(statement: D1PreparedStatement) -> Result<Vec<T>, Error> {
     let rows = statement.rows().await.map_err(unavailable)?;
-    serde_json::from_str(&rows).map_err(|error| Error::unavailable("the database does not answer", error))
+    json::read(&rows).map_err(|error| Error::unavailable("the database does not answer", error))
 }
 
 async fn run(statement: D1PreparedStatement) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! The one error of the Worker, answered as RFC 9457 problem details.
 
 use protocol::Code;
+use protocol::object;
 use relay::hub::Refusal;
 use relay::platform::{NoEvent, Rejected};
-use serde_json::json;
 use wasm_bindgen::JsValue;
 
 use crate::runtime::{self, Response, ResponseBuilder, console_error};
@@ -80,13 +80,13 @@ pub fn respond(error: Error) -> runtime::Result<Response> {
     if let Some((name, value)) = header {
         response = response.with_header(name, &value)?;
     }
-    let body = json!({
+    let body = object! {
         "type": format!("/errors/{code}"),
         "title": code.title(),
         "status": code.status(),
         "detail": detail,
-    });
-    response.text(&body.to_string())
+    };
+    response.text(&body)
 }
 
 /// What the runtime gets to send.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId};
+use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
 use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
@@ -121,11 +121,11 @@ impl Hub {
             Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
             Ask::Conversations => {
                 let conversations = self.read(|core| core.conversations())?;
-                Ok(Response::from_json(&serde_json::json!({ "conversations": conversations }))?)
+                Ok(Response::json(&object! { "conversations": conversations })?)
             }
             Ask::DeadLetters => {
                 let dead_letters = self.read(|core| core.dead_letters())?;
-                Ok(Response::from_json(&serde_json::json!({ "dead_letters": dead_letters }))?)
+                Ok(Response::json(&object! { "dead_letters": dead_letters })?)
             }
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
             Ask::Messages { conversation, before, limit } => {
@@ -147,7 +147,7 @@ impl Hub {
     async fn posted(&self, input: Input) -> Result<Response, Error> {
         let done = self.handle(input).await?;
         let posted = done.posted.ok_or_else(|| Error::internal("posting", "no output"))??;
-        Ok(Response::from_json(&serde_json::json!({ "seq": posted.seq, "new": posted.new }))?)
+        Ok(Response::json(&object! { "seq": posted.seq, "new": posted.new })?)
     }
 
     /// Hands over what is due, until nothing is left or the next alarm goes on. A call that hangs holds up nothing but

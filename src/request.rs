@@ -1,8 +1,8 @@
 //! Reading requests: capped bodies, JSON, bearer tokens, query parameters.
 
 use protocol::Code;
+use protocol::json::{self, FromJson, Wrong};
 use relay::auth::{Access, Role};
-use serde::de::DeserializeOwned;
 
 use crate::clock::now;
 use crate::config::Config;
@@ -44,17 +44,16 @@ pub fn require_json(request: &Request) -> Result<(), Error> {
 }
 
 /// A small JSON body. The error names the field.
-pub async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
+pub async fn json<T: FromJson>(request: &mut Request) -> Result<T, Error> {
     require_json(request)?;
     let bytes = body(request, JSON_BYTES_MAX).await?;
     parse(&bytes).map_err(|error| Error::new(Code::BadRequest, format!("body: {error}")))
 }
 
 /// Reads JSON.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
-    // Checked as a whole, so that one parser serves bytes and texts.
-    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
-    serde_json::from_str(text)
+pub fn parse<T: FromJson>(bytes: &[u8]) -> Result<T, Wrong> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Wrong::expected("UTF-8"))?;
+    json::read(text)
 }
 
 /// The token of `Authorization: Bearer …`.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Function, JSON, JsString, Promise, Reflect, Uint8Array};
+use protocol::json::{self, FromJson, Wrong};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -36,9 +36,9 @@ impl From<JsValue> for Error {
     }
 }
 
-impl From<serde_json::Error> for Error {
-    fn from(error: serde_json::Error) -> Error {
-        Error(JsValue::from(error.to_string()))
+impl From<Wrong> for Error {
+    fn from(wrong: Wrong) -> Error {
+        Error(JsValue::from(wrong.to_string()))
     }
 }
 
@@ -49,8 +49,12 @@ impl From<Error> for JsValue {
 }
 
 /// A value of Rust's from one of JavaScript's, by way of JSON.
-fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T> {
-    Ok(serde_json::from_str(&stringify(value)?)?)
+fn from_js<T: FromJson>(value: &JsValue) -> Result<T> {
+    Ok(json::read(&stringify(value)?)?)
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our own types are JSON")
 }
 
 fn stringify(value: &JsValue) -> Result<String> {
@@ -335,8 +339,13 @@ impl Response {
     }
 
     /// 200, with JSON.
-    pub fn from_json(body: &impl Serialize) -> Result<Response> {
+    pub fn json(body: &str) -> Result<Response> {
         ResponseBuilder::new().json(body)
+    }
+
+    /// 200, with a value as JSON.
+    pub fn from_json(body: &impl Serialize) -> Result<Response> {
+        Response::json(&text(body))
     }
 
     /// Its status.
@@ -355,8 +364,8 @@ impl Response {
     }
 
     /// Its body, read as JSON.
-    pub async fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        Ok(serde_json::from_str(&self.text().await?)?)
+    pub async fn read<T: FromJson>(&self) -> Result<T> {
+        Ok(json::read(&self.text().await?)?)
     }
 }
 
@@ -411,8 +420,8 @@ impl ResponseBuilder {
     }
 
     /// With JSON.
-    pub fn json(self, body: &impl Serialize) -> Result<Response> {
-        self.with_header("Content-Type", "application/json")?.text(&serde_json::to_string(body)?)
+    pub fn json(self, body: &str) -> Result<Response> {
+        self.with_header("Content-Type", "application/json")?.text(body)
     }
 }
 
@@ -577,14 +586,14 @@ impl State {
 
 impl Storage {
     /// What is kept under a key.
-    pub async fn get_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+    pub async fn get_json<T: FromJson>(&self, key: &str) -> Result<Option<T>> {
         let value = settled(self.get(key)?).await?;
         if value.is_undefined() { Ok(None) } else { from_js(&value).map(Some) }
     }
 
     /// Keeps something, as the object that its JSON describes.
     pub async fn put_json(&self, key: &str, value: &impl Serialize) -> Result<()> {
-        let value = JSON::parse(&serde_json::to_string(value)?)?;
+        let value = JSON::parse(&text(value))?;
         settled(self.put(key, &value)?).await.map(drop)
     }
 

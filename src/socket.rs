@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use js_sys::JsString;
+use protocol::json::{self, FromJson, Json};
 use protocol::{Code, Timestamp};
 use relay::hub::{Peer, PeerId};
 use relay::limit::{BUFFER_CHECK_BYTES, BUFFERED_BYTES_MAX};
@@ -99,5 +100,7 @@ pub fn peer_of(state: &State, ws: &WebSocket) -> Option<PeerId> {
 
 /// What was attached to a socket.
 pub fn attached(ws: &WebSocket) -> Option<(PeerId, Peer)> {
-    serde_json::from_str(&ws.attachment()?).ok()
+    let Json::List(parts) = json::parse(&ws.attachment()?).ok()? else { return None };
+    let [id, peer] = <[Json; 2]>::try_from(parts).ok()?;
+    Some((PeerId::from_json(id).ok()?, Peer::from_json(peer).ok()?))
 }

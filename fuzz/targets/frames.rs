@@ -7,7 +7,8 @@
 use claw_relay_fuzz::{long_text, memory};
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 use protocol::{ClientFrame, DecodeError, ServerFrame, decode, encode};
-use serde::{Serialize, de::DeserializeOwned};
+use protocol::json::FromJson;
+use serde::Serialize;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::within(64, || {
     let text = long_text(data, FRAME_BYTES_MAX + 100);
@@ -15,7 +16,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::within(64, || {
     run::<ServerFrame>(&text);
 }));
 
-fn run<F: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(text: &str) {
+fn run<F: FromJson + Serialize + PartialEq + std::fmt::Debug>(text: &str) {
     let frames = match decode::<F>(text) {
         Ok(frames) => frames,
         Err(error) => {

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::envelope::{Envelope, State};
 use crate::error::Code;
 use crate::id::{AgentId, ConversationId, Cursor, MessageId, Seq, UserId};
+use crate::json::{FromJson, Json, Wrong, parse};
 use crate::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 
 /// From a device or an agent to the relay.
@@ -260,7 +260,7 @@ impl DecodeError {
     /// The code for the `error` frame.
     pub fn code(&self) -> Code {
         match self {
-            // As `Cursor`'s own deserializer words it.
+            // As it is worded when that field is wrong.
             DecodeError::Malformed(why) if why.starts_with("cursor: ") => Code::BadCursor,
             DecodeError::BatchTooLong | DecodeError::Malformed(_) => Code::BadFrame,
             DecodeError::TooLarge => Code::FrameTooLarge,
@@ -281,16 +281,16 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// Reads a WebSocket message: one frame, or an array of frames.
-pub fn decode<F: DeserializeOwned>(text: &str) -> Result<Vec<F>, DecodeError> {
+pub fn decode<F: FromJson>(text: &str) -> Result<Vec<F>, DecodeError> {
     if text.len() > FRAME_BYTES_MAX {
         return Err(DecodeError::TooLarge);
     }
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    if !text.trim_start().starts_with('[') {
-        return serde_json::from_str(text).map(|frame| vec![frame]).map_err(malformed);
+    let malformed = |wrong: Wrong| DecodeError::Malformed(wrong.to_string());
+    match parse(text).map_err(malformed)? {
+        Json::List(frames) if frames.len() > BATCH_FRAMES_MAX => Err(DecodeError::BatchTooLong),
+        Json::List(frames) => frames.into_iter().map(F::from_json).collect::<Result<_, _>>().map_err(malformed),
+        frame => F::from_json(frame).map(|frame| vec![frame]).map_err(malformed),
     }
-    let frames: Vec<F> = serde_json::from_str(text).map_err(malformed)?;
-    if frames.len() > BATCH_FRAMES_MAX { Err(DecodeError::BatchTooLong) } else { Ok(frames) }
 }
 
 /// Writes one frame as JSON.

@@ -46,6 +46,53 @@ pub trait FromJson: Sized {
     }
 }
 
+/// Reads a type.
+pub fn read<T: FromJson>(text: &str) -> Result<T, Wrong> {
+    T::from_json(parse(text)?)
+}
+
+/// Reads any JSON.
+pub fn parse(text: &str) -> Result<Json, Wrong> {
+    serde_json::from_str(text).map_err(|error| Wrong(error.to_string()))
+}
+
+/// Writes an object: `object! { "key": value, … }` is its text. Keys stand as they are written.
+#[macro_export]
+macro_rules! object {
+    ($($key:literal: $value:expr),* $(,)?) => {{
+        #[allow(unused_mut)]
+        let mut object = $crate::json::Writer::default();
+        $(object.field(concat!("\"", $key, "\":"), &$value);)*
+        object.end()
+    }};
+}
+
+/// Writes an object, field by field.
+#[derive(Default)]
+pub struct Writer(Vec<u8>);
+
+impl Writer {
+    /// Adds a field. `key` is in quotes, and has its colon.
+    pub fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        serde_json::to_writer(&mut self.0, value).expect("our own types are JSON");
+    }
+
+    /// The whole object.
+    pub fn end(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push(b'{');
+        }
+        self.0.push(b'}');
+        String::from_utf8(self.0).expect("JSON is UTF-8")
+    }
+
+    fn key(&mut self, key: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.0.extend_from_slice(key.as_bytes());
+    }
+}
+
 impl Wrong {
     /// Says what is expected instead.
     pub fn expected(what: &str) -> Wrong {
@@ -77,11 +124,6 @@ impl From<String> for Wrong {
 }
 
 impl Json {
-    /// Reads any JSON.
-    pub fn parse(text: &str) -> Option<Json> {
-        serde_json::from_str(text).ok()
-    }
-
     /// An object's field.
     pub fn get(&self, key: &str) -> Option<&Json> {
         if let Json::Object(object) = self { object.get(key) } else { None }

@@ -1,9 +1,9 @@
 //! The exact JSON of every frame: `tests/vectors/frames.json`, which the page's codec reads too.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+use protocol::json::FromJson;
 use protocol::{ClientFrame, Code, ServerFrame, decode, encode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 #[test]
@@ -22,7 +22,7 @@ fn frames() {
     }
 }
 
-fn check<F: DeserializeOwned + Serialize>(json: &str, valid: bool) {
+fn check<F: FromJson + Serialize>(json: &str, valid: bool) {
     match decode::<F>(json) {
         Ok(frames) => {
             assert!(valid, "{json}");

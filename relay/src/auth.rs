@@ -8,7 +8,7 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use protocol::from_json;
-use protocol::json::{FromJson, Json, Object};
+use protocol::json::{FromJson, Json, Object, parse};
 use protocol::{AgentId, Timestamp, UserId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -210,7 +210,7 @@ fn verified(key: &Hmac<Sha256>, token: &str) -> Option<Json> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
     key.clone().chain_update(signed).verify_slice(&decode(signature)?).ok()?;
-    let json = |part: &str| Json::parse(std::str::from_utf8(&decode(part)?).ok()?);
+    let json = |part: &str| parse(std::str::from_utf8(&decode(part)?).ok()?).ok();
     let header: Object = Object::from_json(json(header)?).ok()?;
     // A header that asks for anything but this, or that must be understood and is not (RFC 7515 §4.1.11), is refused.
     if header.get("alg").and_then(Json::as_str) != Some("HS256") || header.get("crit").is_some() {

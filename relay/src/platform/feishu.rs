@@ -10,12 +10,11 @@ pub mod long_connection;
 
 use std::fmt;
 
-use protocol::from_json;
-use protocol::json::{FromJson, Json, Object, Wrong};
+use protocol::json::{self, FromJson, Json, Object, Wrong};
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Timestamp};
+use protocol::{from_json, object};
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::split::split;
@@ -85,7 +84,8 @@ pub struct Verified(Json);
 
 /// Checks signature, encryption and verification token.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
-    let outer = std::str::from_utf8(raw.body).ok().and_then(Json::parse).ok_or(Rejected::BodyNotJson)?;
+    let outer =
+        std::str::from_utf8(raw.body).ok().and_then(|text| json::parse(text).ok()).ok_or(Rejected::BodyNotJson)?;
     let (value, signed) = if settings.encrypt_key.is_empty() {
         (outer, true)
     } else {
@@ -97,7 +97,7 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
         };
         let encrypt = outer.text("encrypt").ok_or(Rejected::MissingEncrypt)?;
         let text = String::from_utf8(decrypt(&settings.encrypt_key, encrypt)?).map_err(|_| Rejected::NotUtf8)?;
-        (Json::parse(&text).ok_or(Rejected::NotJson)?, signed)
+        (json::parse(&text).map_err(|_| Rejected::NotJson)?, signed)
     };
     // Address checks may come without a signature; nothing else may.
     if !signed && value.text("type") != Some("url_verification") {
@@ -176,10 +176,10 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
 /// The body that the platform expects.
 pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
-        Inbound::Challenge(challenge) => json!({ "challenge": challenge }),
-        Inbound::Ignored(_) | Inbound::Message { .. } | Inbound::Recall { .. } => json!({}),
+        Inbound::Challenge(challenge) => object! { "challenge": challenge },
+        Inbound::Ignored(_) | Inbound::Message { .. } | Inbound::Recall { .. } => object! {},
     };
-    Reply { body: body.to_string() }
+    Reply { body }
 }
 
 /// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer.
@@ -187,8 +187,8 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     // In a text, `<at user_id="all">` would call everyone, whoever made the model say it.
     let text = outbound.text.replace("<at", "＜at").replace("</at", "＜/at");
     let body = |part: &str| {
-        let content = json!({ "text": part }).to_string();
-        json!({ "content": content, "msg_type": "text", "uuid": uuid(outbound) }).to_string()
+        let content = object! { "text": part };
+        object! { "content": content, "msg_type": "text", "uuid": uuid(outbound) }
     };
     let around = body("").len();
     let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
@@ -223,7 +223,7 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
 /// Fetches a `tenant_access_token` of a custom app.
 pub fn token_request(settings: &Settings) -> HttpRequest {
     let url = format!("{}/open-apis/auth/v3/tenant_access_token/internal", settings.api_base);
-    let body = json!({ "app_id": settings.app_id, "app_secret": settings.app_secret }).to_string();
+    let body = object! { "app_id": settings.app_id, "app_secret": settings.app_secret };
     HttpRequest { method: "POST".into(), url, body: Some(body) }
 }
 
@@ -299,7 +299,7 @@ impl Answer {
 }
 
 fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
-    let answer = Json::parse(&response.body).and_then(|json| {
+    let answer = json::parse(&response.body).ok().and_then(|json| {
         let mut fields = Object::from_json(json).ok()?;
         Some(Answer { code: fields.take("code").ok()?, msg: fields.take_or("msg", String::new).ok()?, fields })
     });
@@ -325,6 +325,8 @@ const SIGNATURE_AGE_S_MAX: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

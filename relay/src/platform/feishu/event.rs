@@ -1,7 +1,7 @@
 //! Feishu's events and callbacks as types, as in the platform's event list. Only the fields that the relay reads.
 
 use protocol::from_json;
-use protocol::json::{FromJson, Json};
+use protocol::json::{FromJson, Json, parse};
 use protocol::limit::TEXT_BYTES_MAX;
 
 use crate::platform::Malformed;
@@ -359,7 +359,7 @@ fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed>
     if !matches!(message_type, "text" | "post" | "image" | "file" | "audio" | "media") {
         return Ok(Content::Unsupported);
     }
-    let content = Json::parse(content).ok_or(Malformed::BadContent)?;
+    let content = parse(content).map_err(|_| Malformed::BadContent)?;
     let field = |key: &str| content.text(key).map(str::to_owned);
     let required = |key: &str| field(key).ok_or(Malformed::BadContent);
     let resource = |key: String, kind| {
@@ -397,7 +397,7 @@ fn node_text(node: &Json) -> String {
         "media" => format!("[video {}]", field("file_key")),
         "emotion" => format!(":{}:", field("emoji_type")),
         "code_block" => {
-            format!("```{}\n{}\n```", field("language").to_lowercase(), field("text").trim_end_matches('\n'))
+            format!("```{}\n{}\n```", field("language").to_ascii_lowercase(), field("text").trim_end_matches('\n'))
         }
         "hr" => "---".to_owned(),
         _ => String::new(),
