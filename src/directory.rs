@@ -2,13 +2,13 @@
 //! isolate, so that a known sender's message reads no row. When D1 does not answer, what was known still holds.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use protocol::{ConversationId, Timestamp, UserId};
+use relay::map::Map;
 use relay::platform::Account;
 
 use crate::clock::now;
@@ -99,7 +99,7 @@ fn chat_key(conversation: &ConversationId, user: &UserId) -> String {
 }
 
 struct Cache<T> {
-    entries: HashMap<String, Entry<T>>,
+    entries: Map<String, Entry<T>>,
 }
 
 struct Entry<T> {
@@ -112,7 +112,7 @@ struct Entry<T> {
 
 impl<T: Clone> Cache<T> {
     fn new() -> Cache<T> {
-        Cache { entries: HashMap::new() }
+        Cache { entries: Map::new() }
     }
 
     fn fresh(&self, key: &str) -> Option<T> {

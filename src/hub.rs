@@ -2,7 +2,6 @@
 //! transaction; its outputs are performed in order. The object sleeps between events while its sockets stay open.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use protocol::limit::{PING, PONG};
 use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
 use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
+use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
 use wasm_bindgen::JsValue;
@@ -229,7 +229,7 @@ impl Hub {
         }
         let mut sockets = self.state.get_websockets();
         sockets.extend(closing.cloned());
-        let (mut peers, mut closed) = (BTreeMap::new(), Vec::new());
+        let (mut peers, mut closed) = (Map::new(), Vec::new());
         self.sockets.clear();
         for ws in &sockets {
             let Some((id, peer)) = attached(ws) else { continue };
@@ -265,7 +265,7 @@ impl Hub {
 
     async fn perform(&self, outputs: Vec<Output>) -> Result<Done, Error> {
         let mut done = Done::default();
-        let (mut wake_at, mut stalled) = (None, BTreeSet::new());
+        let (mut wake_at, mut stalled) = (None, Set::new());
         for output in outputs {
             match output {
                 Output::Attach(id, peer) => self.sockets.attach(id, &peer),
@@ -273,7 +273,11 @@ impl Hub {
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
-                Output::Send(ids, text) => stalled.extend(self.sockets.send(&ids, &text)),
+                Output::Send(ids, text) => {
+                    for id in self.sockets.send(&ids, &text) {
+                        stalled.insert(id);
+                    }
+                }
                 Output::WakeAt(at) => wake_at = Some(at),
             }
         }

@@ -2,19 +2,19 @@
 //! without being asked for its tags.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use js_sys::JsString;
 use protocol::json::{self, FromJson, Json};
 use protocol::{Code, Timestamp};
 use relay::hub::{Peer, PeerId};
 use relay::limit::{BUFFER_CHECK_BYTES, BUFFERED_BYTES_MAX};
+use relay::map::Map;
 
 use crate::runtime::{State, WebSocket, console_log};
 
 /// The open sockets of a Hub that is awake, by peer.
 #[derive(Default)]
-pub struct Sockets(RefCell<BTreeMap<PeerId, Open>>);
+pub struct Sockets(RefCell<Map<PeerId, Open>>);
 
 struct Open {
     socket: WebSocket,

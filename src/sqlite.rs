@@ -1,10 +1,10 @@
 //! The Hub's SQLite in a Durable Object.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 
 use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
+use relay::map::Map;
 use relay::store::{Corrupt, Row, Sql, Value};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -109,12 +109,18 @@ extern "C" {
 
 thread_local! {
     /// The statements as JavaScript has them, by their place in memory: each crosses once.
-    static STATEMENTS: RefCell<HashMap<(usize, usize), JsString>> = RefCell::new(HashMap::new());
+    static STATEMENTS: RefCell<Map<(usize, usize), JsString>> = RefCell::new(Map::new());
 }
 
 fn text_of(statement: &'static str) -> JsString {
+    let place = (statement.as_ptr() as usize, statement.len());
     STATEMENTS.with_borrow_mut(|known| {
-        known.entry((statement.as_ptr() as usize, statement.len())).or_insert_with(|| JsString::from(statement)).clone()
+        if let Some(text) = known.get(&place) {
+            return text.clone();
+        }
+        let text = JsString::from(statement);
+        known.insert(place, text.clone());
+        text
     })
 }
 

@@ -1,7 +1,6 @@
 //! Reading JSON into types. Every type is read from one tree, [`Json`], by plain code: what serde derives instead is
 //! made anew for each type and each place that it is read from, and was a fifth of the Worker when it was measured.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -231,12 +230,6 @@ impl<T: FromJson> FromJson for Vec<T> {
     fn from_json(json: Json) -> Result<Vec<T>, Wrong> {
         let Json::List(list) = json else { return Err(Wrong::expected("a list")) };
         list.into_iter().map(T::from_json).collect()
-    }
-}
-
-impl<T: FromJson + Ord> FromJson for BTreeSet<T> {
-    fn from_json(json: Json) -> Result<BTreeSet<T>, Wrong> {
-        Vec::from_json(json).map(BTreeSet::from_iter)
     }
 }
 

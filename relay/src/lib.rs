@@ -13,3 +13,5 @@ pub mod platform;
 pub mod auth;
 
 pub mod limit;
+
+pub mod map;

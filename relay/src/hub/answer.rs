@@ -1,12 +1,11 @@
 //! From an agent's first delta to its final answer.
 
-use std::collections::BTreeSet;
-
 use protocol::{AgentId, Author, Code, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
 use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
 use crate::limit::{DELTA_INTERVAL_MS, STREAMS_MAX};
+use crate::map::Set;
 use crate::store::{Outcome, Settings, Sql};
 
 /// How an agent ends a question.
@@ -35,7 +34,7 @@ impl<S: Sql> Hub<S> {
         }
         if !self.streams.contains_key(&reply_to) {
             // One stream too many is not shown: the final answer says it all. Those that hibernation took count too.
-            let begun: BTreeSet<Seq> = self.peers.values().flat_map(|peer| peer.streaming.iter().copied()).collect();
+            let begun: Set<Seq> = self.peers.values().flat_map(|peer| peer.streaming.iter().copied()).collect();
             if begun.len() >= STREAMS_MAX && !begun.contains(&reply_to) {
                 return;
             }

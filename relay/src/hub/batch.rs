@@ -1,25 +1,24 @@
 //! Frames into WebSocket messages: as few as the limits of a batch allow.
 
-use std::collections::BTreeMap;
-
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 
 use super::{Output, PeerId};
+use crate::map::Map;
 
 /// What each peer is sent, in order. Peers that are sent the same share it.
 pub(super) fn batches(sends: Vec<(Vec<PeerId>, String)>) -> Vec<Output> {
     if sends.len() < 2 {
         return sends.into_iter().map(|(peers, frame)| Output::Send(peers, frame)).collect();
     }
-    let mut by_peer: BTreeMap<PeerId, Vec<usize>> = BTreeMap::new();
+    let mut by_peer: Map<PeerId, Vec<usize>> = Map::new();
     for (index, (peers, _)) in sends.iter().enumerate() {
         for &peer in peers {
-            by_peer.entry(peer).or_default().push(index);
+            by_peer.or_default(peer).push(index);
         }
     }
-    let mut by_frames: BTreeMap<Vec<usize>, Vec<PeerId>> = BTreeMap::new();
+    let mut by_frames: Map<Vec<usize>, Vec<PeerId>> = Map::new();
     for (peer, frames) in by_peer {
-        by_frames.entry(frames).or_default().push(peer);
+        by_frames.or_default(frames).push(peer);
     }
     let mut outputs = Vec::new();
     for (indices, peers) in by_frames {

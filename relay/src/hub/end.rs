@@ -1,13 +1,12 @@
 //! How a question ends other than by its answer: stopped, recalled, expired. None of it waits behind the work it ends.
 
-use std::collections::BTreeMap;
-
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{Author, Code, ConversationId, MessageId, Seq, ServerFrame, Timestamp};
 
 use super::stream::Stream;
 use super::{EventKind, Hub, PeerId, Said, notice, reply_id};
 use crate::limit::SETTLE_STEP;
+use crate::map::Map;
 use crate::store::{Opened, Outcome, Sql};
 
 impl<S: Sql> Hub<S> {
@@ -43,16 +42,16 @@ impl<S: Sql> Hub<S> {
         let before = Timestamp(now.0.saturating_sub(self.options.ttl_ms));
         let reason = notice::Reason::expired(self.options.ttl_ms);
         // How many of each conversation, and the one to reply to: the last that came from a platform, or the last.
-        let mut ended: BTreeMap<ConversationId, (usize, Seq, bool)> = BTreeMap::new();
+        let mut ended: Map<ConversationId, (usize, Seq, bool)> = Map::new();
         for seq in self.queue.accepted_by(before) {
             let Some(Opened { conversation, has_origin, .. }) = self.queue.get(seq).cloned() else { continue };
             self.end(now, seq, Outcome::Expired, &reason.both())?;
             self.store.insert_dead_letter(seq, now)?;
-            let (count, last, is_theirs) = ended.entry(conversation).or_insert((0, seq, has_origin));
-            *count += 1;
-            if has_origin || !*is_theirs {
-                (*last, *is_theirs) = (seq, has_origin);
+            let (count, mut last, mut is_theirs) = ended.remove(&conversation).unwrap_or((0, seq, has_origin));
+            if has_origin || !is_theirs {
+                (last, is_theirs) = (seq, has_origin);
             }
+            ended.insert(conversation, (count + 1, last, is_theirs));
         }
         for (conversation, (count, last, has_origin)) in ended {
             self.warn(now, &conversation, last, has_origin, notice::given_up(count, &reason))?;
@@ -91,7 +90,7 @@ impl<S: Sql> Hub<S> {
         if outcome != Outcome::Replied {
             self.store.finish(seq, outcome, reason)?;
         }
-        for (&id, peer) in &mut self.peers {
+        for (&id, peer) in self.peers.iter_mut() {
             // Unacknowledged, it counts in the window; a wake would look for it among the open ones.
             let counts = peer.acked < seq && peer.agent().is_some() && peer.agent() == opened.agent.as_ref();
             if peer.streaming.remove(&seq) || counts {

@@ -19,8 +19,6 @@ mod queue;
 mod resume;
 mod stream;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
     AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, Envelope, MessageId, Seq, ServerFrame,
@@ -28,6 +26,7 @@ use protocol::{
 };
 
 use crate::limit::*;
+use crate::map::{Map, Set};
 use crate::platform::Sent;
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store};
 use known::Known;
@@ -145,8 +144,8 @@ pub struct Hub<S> {
     /// Their `acked` may be ahead of what is stored: it is in the attachment of the agent's socket while that is open.
     agents: Vec<Agent>,
     default_agent: Option<AgentId>,
-    peers: BTreeMap<PeerId, Peer>,
-    streams: BTreeMap<Seq, Stream>,
+    peers: Map<PeerId, Peer>,
+    streams: Map<Seq, Stream>,
     /// An [`Output::FlushIn`] is under way.
     is_flushing: bool,
     queue: Queue,
@@ -155,15 +154,15 @@ pub struct Hub<S> {
     /// The ids in the timeline, once they were asked for.
     known: Option<Known>,
     /// What is set for some conversations, as far as it was asked for.
-    settings: BTreeMap<ConversationId, Settings>,
+    settings: Map<ConversationId, Settings>,
     /// The number of the newest event, once it was asked for.
     last_event: Option<u64>,
     /// Answers that were handed over and of which nothing was heard yet, and since when.
-    flying: BTreeMap<Seq, Timestamp>,
+    flying: Map<Seq, Timestamp>,
     /// When the alarm is set to, as far as this instance knows.
     wake_at: Option<Timestamp>,
     /// Peers whose attachment is out of date.
-    touched: BTreeSet<PeerId>,
+    touched: Set<PeerId>,
     /// Outputs of the input being handled.
     outputs: Vec<Output>,
     /// Frames that it sends, and to whom.
@@ -186,7 +185,7 @@ impl<S: Sql> Hub<S> {
         let (head, settled) = (store.head()?, store.settled()?);
         let queue = Queue::new(store.open_questions(settled)?);
         let mut agents = store.agents()?;
-        let mut peers: BTreeMap<PeerId, Peer> = peers.into_iter().collect();
+        let mut peers: Map<PeerId, Peer> = peers.into_iter().collect();
         for peer in peers.values_mut() {
             peer.wake(head, &queue);
             if let Some(known) = agents.iter_mut().find(|known| peer.greeted && peer.agent() == Some(&known.id)) {
@@ -202,16 +201,16 @@ impl<S: Sql> Hub<S> {
             agents,
             default_agent: store.default_agent()?,
             peers,
-            streams: BTreeMap::new(),
+            streams: Map::new(),
             is_flushing: false,
             queue,
             settled,
             known: None,
-            settings: BTreeMap::new(),
+            settings: Map::new(),
             last_event: None,
-            flying: BTreeMap::new(),
+            flying: Map::new(),
             wake_at: None,
-            touched: BTreeSet::new(),
+            touched: Set::new(),
             outputs: Vec::new(),
             sends: Vec::new(),
             replayed: 0,
@@ -414,7 +413,7 @@ impl<S: Sql> Hub<S> {
     fn publish(&mut self, envelope: Envelope) {
         let seq = envelope.seq;
         let mut to = Vec::new();
-        for (&id, peer) in &mut self.peers {
+        for (&id, peer) in self.peers.iter_mut() {
             if !peer.is_current {
                 continue;
             }

@@ -1,7 +1,5 @@
 //! One connection: what it is, what it was sent, what it acknowledged.
 
-use std::collections::BTreeSet;
-
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Wrong};
 use protocol::limit::WINDOW_MESSAGES;
@@ -9,6 +7,7 @@ use protocol::{AgentId, Seq, Timestamp};
 use serde::Serialize;
 
 use super::queue::Queue;
+use crate::map::Set;
 
 /// A connection's number, unique among the sockets of one Hub. Drawn by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -51,8 +50,8 @@ pub struct Peer {
     /// Everything up to here is stored at the peer.
     pub acked: Seq,
     /// Agents: the questions whose answers it is making, at most [`crate::limit::STREAMS_MAX`].
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub streaming: BTreeSet<Seq>,
+    #[serde(skip_serializing_if = "Set::is_empty")]
+    pub streaming: Set<Seq>,
 }
 
 impl FromJson for PeerId {
@@ -66,14 +65,14 @@ from_json! { type PeerId }
 from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device } }
 
 from_json! {
-    struct Peer { role, opened, greeted, deltas, sent, is_current or false, last, acked, streaming or BTreeSet::new() }
+    struct Peer { role, opened, greeted, deltas, sent, is_current or false, last, acked, streaming or Set::new() }
 }
 
 impl Peer {
     /// A connection that has not said `hello` yet.
     pub fn new(role: Role, opened: Timestamp) -> Peer {
         let zero = Seq(0);
-        let streaming = BTreeSet::new();
+        let streaming = Set::new();
         Peer {
             role,
             opened,

@@ -1,20 +1,19 @@
 //! The open questions, in memory: at most [`OPEN_QUESTIONS_MAX`], read from the store when the Hub wakes.
 
-use std::collections::BTreeMap;
-
 use protocol::limit::OPEN_QUESTIONS_MAX;
 use protocol::{AgentId, ConversationId, Seq, Timestamp};
 
 use crate::limit::*;
+use crate::map::Map;
 use crate::store::Opened;
 
 /// Questions without an answer, waiting or being answered.
 #[derive(Default)]
 pub(super) struct Queue {
-    open: BTreeMap<Seq, Opened>,
+    open: Map<Seq, Opened>,
     /// The same, counted: of each conversation and of each agent that has any, and of all.
-    by_conversation: BTreeMap<ConversationId, Load>,
-    by_agent: BTreeMap<Option<AgentId>, Load>,
+    by_conversation: Map<ConversationId, Load>,
+    by_agent: Map<Option<AgentId>, Load>,
     all: Load,
 }
 
@@ -37,8 +36,8 @@ impl Queue {
     }
 
     pub(super) fn insert(&mut self, seq: Seq, opened: Opened) {
-        self.by_conversation.entry(opened.conversation.clone()).or_default().add(opened.bytes);
-        self.by_agent.entry(opened.agent.clone()).or_default().add(opened.bytes);
+        self.by_conversation.or_default(opened.conversation.clone()).add(opened.bytes);
+        self.by_agent.or_default(opened.agent.clone()).add(opened.bytes);
         self.all.add(opened.bytes);
         self.open.insert(seq, opened);
     }
@@ -57,7 +56,7 @@ impl Queue {
             opened.agent.get_or_insert_with(|| agent.clone());
         }
         if let Some(load) = self.by_agent.remove(&None) {
-            let theirs = self.by_agent.entry(Some(agent.clone())).or_default();
+            let theirs = self.by_agent.or_default(Some(agent.clone()));
             theirs.questions += load.questions;
             theirs.bytes += load.bytes;
         }
@@ -98,22 +97,19 @@ impl Queue {
 
     /// The first `limit` of an agent after `after`.
     pub(super) fn after(&self, after: Seq, agent: &AgentId, limit: usize) -> Vec<Seq> {
-        let later = self.open.range(Seq(after.0 + 1)..).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
+        let later = self.open.above(&after).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
         later.map(|(&seq, _)| seq).take(limit).collect()
     }
 
     /// Those up to `seq`.
     pub(super) fn upto(&self, seq: Seq) -> Vec<Seq> {
-        self.open.range(..=seq).map(|(&seq, _)| seq).collect()
+        self.open.keys().copied().take_while(|&open| open <= seq).collect()
     }
 
     /// An agent's, among the messages after `after` up to `to`.
     pub(super) fn between(&self, after: Seq, to: Seq, agent: &AgentId) -> Vec<Seq> {
-        if after >= to {
-            return Vec::new();
-        }
-        let ours = self.open.range(Seq(after.0 + 1)..=to).filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
-        ours.map(|(&seq, _)| seq).collect()
+        let here = self.open.above(&after).take_while(|&(&seq, _)| seq <= to);
+        here.filter(|(_, opened)| opened.agent.as_ref() == Some(agent)).map(|(&seq, _)| seq).collect()
     }
 
     /// Whether another question of so many bytes has room; if not, why.
@@ -155,7 +151,7 @@ impl Load {
 }
 
 /// What has nothing left is not kept.
-fn subtract<K: Ord>(loads: &mut BTreeMap<K, Load>, key: &K, bytes: u64) {
+fn subtract<K: Ord>(loads: &mut Map<K, Load>, key: &K, bytes: u64) {
     if let Some(load) = loads.get_mut(key) {
         load.subtract(bytes);
         if load.questions == 0 {

@@ -1,8 +1,8 @@
 //! How often a bot may send: what the platform would refuse waits here instead.
 
-use std::collections::BTreeMap;
-
 use protocol::Timestamp;
+
+use crate::map::Map;
 
 /// At most `count` calls in any `per_ms` milliseconds, as the platform documents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Scope {
 #[derive(Default)]
 pub struct Budget {
     /// For each rate and chat, when its calls so far would be over if they came evenly (GCRA), in microseconds.
-    over_us: BTreeMap<(usize, String), u64>,
+    over_us: Map<(usize, String), u64>,
 }
 
 impl Budget {
@@ -52,7 +52,7 @@ impl Budget {
             }
             after.push((key, over.saturating_add(each_us)));
         }
-        self.over_us.extend(after);
+        after.into_iter().for_each(|(key, over)| self.over_us.insert(key, over));
         Ok(())
     }
 }
