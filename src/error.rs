@@ -1,5 +1,7 @@
 //! The one error of the Worker, answered as RFC 9457 problem details.
 
+use std::fmt;
+
 use protocol::Code;
 use protocol::object;
 use relay::hub::Refusal;
@@ -22,23 +24,40 @@ pub struct Error {
 impl Error {
     /// An error of this kind.
     pub fn new(code: Code, detail: impl Into<String>) -> Error {
-        Error { code, detail: detail.into(), header: None }
+        Error::of(code, detail.into())
+    }
+
+    // The others are made by functions that are not generic, which the compiler keeps once and not at each `?`.
+    #[inline(never)]
+    fn of(code: Code, detail: String) -> Error {
+        Error { code, detail, header: None }
     }
 
     /// A fault of ours. The cause is logged with what was being done, and never sent.
-    pub fn internal(doing: &str, cause: impl std::fmt::Display) -> Error {
+    pub fn internal(doing: &str, cause: impl fmt::Display) -> Error {
+        Error::of_fault(doing, &cause)
+    }
+
+    #[inline(never)]
+    fn of_fault(doing: &str, cause: &dyn fmt::Display) -> Error {
         console_error!("{doing}: {cause}");
         Error::new(Code::Internal, "a fault of the relay; try again")
     }
 
     /// Something that the relay needs does not answer. The cause is logged, and never sent.
-    pub fn unavailable(doing: &str, cause: impl std::fmt::Display) -> Error {
+    pub fn unavailable(doing: &str, cause: impl fmt::Display) -> Error {
+        Error::of_outage(doing, &cause)
+    }
+
+    #[inline(never)]
+    fn of_outage(doing: &str, cause: &dyn fmt::Display) -> Error {
         console_error!("{doing}: {cause}");
         let retry = ("Retry-After", RETRY_AFTER_S.to_string());
         Error { header: Some(retry), ..Error::new(Code::Unavailable, format!("{doing}: try again")) }
     }
 
     /// No valid proof of who is asking.
+    #[inline(never)]
     pub fn unauthorized(detail: &str) -> Error {
         let header = Some(("WWW-Authenticate", "Bearer".to_owned()));
         Error { header, ..Error::new(Code::Unauthorized, detail) }
@@ -67,6 +86,7 @@ impl From<NoEvent> for Error {
 }
 
 impl From<runtime::Error> for Error {
+    #[inline(never)]
     fn from(error: runtime::Error) -> Error {
         Error::internal("runtime", error)
     }
