@@ -84,7 +84,8 @@ async function optimise(path) {
   ]
   const enable = features.map((feature) => `--enable-${feature}`)
   const began = Date.now()
-  const passes = ['-Oz', '-Oz', INLINE_ONCE, '--strip-debug', '--strip-producers']
+  // -Oz makes fewer bytes and more gzipped ones.
+  const passes = ['-Os', '-Os', INLINE_ONCE, '--strip-debug', '--strip-producers']
   await run(join(BIN, 'wasm-opt'), [path, '-o', path, ...passes, ...enable])
   say(`wasm-opt took ${((Date.now() - began) / 1000).toFixed(0)} s`)
 }
