@@ -1,0 +1,94 @@
+// The relay as built, on raw workerd, with D1 in another process as it is on Cloudflare: what D1 does costs the relay
+// no time, and its rows are counted where they are read and written.
+
+import { join } from 'node:path'
+import { ROOT } from '../../scripts/lib/run.mjs'
+import { ENCRYPT_KEY, VERIFICATION_TOKEN } from '../../tests/e2e/support/feishu.mjs'
+import { compatibility } from './compatibility.mjs'
+import { bundleOf } from './peers.mjs'
+import { seed } from './seed.mjs'
+import { startWorkerd } from './workerd.mjs'
+
+/** Known to the driver, which makes tokens and signs webhooks itself. Not secrets of anyone. */
+export const SECRETS = {
+  signingKey: 'bench-signing-key-of-more-than-32-bytes',
+  operatorToken: 'opr_bench-operator-token-of-more-than-32-bytes',
+  encryptKey: ENCRYPT_KEY,
+  verificationToken: VERIFICATION_TOKEN,
+}
+
+/**
+ * Starts the relay with a seeded D1 and its storage in `folder`. `counted` puts the counting wrapper around it, which
+ * costs time: never for a run that measures time. `apiBase` is where Feishu's API is; without it answers go nowhere.
+ * @param {{ folder: string, counted?: boolean, apiBase?: string }} options
+ */
+export async function startRelay({ folder, counted = false, apiBase = CLOSED }) {
+  const d1 = await startD1({ folder: `${folder}-d1` })
+  try {
+    await seed(d1.url, { ...SECRETS, apiBase })
+    const relay = await startWorkerd({
+      folder,
+      workers: [workerOf(counted ? COUNTED : BUILT)],
+      externals: [{ name: 'd1', url: d1.url }],
+      sockets: [{ name: 'http', service: 'relay' }],
+    })
+    const stop = () => Promise.all([relay.stop(), d1.stop()])
+    return { ...relay, stop, counters: () => counters(relay.url), d1Counters: () => read(`${d1.url}/counters`) }
+  } catch (error) {
+    await d1.stop()
+    throw error
+  }
+}
+
+/** The files that `wrangler deploy` uploads. */
+export const BUNDLE = ['index.js', 'index_bg.wasm'].map((name) => join(ROOT, 'build', name))
+
+function startD1({ folder }) {
+  const worker = {
+    name: 'd1',
+    modules: [{ name: 'worker.js', path: bundleOf('d1') }],
+    date: compatibility().date,
+    objects: ['Database'],
+    bindings: [{ name: 'OBJECT', object: 'Database' }],
+  }
+  return startWorkerd({ folder, workers: [worker], sockets: [{ name: 'http', service: 'd1' }] })
+}
+
+function workerOf(modules) {
+  const { date, flags, vars } = compatibility()
+  return {
+    name: 'relay',
+    modules,
+    date,
+    flags,
+    objects: ['Account', 'Hub'],
+    bindings: [
+      { name: 'HUB', object: 'Hub' },
+      { name: 'ACCOUNT', object: 'Account' },
+      { name: 'DB', d1: 'd1' },
+      { name: 'SIGNING_KEY', text: SECRETS.signingKey },
+      { name: 'OPERATOR_TOKEN', text: SECRETS.operatorToken },
+      { name: 'SOCKETS_MAX', text: '1024' },
+      ...Object.entries(vars).map(([name, text]) => ({ name, text: String(text) })),
+    ],
+  }
+}
+
+/** What the counting wrapper has counted. */
+function counters(url) {
+  return read(`${url}/__bench/counters`)
+}
+
+async function read(url) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
+  if (!response.ok) throw new Error(`${url}: ${response.status}`)
+  return response.json()
+}
+
+const BUILT = BUNDLE.map((path) => ({ name: path.split('/').at(-1), path }))
+const COUNTED = [
+  ...['counted.js', 'count.js'].map((name) => ({ name, path: join(ROOT, 'bench', 'peers', name) })),
+  ...BUILT,
+]
+/** Port 9 (discard): nothing listens there. */
+const CLOSED = 'http://127.0.0.1:9'
