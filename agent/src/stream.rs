@@ -87,7 +87,7 @@ fn utf16_len(text: &str) -> u64 {
 }
 
 /// Pieces that arrive within this time of the last one sent travel together.
-pub const COALESCE: Duration = Duration::from_millis(40);
+pub const COALESCE: Duration = Duration::from_millis(50);
 /// Text of one delta. JSON writes a byte with at most six, so a delta always fits a frame of 1 MiB.
 const DELTA_BYTES_MAX: usize = 160 * 1024;
 const CUT_NOTICE: &str = "\n… [cut at 128 KiB]";

@@ -4,7 +4,7 @@ use protocol::{AgentId, Author, Code, MessageId, Seq, ServerFrame, State, Timest
 
 use super::stream::{Pushed, Stream};
 use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
-use crate::limit::{DELTA_INTERVAL_MS, STREAMS_MAX};
+use crate::limit::STREAMS_MAX;
 use crate::map::Set;
 use crate::store::{Outcome, Settings, Sql};
 
@@ -48,12 +48,15 @@ impl<S: Sql> Hub<S> {
         }
         let Some(stream) = self.streams.get_mut(&reply_to) else { return };
         match stream.push(offset, text) {
-            Pushed::Appended if stream.is_due(now) => self.show(now, reply_to),
-            Pushed::Appended if self.is_flushing => {}
-            Pushed::Appended => {
-                self.is_flushing = true;
-                self.outputs.push(Output::FlushIn(DELTA_INTERVAL_MS));
-            }
+            Pushed::Appended => match stream.due_in(now) {
+                0 => self.show(now, reply_to),
+                _ if self.is_flushing => {}
+                // No longer: an agent that sends every 40 ms would be late from then on, and the object always awake.
+                ms => {
+                    self.is_flushing = true;
+                    self.outputs.push(Output::FlushIn(ms));
+                }
+            },
             Pushed::Missing => self.send_to(&[peer], &ServerFrame::Restream { reply_to }),
             Pushed::TooLong => {}
         }

@@ -63,9 +63,10 @@ impl Stream {
         Pushed::Appended
     }
 
-    /// Whether the last piece was shown long enough ago: the first one is due at once.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.shown_at.is_none_or(|at| now.0.abs_diff(at.0) >= DELTA_INTERVAL_MS)
+    /// In how many milliseconds the next piece may be shown: the first one at once, the next ones so that they do not
+    /// follow each other faster than every [`DELTA_INTERVAL_MS`].
+    pub fn due_in(&self, now: Timestamp) -> u64 {
+        self.shown_at.map_or(0, |at| DELTA_INTERVAL_MS.saturating_sub(now.0.abs_diff(at.0)))
     }
 
     /// What was not shown yet, and its offset.
@@ -115,16 +116,15 @@ mod tests {
         let mut stream = stream();
         let at = |ms: u64| Timestamp(1_000 + ms);
         stream.push(0, "a🚀");
-        assert!(stream.is_due(at(0)));
+        assert_eq!(stream.due_in(at(0)), 0);
         assert_eq!(stream.take(at(0)), Some((0, "a🚀".into())));
         stream.push(3, "b");
         stream.push(4, "c");
-        assert!(!stream.is_due(at(29)));
-        assert!(stream.is_due(at(30)));
+        assert_eq!((stream.due_in(at(0)), stream.due_in(at(25)), stream.due_in(at(30))), (30, 5, 0));
         assert_eq!(stream.take(at(30)), Some((3, "bc".into())));
         assert_eq!(stream.take(at(90)), None);
         // A clock that steps back holds nothing up.
-        assert!(stream.is_due(Timestamp(0)));
+        assert_eq!(stream.due_in(Timestamp(0)), 0);
         stream.push(0, "anew");
         assert_eq!(stream.take(at(99)), Some((0, "anew".into())));
     }
