@@ -98,8 +98,13 @@ impl Wrong {
         Wrong(["expected ", what].concat())
     }
 
+    /// Says that a word is not one of those that are known.
+    pub fn unknown(word: &str) -> Wrong {
+        Wrong(["unknown `", word, "`"].concat())
+    }
+
     /// Says in which field.
-    fn of(self, field: &str) -> Wrong {
+    pub fn of(self, field: &str) -> Wrong {
         Wrong([field, ": ", &self.0].concat())
     }
 
@@ -208,7 +213,7 @@ macro_rules! unsigned {
         $(impl FromJson for $type {
             fn from_json(json: Json) -> Result<$type, Wrong> {
                 let number = i64::from_json(json)?;
-                number.try_into().map_err(|_| Wrong::expected("a whole number, not negative, of less digits"))
+                number.try_into().map_err(|_| Wrong::expected("a whole number, not negative, of fewer digits"))
             }
         })*
     };
@@ -329,7 +334,7 @@ macro_rules! from_json {
                     $($word => Ok($name::$variant $({
                         $($field: $crate::from_json!(@field object, $field $(or $default)?)),*
                     })? $(($crate::from_json!(@all object $($all)*)))?),)*
-                    _ => $crate::from_json!(@else $name $tag $($other)?),
+                    unknown => $crate::from_json!(@else $name unknown $tag $($other)?),
                 }
             }
         }
@@ -340,7 +345,7 @@ macro_rules! from_json {
             fn from_json(json: $crate::json::Json) -> Result<$name, $crate::json::Wrong> {
                 match <String as $crate::json::FromJson>::from_json(json)?.as_str() {
                     $($word => Ok($name::$variant),)*
-                    _ => $crate::from_json!(@else $name "it" $($other)?),
+                    unknown => $crate::from_json!(@else $name unknown $($other)?),
                 }
             }
         }
@@ -358,6 +363,74 @@ macro_rules! from_json {
     (@field $object:ident, $field:ident) => { $object.take(stringify!($field))? };
     (@field $object:ident, $field:ident as $key:literal) => { $object.take($key)? };
     (@field $object:ident, $field:ident or $default:expr) => { $object.take_or(stringify!($field), || $default)? };
-    (@else $name:ident $tag:literal $other:ident) => { Ok($name::$other) };
-    (@else $name:ident $tag:literal) => { Err($crate::json::Wrong::expected(concat!("another word: ", $tag))) };
+    (@else $name:ident $word:ident $($tag:literal)? $other:ident) => {{
+        let _ = $word;
+        Ok($name::$other)
+    }};
+    (@else $name:ident $word:ident $tag:literal) => { Err($crate::json::Wrong::unknown($word).of($tag)) };
+    (@else $name:ident $word:ident) => { Err($crate::json::Wrong::unknown($word)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Thing {
+        id: u64,
+        name: Option<String>,
+        list: Vec<u64>,
+        kind: Kind,
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Kind {
+        Big { size: u64 },
+        Small,
+    }
+
+    from_json! { struct Thing { id as "ID", name, list or vec![1], kind } }
+
+    from_json! { enum Kind by "kind" { "big" => Big { size }, "small" => Small } }
+
+    fn thing(text: &str) -> Result<Thing, String> {
+        serde_json::from_str::<Thing>(text)
+            .map_err(|error| error.to_string().split(" at line").next().unwrap().to_owned())
+    }
+
+    #[test]
+    fn fields_are_read_as_serde_would() {
+        let big = Kind::Big { size: 7 };
+        let read = thing(r#"{"kind":{"size":7,"kind":"big","more":[{}]},"ID":2,"more":null,"more":1}"#);
+        assert_eq!(read, Ok(Thing { id: 2, name: None, list: vec![1], kind: big }));
+        let read = thing(r#"{"ID":9007199254740993,"name":"\ud83d\ude80\n","list":[],"kind":{"kind":"small"}}"#);
+        let name = Some("🚀\n".to_owned());
+        assert_eq!(read, Ok(Thing { id: 9_007_199_254_740_993, name, list: vec![], kind: Kind::Small }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let small = r#""kind":{"kind":"small"}"#;
+        for (text, wrong) in [
+            ("[]", "expected an object"),
+            ("{}", "missing field `ID`"),
+            (&format!(r#"{{"ID":1,"ID":1,{small}}}"#), "duplicate field `ID`"),
+            (&format!(r#"{{"ID":-1,{small}}}"#), "ID: expected a whole number, not negative, of fewer digits"),
+            (&format!(r#"{{"ID":1.0,{small}}}"#), "ID: expected a whole number"),
+            (&format!(r#"{{"ID":1,"name":1,{small}}}"#), "name: expected a string"),
+            (&format!(r#"{{"ID":1,"list":null,{small}}}"#), "list: expected a list"),
+            (r#"{"ID":1,"kind":{}}"#, "kind: missing field `kind`"),
+            (r#"{"ID":1,"kind":{"kind":"huge"}}"#, "kind: kind: unknown `huge`"),
+            (r#"{"ID":1,"kind":{"kind":"big"}}"#, "kind: missing field `size`"),
+        ] {
+            assert_eq!(thing(text), Err(wrong.to_owned()), "{text}");
+        }
+        assert!(parse(&"[".repeat(1000)).is_err(), "deep JSON must not end the stack");
+    }
+
+    #[test]
+    fn objects_are_written() {
+        assert_eq!(object! {}, "{}");
+        assert_eq!(object! { "a": 1, "b": "\"\n", "c": Option::<u64>::None }, r#"{"a":1,"b":"\"\n","c":null}"#);
+    }
 }

@@ -37,7 +37,7 @@ pub fn read(text: &str) -> Said<'_> {
         return Said::Text(rest);
     }
     let (word, argument) = rest.split_once(char::is_whitespace).map_or((rest, ""), |(word, rest)| (word, rest.trim()));
-    let command = match word.to_lowercase().as_str() {
+    let command = match word.to_ascii_lowercase().as_str() {
         "agents" | "智能体" => Command::Agents,
         "help" | "帮助" => Command::Help,
         "new" | "新对话" => Command::New,

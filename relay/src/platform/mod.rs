@@ -72,7 +72,7 @@ impl FromJson for Sent {
             "refused" => Sent::Refused(String::from_json(how()?)?),
             "taken" => Sent::Taken,
             "wait" => Sent::Wait { ms: Object::from_json(how()?)?.take("ms")? },
-            _ => return Err(Wrong::expected("another word: sent")),
+            unknown => return Err(Wrong::unknown(unknown).of("sent")),
         })
     }
 }
