@@ -1,17 +1,18 @@
 //! The per-user Durable Object: a shell around [`relay::hub::Hub`]. Each event becomes one input, handled in one
 //! transaction; its outputs are performed in order. The object sleeps between events while its sockets stay open.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::select_all;
+use js_sys::Promise;
 use protocol::limit::{PING, PONG};
 use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
 use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
-use relay::store::Delivery;
+use relay::store::{Delivery, Question};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -21,20 +22,15 @@ use crate::config::Config;
 use crate::error::{self, Error};
 use crate::runtime::{
     Delay, Env, Request, Response, ResponseBuilder, State, WebSocket, WebSocketPair, console_error, console_log,
+    promise,
 };
 use crate::socket::{Sockets, attached, peer_of};
 use crate::sqlite::{Sqlite, SqliteError, transaction};
 use crate::{account, runtime};
 
-/// One user's relay.
+/// One user's relay. What takes no time is done before the runtime's call returns; the rest is a promise.
 #[wasm_bindgen]
-pub struct Hub {
-    state: State,
-    env: Env,
-    core: RefCell<Option<Core<Sqlite>>>,
-    /// Those that the core knows.
-    sockets: Sockets,
-}
+pub struct Hub(Rc<Object>);
 
 #[wasm_bindgen]
 impl Hub {
@@ -43,45 +39,65 @@ impl Hub {
     pub fn new(state: State, env: Env) -> Hub {
         // Heartbeats are answered by the runtime: they wake nothing and cost nothing.
         state.set_websocket_auto_response(PING, PONG);
-        Hub { state, env, core: RefCell::new(None), sockets: Sockets::default() }
+        let (core, sockets, looked) = Default::default();
+        Hub(Rc::new(Object { state, env, core, sockets, looked }))
     }
 
     /// Called by [`ask::ask`].
-    pub async fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
-        error::answer(self.answer(request.into()).await)
+    pub fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        let (object, request) = (self.0.clone(), Request::from(request));
+        let ask = match ask::asked_in_header(&request) {
+            Ok(ask) => ask,
+            Err(error) => return error::answer(Err(error)),
+        };
+        if let Some(Ask::Post(question)) = ask {
+            return object.post(question, request);
+        }
+        Ok(later(async move {
+            let ask = match ask {
+                Some(ask) => ask,
+                None => ask::asked_in_body(&request).await?,
+            };
+            object.answer(ask, &request).await
+        }))
     }
 
     /// Called by the runtime, when it is time.
     pub async fn alarm(&self) -> Result<(), JsValue> {
-        if let Err(error) = self.work().await {
+        let object = &self.0;
+        if let Err(error) = object.work().await {
             // Thrown, the alarm would be tried six times within two minutes and then be gone.
             console_error!("alarm: {}", error.detail);
             // It does not know of this alarm, and would set a later one in its place.
-            *self.core.borrow_mut() = None;
-            self.state.storage().set_alarm(now().plus_ms(ALARM_RETRY_MS).0 as i64).await?;
+            *object.core.borrow_mut() = None;
+            object.state.storage().set_alarm(now().plus_ms(ALARM_RETRY_MS).0 as i64).await?;
         }
         Ok(())
     }
 
     /// Called by the runtime.
     #[wasm_bindgen(js_name = webSocketMessage)]
-    pub async fn websocket_message(&self, ws: WebSocket, message: JsValue) {
-        let Some(peer) = peer_of(&self.state, &ws) else { return };
+    pub fn websocket_message(&self, ws: WebSocket, message: JsValue) -> Option<Promise> {
+        let object = self.0.clone();
+        let peer = peer_of(&object.state, &ws)?;
         let input = match message.as_string() {
-            Some(text) => Input::Received(peer, text),
+            Some(text) => Input::received(peer, &text),
             None => Input::Binary(peer),
         };
-        match self.handle(input).await {
-            Ok(Done { flush_in: Some(ms), .. }) => {
-                // An answer is being made: the object is awake in any case.
-                Delay::from(Duration::from_millis(ms)).await;
-                if let Err(error) = self.handle(Input::Flush).await {
-                    console_error!("flush: {}", error.detail);
+        let handled = if object.is_awake() { object.handle_now(input).map(Ok) } else { Ok(Err(input)) };
+        match handled {
+            Ok(Ok(done)) if done.is_all() => None,
+            Ok(handled) => Some(promise(async move {
+                if object.go_on(handled).await.is_err() {
+                    close(&ws, 1011, Code::Internal);
                 }
-            }
-            Ok(_) => {}
+                Ok(JsValue::UNDEFINED)
+            })),
             // Nothing was committed: the peer comes back and says again what was not accepted.
-            Err(_) => close(&ws, 1011, Code::Internal),
+            Err(_) => {
+                close(&ws, 1011, Code::Internal);
+                None
+            }
         }
     }
 
@@ -93,14 +109,25 @@ impl Hub {
         if let Err(error) = ws.close(None, None) {
             console_log!("close: {error}");
         }
-        self.closed(&ws, &code.to_string()).await;
+        self.0.closed(&ws, &code.to_string()).await;
     }
 
     /// Called by the runtime.
     #[wasm_bindgen(js_name = webSocketError)]
     pub async fn websocket_error(&self, ws: WebSocket, error: JsValue) {
-        self.closed(&ws, &runtime::Error::from(error).to_string()).await;
+        self.0.closed(&ws, &runtime::Error::from(error).to_string()).await;
     }
+}
+
+/// What a Hub is made of, shared with what goes on after a call returned.
+struct Object {
+    state: State,
+    env: Env,
+    core: RefCell<Option<Core<Sqlite>>>,
+    /// Those that the core knows.
+    sockets: Sockets,
+    /// When dead sockets were last looked for.
+    looked: Cell<Timestamp>,
 }
 
 /// What is left of an input's outputs once the sockets have theirs.
@@ -109,13 +136,42 @@ struct Done {
     deliveries: Vec<Delivery>,
     flush_in: Option<u64>,
     posted: Option<Result<Posted, Refusal>>,
+    /// Peers that do not read.
+    stalled: Set<PeerId>,
+    wake_at: Option<Timestamp>,
 }
 
-impl Hub {
-    async fn answer(&self, request: Request) -> Result<Response, Error> {
-        let ask = ask::asked(&request).await?;
-        if self.core.borrow().is_none() {
-            self.wake(ask::user_of(&request), None).await?;
+impl Done {
+    /// Whether nothing is left that takes time.
+    fn is_all(&self) -> bool {
+        self.deliveries.is_empty() && self.flush_in.is_none() && self.stalled.is_empty() && self.wake_at.is_none()
+    }
+}
+
+impl Object {
+    fn is_awake(&self) -> bool {
+        self.core.borrow().is_some()
+    }
+
+    /// Commits a question: at once, if nothing is to be waited for.
+    fn post(self: Rc<Object>, question: Question, request: Request) -> Result<JsValue, JsValue> {
+        let input = Input::Posted(question);
+        if !self.is_awake() || self.is_time_to_look() {
+            return Ok(later(async move {
+                self.wake(ask::user_of(&request), None).await?;
+                self.drop_silent().await?;
+                posted(self.handle(input).await?)
+            }));
+        }
+        match self.handle_now(input) {
+            Ok(done) if !done.is_all() => Ok(later(async move { posted(self.settle(done).await?) })),
+            handled => error::answer(handled.and_then(posted)),
+        }
+    }
+
+    async fn answer(&self, ask: Ask, request: &Request) -> Result<Response, Error> {
+        if !self.is_awake() {
+            self.wake(ask::user_of(request), None).await?;
         }
         match ask {
             Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
@@ -134,33 +190,51 @@ impl Hub {
             }
             Ask::Post(question) => {
                 self.drop_silent().await?;
-                self.posted(Input::Posted(question)).await
+                posted(self.handle(Input::Posted(question)).await?)
             }
             Ask::Recall { id } => {
                 self.handle(Input::Recalled(id)).await?;
                 Ok(Response::empty()?)
             }
-            Ask::Replay { seq } => self.posted(Input::Replayed(seq)).await,
+            Ask::Replay { seq } => {
+                let done = self.handle(Input::Replayed(seq)).await?;
+                let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
+                Ok(Response::json(&object! { "seq": seq, "new": new })?)
+            }
         }
     }
 
-    async fn posted(&self, input: Input) -> Result<Response, Error> {
-        let done = self.handle(input).await?;
-        let posted = done.posted.ok_or_else(|| Error::internal("posting", "no output"))??;
-        Ok(Response::json(&object! { "seq": posted.seq, "new": posted.new })?)
+    /// What follows from a peer's message, or all of it if the Hub had to wake first.
+    async fn go_on(&self, handled: Result<Done, Input>) -> Result<(), Error> {
+        let done = match handled {
+            Ok(done) => self.settle(done).await?,
+            Err(input) => self.handle(input).await?,
+        };
+        if let Some(ms) = done.flush_in {
+            // An answer is being made: the object is awake in any case.
+            Delay::from(Duration::from_millis(ms)).await;
+            if let Err(error) = self.handle(Input::Flush).await {
+                console_error!("flush: {}", error.detail);
+            }
+        }
+        Ok(())
     }
 
     /// Hands over what is due, until nothing is left or the next alarm goes on. A call that hangs holds up nothing but
     /// its own conversation.
     async fn work(&self) -> Result<(), Error> {
-        let (mut flying, mut handed) = (FuturesUnordered::new(), 0);
+        let (mut flying, mut handed) = (Vec::new(), 0);
         loop {
             if handed < HANDED_MAX {
                 let done = self.handle(Input::Tick).await?;
                 handed += done.deliveries.len();
-                flying.extend(done.deliveries.into_iter().map(|delivery| self.deliver(delivery)));
+                flying.extend(done.deliveries.into_iter().map(|delivery| Box::pin(self.deliver(delivery))));
             }
-            let Some((seq, part, sent)) = flying.next().await else { break };
+            if flying.is_empty() {
+                break;
+            }
+            let ((seq, part, sent), _, others) = select_all(flying).await;
+            flying = others;
             self.handle(Input::Delivered(seq, part, sent)).await?;
         }
         if handed >= HANDED_MAX {
@@ -169,8 +243,13 @@ impl Hub {
         Ok(())
     }
 
+    fn is_time_to_look(&self) -> bool {
+        now().0.abs_diff(self.looked.get().0) >= LOOK_INTERVAL_MS
+    }
+
     /// Someone comes: the moment to look for sockets that are dead. Nothing wakes the object for it alone.
     async fn drop_silent(&self) -> Result<(), Error> {
+        self.looked.set(now());
         let silent = self.read(|core| Ok(core.silent(now(), |peer| self.sockets.last_heartbeat(&self.state, peer))))?;
         if !silent.is_empty() {
             self.handle(Input::Silent(silent)).await?;
@@ -202,17 +281,26 @@ impl Hub {
     /// Handles an input in one transaction, and performs what follows from it. On `Err` nothing has happened.
     async fn handle(&self, input: Input) -> Result<Done, Error> {
         self.wake(None, None).await?;
+        let done = self.handle_now(input)?;
+        self.settle(done).await
+    }
+
+    /// The same for a Hub that is awake, except for what takes time: [`Object::settle`] does that.
+    fn handle_now(&self, input: Input) -> Result<Done, Error> {
         let outputs = {
             let mut held = self.core.borrow_mut();
             let core = held.as_mut().ok_or_else(|| Error::internal("hub", "asleep"))?;
-            let handled = transaction(&self.state.storage(), || core.handle(now(), input));
+            let handled = match input.writes_once() {
+                true => core.handle(now(), input),
+                false => transaction(&self.state.storage(), || core.handle(now(), input)),
+            };
             if handled.is_err() {
                 // What it holds in memory may be ahead of what is stored.
                 *held = None;
             }
             handled.map_err(store_failed)?
         };
-        self.perform(outputs).await
+        Ok(self.perform(outputs))
     }
 
     /// Restores the core if it is not in memory. `closing` is the socket whose end woke the object, if one did.
@@ -254,7 +342,7 @@ impl Hub {
             *self.core.borrow_mut() = Some(core);
             outputs
         };
-        self.perform(outputs).await.map(drop)
+        self.settle(self.perform(outputs)).await.map(drop)
     }
 
     fn read<T>(&self, question: impl FnOnce(&Core<Sqlite>) -> Result<T, SqliteError>) -> Result<T, Error> {
@@ -263,9 +351,8 @@ impl Hub {
         question(core).map_err(store_failed)
     }
 
-    async fn perform(&self, outputs: Vec<Output>) -> Result<Done, Error> {
+    fn perform(&self, outputs: Vec<Output>) -> Done {
         let mut done = Done::default();
-        let (mut wake_at, mut stalled) = (None, Set::new());
         for output in outputs {
             match output {
                 Output::Attach(id, peer) => self.sockets.attach(id, &peer),
@@ -275,13 +362,18 @@ impl Hub {
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
                     for id in self.sockets.send(&ids, &text) {
-                        stalled.insert(id);
+                        done.stalled.insert(id);
                     }
                 }
-                Output::WakeAt(at) => wake_at = Some(at),
+                Output::WakeAt(at) => done.wake_at = Some(at),
             }
         }
-        if let Some(at) = wake_at {
+        done
+    }
+
+    /// Sets the alarm, and drops who does not read.
+    async fn settle(&self, mut done: Done) -> Result<Done, Error> {
+        if let Some(at) = done.wake_at.take() {
             let at_ms = at.0.max(now().0 + 1) as i64;
             if let Err(error) = self.state.storage().set_alarm(at_ms).await {
                 // Everything else is done. The next event restores the core, which sets the alarm again.
@@ -289,7 +381,7 @@ impl Hub {
                 *self.core.borrow_mut() = None;
             }
         }
-        for id in stalled {
+        for id in std::mem::take(&mut done.stalled) {
             // It sends at most one small frame more, and closes.
             Box::pin(self.handle(Input::Stalled(id))).await?;
         }
@@ -324,6 +416,21 @@ impl Hub {
     }
 }
 
+/// An answer that takes time.
+fn later(answer: impl Future<Output = Result<Response, Error>> + 'static) -> JsValue {
+    promise(async move { error::answer(answer.await) }).into()
+}
+
+/// 200 when a question is committed.
+fn posted(done: Done) -> Result<Response, Error> {
+    done.posted.ok_or_else(no_output)??;
+    Ok(Response::empty()?)
+}
+
+fn no_output() -> Error {
+    Error::internal("posting", "no output")
+}
+
 fn close(ws: &WebSocket, code: u16, reason: Code) {
     if let Err(error) = ws.close(Some(code), Some(reason.as_str())) {
         console_log!("close: {error}");
@@ -336,6 +443,8 @@ fn store_failed(error: SqliteError) -> Error {
 
 /// `WebSocket.OPEN`.
 const OPEN: u16 = 1;
+/// How often a webhook looks for sockets that are dead: 10 s.
+const LOOK_INTERVAL_MS: u64 = 10_000;
 /// Answers handed over in one alarm, which may last 15 min: at most 20 s for each, 6 at once.
 const HANDED_MAX: usize = 120;
 /// After an alarm in which the store or the runtime failed.

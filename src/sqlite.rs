@@ -9,7 +9,7 @@ use relay::store::{Corrupt, Row, Sql, Value};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::runtime::Storage;
+use crate::runtime::{self, Storage};
 
 /// A Durable Object's database.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ pub fn transaction<T>(storage: &Storage, work: impl FnOnce() -> Result<T, Sqlite
     match (result, thrown) {
         (Some(Err(error)), _) => Err(error),
         (Some(Ok(value)), None) => Ok(value),
-        (_, thrown) => Err(SqliteError(format!("transaction: {thrown:?}"))),
+        (_, thrown) => Err(thrown.map_or_else(|| SqliteError("transaction: nothing was done".to_owned()), failed)),
     }
 }
 
@@ -125,8 +125,7 @@ fn text_of(statement: &'static str) -> JsString {
 }
 
 fn failed(thrown: JsValue) -> SqliteError {
-    let message = thrown.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    SqliteError(message.unwrap_or_else(|| format!("{thrown:?}")))
+    SqliteError(runtime::Error::from(thrown).to_string())
 }
 
 fn store(value: Value) -> JsValue {
@@ -148,6 +147,6 @@ fn load(value: JsValue) -> Result<Value, SqliteError> {
     } else if let Some(bytes) = value.dyn_ref::<ArrayBuffer>() {
         Ok(Value::Blob(Uint8Array::new(bytes).to_vec()))
     } else {
-        Err(SqliteError(format!("a column holds {value:?}")))
+        Err(SqliteError("a column holds another type".to_owned()))
     }
 }

@@ -100,7 +100,7 @@ fn happens(world: &mut World, what: char, which: char, rest: String) -> Option<I
         'Y' => return Some(Input::Replayed(Seq(rest.parse().ok()?))),
         'Z' => world.spend_ticket(&rest),
         '!' => return Some(Input::Tick),
-        '>' if is_open => return Some(Input::Received(peer, rest)),
+        '>' if is_open => return Some(Input::received(peer, &rest)),
         _ => {}
     }
     None

@@ -8,6 +8,8 @@ pub const DEDUPE_MS_MIN: u64 = 72 * 60 * 60 * 1000;
 pub const TIMELINE_MESSAGES_MAX: u64 = 100_000;
 /// Rows deleted by one trimming, so that no single event pays for a long backlog.
 pub const TRIM_ROWS_MAX: u64 = 256;
+/// Bytes of the messages that one statement inserts: 256 KiB, well below what a parameter may have (2 MB).
+pub const INSERT_BYTES_MAX: usize = 256 * 1024;
 /// Old messages that are looked at for one that nothing needs any more, whose row a new message may take.
 pub const SPARE_TRIES: usize = 8;
 /// Messages whose ids share one row of hashes: few enough that a wake reads little beside them, many enough that the row

@@ -160,3 +160,24 @@ fn answered_is_answered_after_a_crash() {
     let heard = world.hears(agent);
     assert!(heard[0].contains("accepted") && heard[1].contains("already_replied"), "{heard:?}");
 }
+
+#[test]
+fn a_batch_is_stored_as_it_was_sent() {
+    let mut world = World::new();
+    let device = world.device(None);
+    let every: String = (0..0x3000).filter_map(char::from_u32).chain("🚀 \" \\ '".chars()).collect();
+    let texts = [every.as_str(), "null", "1", "[1]", "{\"a\":1}", "a\0b"];
+    let frame = |(n, text): (usize, &&str)| format!(r#"{{"type":"send","id":"m-{n}","text":{}}}"#, json(text));
+    let frames: Vec<String> = texts.iter().enumerate().map(frame).collect();
+    world.says(device, &format!("[{}]", frames.join(",")));
+    // What was sent to the device is not what is read for another one.
+    let other = world.device(None);
+    assert_eq!(world.messages(other), texts);
+    // Each is known by its id, and stored once.
+    world.says(device, &format!("[{}]", frames.join(",")));
+    assert_eq!(world.sql.count("messages"), texts.len() as u64);
+}
+
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}

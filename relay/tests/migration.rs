@@ -53,7 +53,7 @@ fn sockets_that_slept_through_the_upgrade_stay() {
         outputs.iter().filter_map(|output| if let Output::Send(to, _) = output { Some(to) } else { None }).collect();
     assert_eq!(to, [&vec![PeerId(1), PeerId(2)]]);
     let reply = r#"{"type":"reply","reply_to":3,"text":"done"}"#;
-    let outputs = hub.handle(now, Input::Received(PeerId(2), reply.into())).unwrap();
+    let outputs = hub.handle(now, Input::received(PeerId(2), reply)).unwrap();
     assert!(format!("{outputs:?}").contains("accepted"));
     assert_eq!(hub.page(&feishu("", "").conversation, None, 1).unwrap().unwrap().messages[0].seq, Seq(6));
 }

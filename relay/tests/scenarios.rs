@@ -481,7 +481,7 @@ fn a_store_that_fails_leaves_everything_as_it_was() {
     world.says(agent, r#"{"type":"fail","reply_to":2,"reason":"no"}"#);
     world.ring(|_| Sent::Taken);
     world.acks(agent, 2);
-    let received = |peer, text: &str| Input::Received(peer, text.to_owned());
+    let received = |peer, text: &str| Input::received(peer, text);
     let inputs = [
         Input::Posted(feishu("om_2", "2")),
         received(device, r#"{"type":"send","id":"m-1","text":"x"}"#),
@@ -638,13 +638,13 @@ fn bad_beginnings_close_the_connection() {
         assert_eq!(world.closed.get(&peer), Some(&code));
         assert!(matches!(world.heard[&peer].as_slice(), [ServerFrame::Error { .. }]));
         // Nothing that it says after that is heard.
-        world.input(Input::Received(peer, r#"{"type":"hello"}"#.into()));
+        world.input(Input::received(peer, r#"{"type":"hello"}"#));
         assert_eq!(world.heard[&peer].len(), 1);
     };
     check(Input::Binary, 1003);
-    check(|peer| Input::Received(peer, " ".repeat(2_000_000)), 1009);
-    check(|peer| Input::Received(peer, r#"{"type":"ack","seq":1}"#.into()), 4400);
-    check(|peer| Input::Received(peer, r#"{"type":"hello","cursor":"x"}"#.into()), 4400);
+    check(|peer| Input::received(peer, &" ".repeat(2_000_000)), 1009);
+    check(|peer| Input::received(peer, r#"{"type":"ack","seq":1}"#), 4400);
+    check(|peer| Input::received(peer, r#"{"type":"hello","cursor":"x"}"#), 4400);
 }
 
 #[test]

@@ -111,17 +111,17 @@ impl World {
         let seq = self.random.between(0, self.check.truth.head());
         let mut probes = vec![
             Input::Opened(device, Role::Device),
-            Input::Received(device, format!(r#"{{"type":"hello","cursor":"{epoch}.{seq}"}}"#)),
-            Input::Received(device, r#"{"type":"send","id":"probe","text":"probe"}"#.to_owned()),
+            Input::received(device, &format!(r#"{{"type":"hello","cursor":"{epoch}.{seq}"}}"#)),
+            Input::received(device, r#"{"type":"send","id":"probe","text":"probe"}"#),
         ];
         let peers: Vec<(PeerId, u64)> = self.shell.peers.iter().map(|(&id, peer)| (id, peer.last.0)).collect();
         if let Some(&(peer, last)) = self.random.pick(&peers) {
-            probes.push(Input::Received(peer, format!(r#"{{"type":"ack","seq":{last}}}"#)));
+            probes.push(Input::received(peer, &format!(r#"{{"type":"ack","seq":{last}}}"#)));
             probes.push(Input::Closed(peer));
         }
         let role = Role::Agent { id: "agt_0".parse().unwrap(), name: "name of agt_0".into() };
         probes.push(Input::Opened(agent, role));
-        probes.push(Input::Received(agent, r#"{"type":"hello"}"#.to_owned()));
+        probes.push(Input::received(agent, r#"{"type":"hello"}"#));
         probes.push(Input::Tick);
         probes
     }

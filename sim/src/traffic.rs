@@ -134,7 +134,7 @@ impl World {
         let handled = match up {
             Up::Binary => self.handle(Input::Binary(peer)),
             Up::Close => return self.closed(peer),
-            Up::Text(text, said) => self.handle_said(Input::Received(peer, text), Some((peer, &said))),
+            Up::Text(text, said) => self.handle_said(Input::received(peer, &text), Some((peer, &said))),
         };
         if let Handled::Failed = handled {
             self.fails_at(peer);

@@ -72,16 +72,14 @@ impl<S: Sql> Hub<S> {
     /// The old message whose row the next one may take, once the history is at its limit and has been for a while: then
     /// nothing needs to be deleted. Not that of `reply_to`, which is being answered.
     pub(super) fn spare(&mut self, now: Timestamp, reply_to: Option<Seq>) -> Result<Option<Seq>, S::Error> {
-        let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));
         for _ in 0..SPARE_TRIES {
             let upto = Seq(self.head.0.saturating_sub(HISTORY_MESSAGES_MAX));
             if upto <= self.trimmed {
                 return Ok(None);
             }
-            let Some((oldest, at, is_needed)) = self.store.oldest(self.trimmed)? else { return Ok(None) };
-            if oldest > upto || at >= before {
+            let Some((oldest, is_needed)) = self.oldest_if_old(now)?.filter(|&(oldest, _)| oldest <= upto) else {
                 return Ok(None);
-            }
+            };
             self.trimmed = oldest;
             if !is_needed && reply_to != Some(oldest) && self.queue.get(oldest).is_none() {
                 if oldest.0.is_multiple_of(TRIM_ROWS_MAX) {
@@ -94,11 +92,22 @@ impl<S: Sql> Hub<S> {
         Ok(None)
     }
 
+    /// The oldest message that was not trimmed, and whether something still needs it; none while it is too young.
+    fn oldest_if_old(&mut self, now: Timestamp) -> Result<Option<(Seq, bool)>, S::Error> {
+        if now < self.young_until {
+            return Ok(None);
+        }
+        let Some((oldest, at, is_needed)) = self.store.oldest(self.trimmed)? else { return Ok(None) };
+        // So that a busy day, whose messages are all young, asks once.
+        self.young_until = at.plus_ms(DEDUPE_MS_MIN + 1);
+        Ok((self.young_until <= now).then_some((oldest, is_needed)))
+    }
+
     /// Makes room once the history is over its limit.
     pub(super) fn trim(&mut self, now: Timestamp) -> Result<(), S::Error> {
         let Some(upto) = self.head.0.checked_sub(HISTORY_MESSAGES_MAX) else { return Ok(()) };
         // In steps, so that most messages cost no deletion.
-        if upto < self.trimmed.0 + TRIM_ROWS_MAX {
+        if upto < self.trimmed.0 + TRIM_ROWS_MAX || self.oldest_if_old(now)?.is_none() {
             return Ok(());
         }
         let before = Timestamp(now.0.saturating_sub(DEDUPE_MS_MIN));

@@ -1,8 +1,6 @@
 //! Which ids the timeline holds: four bytes of hash for each message, by place. A unique index would cost every message
 //! a second row; this costs one for [`KNOWN_PAGE`] messages, and some bytes of memory.
 
-use std::collections::VecDeque;
-
 use protocol::{MessageId, Seq};
 
 use super::Hub;
@@ -10,11 +8,14 @@ use crate::limit::KNOWN_PAGE;
 use crate::store::Sql;
 
 /// The hashes of ids. Two ids may share one, so a place found is a place to look at.
+#[derive(Default)]
 pub(super) struct Known {
     /// The place of the first hash, which begins a page.
     from: u64,
     /// 0: no message is there.
-    hashes: VecDeque<u32>,
+    hashes: Vec<u32>,
+    /// A hash table with open addressing: where in `hashes` each one is, from 1; 0 is free. At most half of it is used.
+    slots: Vec<u32>,
 }
 
 impl<S: Sql> Hub<S> {
@@ -55,7 +56,7 @@ impl<S: Sql> Hub<S> {
     /// What is written down, and the messages since.
     fn read_known(&self) -> Result<Known, S::Error> {
         let first = self.trimmed.0 / KNOWN_PAGE;
-        let mut known = Known { from: first * KNOWN_PAGE, hashes: VecDeque::new() };
+        let mut known = Known { from: first * KNOWN_PAGE, ..Known::default() };
         let mut next = first;
         for (page, hashes) in self.store.known(first)? {
             known.put(page, &hashes);
@@ -79,18 +80,54 @@ impl<S: Sql> Hub<S> {
 }
 
 impl Known {
-    /// Places of messages that may have this id, the newest first: who repeats, repeats something recent.
+    /// Places of messages that may have this id.
     fn places(&self, id: &MessageId) -> Vec<Seq> {
         let hash = hash(id);
-        let same = self.hashes.iter().enumerate().rev().filter(|&(_, &known)| known == hash);
-        same.map(|(index, _)| Seq(self.from + index as u64)).collect()
+        let places = self.probe(hash).map_while(|slot| self.slots.get(slot)?.checked_sub(1));
+        let same = places.filter(|&index| self.hashes.get(index as usize) == Some(&hash));
+        same.map(|index| Seq(self.from + u64::from(index))).collect()
     }
 
     fn insert(&mut self, seq: Seq, id: &MessageId) {
         self.reach(seq.0 + 1);
-        if let Some(place) = self.hashes.back_mut() {
-            *place = hash(id);
+        let hash = hash(id);
+        if let Some(place) = self.hashes.last_mut() {
+            *place = hash;
         }
+        if self.slots.len() < 2 * self.hashes.len() {
+            self.index();
+        } else {
+            self.enter(hash, self.hashes.len() as u32);
+        }
+    }
+
+    /// Makes the table anew, with room for twice as many.
+    fn index(&mut self) {
+        self.slots.clear();
+        self.slots.resize((4 * self.hashes.len()).next_power_of_two(), 0);
+        self.enter_all(0);
+    }
+
+    /// Enters all from this index on.
+    fn enter_all(&mut self, from: usize) {
+        for index in from..self.hashes.len() {
+            if let Some(&hash) = self.hashes.get(index).filter(|&&hash| hash != 0) {
+                self.enter(hash, index as u32 + 1);
+            }
+        }
+    }
+
+    fn enter(&mut self, hash: u32, entry: u32) {
+        let free = self.probe(hash).find(|&slot| self.slots.get(slot) == Some(&0));
+        if let Some(slot) = free.and_then(|slot| self.slots.get_mut(slot)) {
+            *slot = entry;
+        }
+    }
+
+    /// The slots in which a hash may be, in order, as many as there are.
+    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let (mask, count) = (self.slots.len().wrapping_sub(1), self.slots.len());
+        (0..count).map(move |step| (hash as usize).wrapping_add(step) & mask)
     }
 
     /// A page's hashes as they are written down.
@@ -104,6 +141,11 @@ impl Known {
         self.reach(page * KNOWN_PAGE);
         let (hashes, _) = hashes.as_chunks::<4>();
         self.hashes.extend(hashes.iter().map(|&bytes| u32::from_le_bytes(bytes)));
+        if self.slots.len() < 2 * self.hashes.len() {
+            self.index();
+        } else {
+            self.enter_all(self.hashes.len() - hashes.len());
+        }
     }
 
     /// Makes room for places before `end`.
@@ -116,9 +158,12 @@ impl Known {
 
     /// Drops the pages that were trimmed whole.
     fn forget(&mut self, trimmed: Seq) {
-        while self.from + KNOWN_PAGE <= trimmed.0 && self.hashes.len() > KNOWN_PAGE as usize {
-            self.hashes.drain(..KNOWN_PAGE as usize);
-            self.from += KNOWN_PAGE;
+        let pages = (trimmed.0.saturating_sub(self.from) / KNOWN_PAGE) as usize;
+        let gone = (pages * KNOWN_PAGE as usize).min(self.hashes.len());
+        if gone > 0 {
+            self.hashes.drain(..gone);
+            self.from += gone as u64;
+            self.index();
         }
     }
 }
@@ -140,11 +185,11 @@ mod tests {
 
     #[test]
     fn pages_are_written_and_read() {
-        let mut known = Known { from: 256, hashes: VecDeque::new() };
+        let mut known = Known { from: 256, ..Known::default() };
         for seq in 256..700 {
             known.insert(Seq(seq), &id(seq));
         }
-        let mut read = Known { from: 256, hashes: VecDeque::new() };
+        let mut read = Known { from: 256, ..Known::default() };
         read.put(1, &known.page(1));
         // A page without messages is not written.
         read.put(3, &[]);
@@ -161,7 +206,19 @@ mod tests {
 
     #[test]
     fn ids_may_share_a_hash() {
-        let known = Known { from: 0, hashes: [hash(&id(1)), 9, hash(&id(1))].into() };
-        assert_eq!(known.places(&id(1)), [Seq(2), Seq(0)]);
+        let same = hash(&id(1));
+        let mut known = Known { from: 0, hashes: vec![same, 9, same, 0], ..Known::default() };
+        known.index();
+        assert_eq!(known.places(&id(1)), [Seq(0), Seq(2)]);
+        assert_eq!(known.places(&id(2)), []);
+        assert_eq!(Known::default().places(&id(1)), []);
+    }
+
+    #[test]
+    fn many_are_found() {
+        let mut known = Known::default();
+        (0..5_000).for_each(|n| known.insert(Seq(n), &id(n)));
+        assert!((0..5_000).all(|n| known.places(&id(n)).contains(&Seq(n))));
+        assert!(known.slots.len() >= 2 * known.hashes.len());
     }
 }

@@ -21,14 +21,14 @@ mod stream;
 
 use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
-    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, Envelope, MessageId, Seq, ServerFrame,
-    State, Timestamp, UserId, decode, encode,
+    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, MessageId, Seq,
+    ServerFrame, State, Timestamp, UserId, decode, encode,
 };
 
 use crate::limit::*;
 use crate::map::{Map, Set};
 use crate::platform::Sent;
-use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store};
+use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
 use known::Known;
 use queue::Queue;
 use stream::Stream;
@@ -54,8 +54,8 @@ pub enum Input {
     Posted(Question),
     /// The writer of this question took it back on its platform.
     Recalled(MessageId),
-    /// A peer sent a text.
-    Received(PeerId, String),
+    /// A peer sent frames, or a text that holds none: see [`Input::received`].
+    Received(PeerId, Result<Vec<ClientFrame>, DecodeError>),
     /// A person asks for a question that ended without an answer once more.
     Replayed(Seq),
     /// These peers sent no heartbeat for [`SILENCE_MS_MAX`]: a phone that lost its network, a laptop that went to sleep.
@@ -66,6 +66,26 @@ pub enum Input {
     Tick,
     /// The Hub was restored, or is not sure of its alarm, which is set to this time and may be lost.
     Woken(Option<Timestamp>),
+}
+
+impl Input {
+    /// A peer sent a text.
+    pub fn received(peer: PeerId, text: &str) -> Input {
+        Input::Received(peer, decode(text))
+    }
+
+    /// Whether it writes to the store once at most, so that it needs no transaction to happen whole or not at all.
+    pub fn writes_once(&self) -> bool {
+        let is_light = |frame: &ClientFrame| matches!(frame, ClientFrame::Delta { .. } | ClientFrame::Unknown);
+        match self {
+            Input::Flush => true,
+            Input::Received(_, Ok(frames)) => match frames.as_slice() {
+                [ClientFrame::Ack { .. }] => true,
+                frames => frames.iter().all(is_light),
+            },
+            _ => false,
+        }
+    }
 }
 
 /// Everything the shell may be asked to do, in the order returned.
@@ -149,6 +169,8 @@ pub struct Hub<S> {
     /// An [`Output::FlushIn`] is under way.
     is_flushing: bool,
     queue: Queue,
+    /// The oldest message is too young to be trimmed until then, as far as that was looked at.
+    young_until: Timestamp,
     /// Every question up to here has ended, as far as it is written down.
     settled: Seq,
     /// The ids in the timeline, once they were asked for.
@@ -181,8 +203,8 @@ impl<S: Sql> Hub<S> {
         now: Timestamp,
         peers: impl IntoIterator<Item = (PeerId, Peer)>,
     ) -> Result<Hub<S>, S::Error> {
-        let store = Store::open(sql, now)?;
-        let (head, settled) = (store.head()?, store.settled()?);
+        let (store, timeline) = Store::open(sql, user, now)?;
+        let Timeline { user, epoch, head, trimmed, settled, default_agent } = timeline;
         let queue = Queue::new(store.open_questions(settled)?);
         let mut agents = store.agents()?;
         let mut peers: Map<PeerId, Peer> = peers.into_iter().collect();
@@ -194,16 +216,17 @@ impl<S: Sql> Hub<S> {
         }
         Ok(Hub {
             options,
-            user: store.owner(user)?,
-            epoch: store.epoch()?,
+            user,
+            epoch,
             head,
-            trimmed: store.trimmed()?,
+            trimmed,
             agents,
-            default_agent: store.default_agent()?,
+            default_agent,
             peers,
             streams: Map::new(),
             is_flushing: false,
             queue,
+            young_until: Timestamp(0),
             settled,
             known: None,
             settings: Map::new(),
@@ -239,7 +262,7 @@ impl<S: Sql> Hub<S> {
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Recalled(id) => self.recall(now, &id)?,
-            Input::Received(peer, text) => self.received(now, peer, &text)?,
+            Input::Received(peer, frames) => self.received(now, peer, frames)?,
             Input::Replayed(seq) => {
                 let posted = self.replay(now, seq)?;
                 self.outputs.push(Output::Posted(posted));
@@ -263,6 +286,7 @@ impl<S: Sql> Hub<S> {
                 self.arm()?;
             }
         }
+        self.store.flush()?;
         self.outputs.extend(batch::batches(std::mem::take(&mut self.sends)));
         for id in std::mem::take(&mut self.touched) {
             if let Some(peer) = self.peers.get(&id) {
@@ -289,8 +313,13 @@ impl<S: Sql> Hub<S> {
         self.peers.iter().filter_map(silent).collect()
     }
 
-    fn received(&mut self, now: Timestamp, id: PeerId, text: &str) -> Result<(), S::Error> {
-        let frames = match decode::<ClientFrame>(text) {
+    fn received(
+        &mut self,
+        now: Timestamp,
+        id: PeerId,
+        frames: Result<Vec<ClientFrame>, DecodeError>,
+    ) -> Result<(), S::Error> {
+        let frames = match frames {
             Ok(frames) => frames,
             Err(error) => {
                 let (code, detail) = (error.code(), error.to_string());

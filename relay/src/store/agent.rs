@@ -28,14 +28,6 @@ pub struct Settings {
 }
 
 impl<S: Sql> Store<S> {
-    /// The agent that questions go to, unless their conversation has another.
-    pub fn default_agent(&self) -> Result<Option<AgentId>, S::Error> {
-        match self.meta("default_agent")? {
-            Some(mut row) => Ok(Some(row.id()?)),
-            None => Ok(None),
-        }
-    }
-
     /// Makes an agent the one that questions go to, and gives it those that wait for any.
     pub fn set_default_agent(&self, agent: &AgentId) -> Result<(), S::Error> {
         self.set_meta("default_agent", text(agent))?;

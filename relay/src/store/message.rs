@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::row::{Columns, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
-use crate::limit::{CONVERSATIONS_MAX, TRIM_ROWS_MAX};
+use crate::limit::{CONVERSATIONS_MAX, INSERT_BYTES_MAX, TRIM_ROWS_MAX};
 
 /// A question about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -139,16 +139,11 @@ pub struct Conversation {
 }
 
 impl<S: Sql> Store<S> {
-    /// The newest message, 0 when there is none.
-    pub fn head(&self) -> Result<Seq, S::Error> {
-        let rows = self.run("select coalesce(max(seq), 0) from messages", vec![])?;
-        first(rows).ok_or(Corrupt("head"))?.seq().map_err(S::Error::from)
-    }
-
-    /// How far the timeline was trimmed when its newest message was stored.
-    pub(super) fn trimmed_at_head(&self) -> Result<Seq, S::Error> {
-        let rows = self.run("select trimmed from messages order by seq desc limit 1", vec![])?;
-        Ok(first(rows).map(|mut row| row.seq()).transpose()?.unwrap_or_default())
+    /// The newest message, and how far the timeline was trimmed when it was stored; 0 when there is none.
+    pub(super) fn newest(&self) -> Result<(Seq, Seq), S::Error> {
+        let rows = self.run("select seq, trimmed from messages order by seq desc limit 1", vec![])?;
+        let Some(mut row) = first(rows) else { return Ok((Seq(0), Seq(0))) };
+        Ok((row.seq()?, row.seq()?))
     }
 
     /// Stores a message. `origin` is where answers to a question go, `outcome` how a question ended already.
@@ -183,10 +178,35 @@ impl<S: Sql> Store<S> {
             integer(place.trimmed),
         ];
         match place.over {
-            None => self.write(INSERT_MESSAGE, parameters),
+            None => self.hold(parameters),
             Some(over) => {
                 parameters.push(integer(over));
                 self.write(OVERWRITE_MESSAGE, parameters)
+            }
+        }
+    }
+
+    /// Keeps a new message's columns until the next statement, or [`Store::flush`]: what one input brings is inserted by one
+    /// statement, as far as nothing else is asked or written in between.
+    fn hold(&self, columns: Vec<Value>) -> Result<(), S::Error> {
+        let bytes = |columns: &Vec<Value>| columns.iter().map(Value::bytes).sum::<usize>();
+        let held = self.held.borrow().iter().map(bytes).sum::<usize>();
+        if held + bytes(&columns) > INSERT_BYTES_MAX {
+            self.flush()?;
+        }
+        self.held.borrow_mut().push(columns);
+        Ok(())
+    }
+
+    /// Inserts the messages that are held.
+    pub fn flush(&self) -> Result<(), S::Error> {
+        let mut rows = self.held.take();
+        match rows.len() {
+            0 => Ok(()),
+            1 => self.sql.write(INSERT_MESSAGE, rows.pop().unwrap_or_default()),
+            _ => {
+                let rows: Vec<String> = rows.iter().map(|row| json(row)).collect();
+                self.sql.write(INSERT_MESSAGES, vec![Value::Text(format!("[{}]", rows.join(",")))])
             }
         }
     }
@@ -347,6 +367,17 @@ impl<S: Sql> Store<S> {
     }
 }
 
+/// A row as a JSON array, for `json_each`.
+fn json(columns: &[Value]) -> String {
+    let column = |value: &Value| match value {
+        Value::Integer(integer) => integer.to_string(),
+        Value::Text(text) => serde_json::to_string(text).expect("a string is JSON"),
+        Value::Blob(_) | Value::Null => "null".to_owned(),
+    };
+    let columns: Vec<String> = columns.iter().map(column).collect();
+    format!("[{}]", columns.join(","))
+}
+
 /// Places as a JSON array, for `json_each`.
 fn list(places: &[Seq]) -> Value {
     let places: Vec<String> = places.iter().map(Seq::to_string).collect();
@@ -383,6 +414,12 @@ fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
 const INSERT_MESSAGE: &str = "insert into messages (seq, id, conversation, session, author, author_id, via, agent,
     reply_to, at_ms, text, origin_account, origin_message, outcome, reason, trimmed)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const INSERT_MESSAGES: &str = "insert into messages (seq, id, conversation, session, author, author_id, via, agent,
+    reply_to, at_ms, text, origin_account, origin_message, outcome, reason, trimmed)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
+    from json_each(?)";
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
     author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,

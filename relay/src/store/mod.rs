@@ -10,9 +10,11 @@ mod message;
 mod row;
 mod schema;
 
-use protocol::{Seq, Timestamp, UserId};
+use std::cell::RefCell;
 
-use self::row::{Columns, first, integer, text};
+use protocol::{AgentId, Seq, Timestamp, UserId};
+
+use self::row::{Columns, integer, text};
 use self::schema::{CREATE_META, MIGRATIONS};
 
 pub use agent::{Agent, Settings};
@@ -45,6 +47,17 @@ pub enum Value {
     Text(String),
 }
 
+impl Value {
+    /// Of its text or bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Value::Blob(bytes) => bytes.len(),
+            Value::Integer(_) | Value::Null => 0,
+            Value::Text(text) => text.len(),
+        }
+    }
+}
+
 /// The columns of one row, in the order of the statement.
 pub type Row = Vec<Value>;
 
@@ -55,54 +68,65 @@ pub struct Corrupt(pub &'static str);
 /// The statements of one Hub.
 pub struct Store<S> {
     sql: S,
+    /// New messages, by column, that the next statement or [`Store::flush`] inserts before anything else is done.
+    held: RefCell<Vec<Row>>,
+}
+
+/// What holds for a timeline as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// Whose it is, for ever.
+    pub user: UserId,
+    /// When it was created.
+    pub epoch: u64,
+    /// Its newest message, 0 when there is none.
+    pub head: Seq,
+    /// Everything up to here is gone, except what is not finished with.
+    pub trimmed: Seq,
+    /// Every question up to here has ended.
+    pub settled: Seq,
+    /// The agent that questions go to, unless their conversation has another.
+    pub default_agent: Option<AgentId>,
 }
 
 impl<S: Sql> Store<S> {
-    /// Brings the schema up to date, keeping what is there.
-    pub fn open(sql: S, now: Timestamp) -> Result<Store<S>, S::Error> {
-        let store = Store { sql };
+    /// Brings the schema up to date, keeping what is there, and reads what holds for the whole. `user` must be there the
+    /// first time.
+    pub fn open(sql: S, user: Option<UserId>, now: Timestamp) -> Result<(Store<S>, Timeline), S::Error> {
+        let store = Store { sql, held: RefCell::default() };
         store.write(CREATE_META, vec![])?;
-        let mut version = store.meta_integer("schema")?.unwrap_or(0);
-        if version > MIGRATIONS.len() as i64 {
+        let mut meta = store.meta()?;
+        store.migrate(meta.integer("schema")?)?;
+        if meta.value("epoch").is_none() {
+            store.set_meta("epoch", Value::Integer(now.0 as i64))?;
+            let user = user.ok_or(Corrupt("user"))?;
+            store.set_meta("user", text(&user))?;
+            meta = store.meta()?;
+        }
+        let (head, trimmed) = store.newest()?;
+        let default_agent = meta.value("default_agent").map(|value| Columns::from(vec![value]).id());
+        let timeline = Timeline {
+            user: meta.value("user").map(|value| Columns::from(vec![value]).id()).ok_or(Corrupt("user"))??,
+            epoch: meta.integer("epoch")?,
+            head,
+            trimmed: trimmed.max(Seq(meta.integer("trimmed")?)),
+            settled: Seq(meta.integer("settled")?),
+            default_agent: default_agent.transpose()?,
+        };
+        Ok((store, timeline))
+    }
+
+    fn migrate(&self, version: u64) -> Result<(), S::Error> {
+        if version > MIGRATIONS.len() as u64 {
             return Err(Corrupt("schema: written by a newer relay").into());
         }
-        for migration in MIGRATIONS.iter().skip(version as usize) {
+        for (migration, version) in MIGRATIONS.iter().zip(1..).skip(version as usize) {
             for statement in *migration {
-                store.write(statement, vec![])?;
+                self.write(statement, vec![])?;
             }
-            version += 1;
-            store.set_meta("schema", Value::Integer(version))?;
+            self.set_meta("schema", Value::Integer(version))?;
         }
-        if store.meta_integer("epoch")?.is_none() {
-            store.set_meta("epoch", Value::Integer(now.0 as i64))?;
-        }
-        Ok(store)
-    }
-
-    /// Whose timeline this is: `user` the first time, and for ever.
-    pub fn owner(&self, user: Option<UserId>) -> Result<UserId, S::Error> {
-        if let Some(mut row) = self.meta("user")? {
-            return Ok(row.id()?);
-        }
-        let user = user.ok_or(Corrupt("user"))?;
-        self.set_meta("user", text(&user))?;
-        Ok(user)
-    }
-
-    /// When this timeline was created.
-    pub fn epoch(&self) -> Result<u64, S::Error> {
-        Ok(self.meta_integer("epoch")?.ok_or(Corrupt("epoch"))? as u64)
-    }
-
-    /// The last message that was trimmed: everything up to here is gone, except what is not finished with.
-    pub fn trimmed(&self) -> Result<Seq, S::Error> {
-        let noted = Seq(self.meta_integer("trimmed")?.unwrap_or(0) as u64);
-        Ok(noted.max(self.trimmed_at_head()?))
-    }
-
-    /// Every question up to here has ended.
-    pub fn settled(&self) -> Result<Seq, S::Error> {
-        Ok(Seq(self.meta_integer("settled")?.unwrap_or(0) as u64))
+        Ok(())
     }
 
     /// Every question up to `seq` has ended: the next wake need not look there.
@@ -117,12 +141,8 @@ impl<S: Sql> Store<S> {
         Ok(!rows.is_empty())
     }
 
-    fn meta(&self, key: &'static str) -> Result<Option<Columns>, S::Error> {
-        Ok(first(self.run("select value from meta where key = ?", vec![text(key)])?))
-    }
-
-    fn meta_integer(&self, key: &'static str) -> Result<Option<i64>, S::Error> {
-        Ok(self.meta(key)?.map(|mut row| row.integer()).transpose()?)
+    fn meta(&self) -> Result<Meta, S::Error> {
+        self.run("select key, value from meta", vec![]).map(Meta)
     }
 
     fn set_meta(&self, key: &'static str, value: Value) -> Result<(), S::Error> {
@@ -130,11 +150,32 @@ impl<S: Sql> Store<S> {
     }
 
     fn run(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Row>, S::Error> {
+        self.flush()?;
         self.sql.run(statement, parameters)
     }
 
     fn write(&self, statement: &'static str, parameters: Vec<Value>) -> Result<(), S::Error> {
+        self.flush()?;
         self.sql.write(statement, parameters)
+    }
+}
+
+/// The rows of `meta`.
+struct Meta(Vec<Row>);
+
+impl Meta {
+    fn value(&self, key: &str) -> Option<Value> {
+        let row = self.0.iter().find(|row| matches!(row.first(), Some(Value::Text(known)) if known == key))?;
+        row.get(1).cloned()
+    }
+
+    /// A number; 0 when there is none.
+    fn integer(&self, key: &'static str) -> Result<u64, Corrupt> {
+        match self.value(key) {
+            None => Ok(0),
+            Some(Value::Integer(number)) => Ok(number as u64),
+            Some(_) => Err(Corrupt(key)),
+        }
     }
 }
 

@@ -164,7 +164,9 @@ impl World {
     }
 
     pub fn input(&mut self, input: Input) -> Option<Result<Posted, Refusal>> {
+        let (changes, at_once) = (self.sql.changes(), input.writes_once());
         let outputs = self.hub.handle(self.now, input).unwrap();
+        assert!(!at_once || self.sql.changes() <= changes + 1, "what writes once needs no transaction");
         let mut result = None;
         for output in outputs {
             match output {
@@ -226,7 +228,7 @@ impl World {
     }
 
     pub fn says(&mut self, peer: PeerId, text: &str) {
-        self.input(Input::Received(peer, text.to_owned()));
+        self.input(Input::received(peer, text));
     }
 
     pub fn sends(&mut self, device: PeerId, id: &str, text: &str) {
