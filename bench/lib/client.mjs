@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mint } from '../../tests/fault/support/tokens.mjs'
-import { SECRETS } from './relay.mjs'
+import { SECRETS } from './secrets.mjs'
 
 const tokens = mint(SECRETS.signingKey)
 

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { Fix } from '../../scripts/lib/say.mjs'
-import { SECRETS } from './relay.mjs'
+import { SECRETS } from './secrets.mjs'
 
 /**
  * Runs one load against a system and answers the driver's figures.

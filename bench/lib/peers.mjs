@@ -5,14 +5,18 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { ROOT } from '../../scripts/lib/run.mjs'
 import { compatibility } from './compatibility.mjs'
+import { SECRETS } from './secrets.mjs'
 import { startWorkerd } from './workerd.mjs'
 
 /** Each peer and the class of its object. */
-export const PEERS = { j0: 'J0', j1: 'J1', partyserver: 'Party', agents: 'Claw', hono: 'J1' }
+export const PEERS = { j0: 'J0', j1: 'J1', j2: 'J2', partyserver: 'Party', agents: 'Claw', hono: 'J1' }
 /** Those that ask for Node's modules; the others are spared what these cost. */
-const NEEDS_NODE = ['agents']
+const NEEDS_NODE = ['agents', 'j2']
 const BENCH = join(ROOT, 'bench')
 const BUILT = join(ROOT, 'target', 'bench', 'peers')
+
+/** Those that the driver talks to as it does to the relay; the others speak the plain dialect. */
+export const SPEAKS_RELAY = ['relay', 'j2']
 
 /** Bundles every peer into target/bench/peers/. */
 export async function buildPeers() {
@@ -61,7 +65,12 @@ export function startPeer(name, { folder }) {
     date,
     flags: NEEDS_NODE.includes(name) ? ['nodejs_compat'] : [],
     objects: [PEERS[name]],
-    bindings: [{ name: 'OBJECT', object: PEERS[name] }],
+    bindings: [
+      { name: 'OBJECT', object: PEERS[name] },
+      { name: 'SIGNING_KEY', text: SECRETS.signingKey },
+      { name: 'ENCRYPT_KEY', text: SECRETS.encryptKey },
+      { name: 'VERIFICATION_TOKEN', text: SECRETS.verificationToken },
+    ],
   }
   return startWorkerd({ folder, workers: [worker], sockets: [{ name: 'http', service: 'peer' }] })
 }

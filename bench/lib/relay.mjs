@@ -3,19 +3,11 @@
 
 import { join } from 'node:path'
 import { ROOT } from '../../scripts/lib/run.mjs'
-import { ENCRYPT_KEY, VERIFICATION_TOKEN } from '../../tests/e2e/support/feishu.mjs'
 import { compatibility } from './compatibility.mjs'
 import { bundleOf } from './peers.mjs'
+import { SECRETS } from './secrets.mjs'
 import { seed } from './seed.mjs'
 import { startWorkerd } from './workerd.mjs'
-
-/** Known to the driver, which makes tokens and signs webhooks itself. Not secrets of anyone. */
-export const SECRETS = {
-  signingKey: 'bench-signing-key-of-more-than-32-bytes',
-  operatorToken: 'opr_bench-operator-token-of-more-than-32-bytes',
-  encryptKey: ENCRYPT_KEY,
-  verificationToken: VERIFICATION_TOKEN,
-}
 
 /**
  * Starts the relay with a seeded D1 and its storage in `folder`. `counted` puts the counting wrapper around it, which

@@ -2,7 +2,7 @@
 
 import { rmSync } from 'node:fs'
 import { Fix } from '../../scripts/lib/say.mjs'
-import { startPeer } from './peers.mjs'
+import { SPEAKS_RELAY, startPeer } from './peers.mjs'
 import { startRelay } from './relay.mjs'
 
 /**
@@ -12,7 +12,7 @@ import { startRelay } from './relay.mjs'
 export async function withSystem(system, { folder, ...options }, work) {
   const server = await (system === 'relay' ? startRelay({ folder, ...options }) : startPeer(system, { folder }))
   try {
-    return await work({ ...server, system: system === 'relay' ? 'relay' : 'plain' })
+    return await work({ ...server, system: SPEAKS_RELAY.includes(system) ? 'relay' : 'plain' })
   } catch (error) {
     const output = server.output().trim().split('\n').slice(-LINES).join('\n  ')
     throw new Fix(output ? `${error.message}\n  the server's last words:\n  ${output}` : error.message)
