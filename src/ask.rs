@@ -89,13 +89,12 @@ pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<()
 /// Asks a user's Hub. Its answer is meant for the client as it is.
 pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
     let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
-    // A socket is opened by a GET, which has no body. A short question is asked in a header too: nobody waits for it.
-    let init = if body.len() <= HEADER_BYTES_MAX || matches!(ask, Ask::Connect { .. }) {
+    // A socket is opened by a GET, which has no body: that one is asked in a header. Nothing else is, since headers are
+    // logged and what people write must not be.
+    let init = if let Ask::Connect { .. } = ask {
         let headers = Headers::new();
-        if let Ask::Connect { .. } = ask {
-            headers.set("Upgrade", "websocket")?;
-        }
-        // Headers are Latin-1, and what people write may be anything.
+        headers.set("Upgrade", "websocket")?;
+        // Headers are Latin-1, and an agent's name may be anything.
         headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
         RequestInit::new("GET").headers(&headers)
     } else {
@@ -106,20 +105,13 @@ pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, 
     asked.map_err(|error| Error::unavailable("the hub does not answer", error))
 }
 
-/// What a Hub is asked, when it is there at once: in a header.
-pub fn asked_in_header(request: &Request) -> Result<Option<Ask>, Error> {
-    let Some(header) = request.headers().get(ASK_HEADER)? else { return Ok(None) };
-    let text = relay::auth::decode(&header).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    read(&text).map(Some)
-}
-
-/// What a Hub is asked in a body.
-pub async fn asked_in_body(request: &Request) -> Result<Ask, Error> {
-    read(&request.text().await?)
-}
-
-fn read(ask: &str) -> Result<Ask, Error> {
-    json::read(ask).map_err(|error| Error::internal("asked of the hub", error))
+/// What a Hub is asked.
+pub async fn asked(request: &Request) -> Result<Ask, Error> {
+    let ask = match request.headers().get(ASK_HEADER)? {
+        Some(header) => String::from_utf8(relay::auth::decode(&header).unwrap_or_default()).unwrap_or_default(),
+        None => request.text().await?,
+    };
+    json::read(&ask).map_err(|error| Error::internal("asked of the hub", error))
 }
 
 /// Whose Hub is asked.
@@ -145,5 +137,3 @@ impl Problem {
 /// No host: it only names whose Hub it is.
 const HUB: &str = "https://hub/";
 const ASK_HEADER: &str = "x-claw-ask";
-/// What is longer goes in a body: 8 KiB, far from what a request's headers may have (128 KiB).
-const HEADER_BYTES_MAX: usize = 8 * 1024;

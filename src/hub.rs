@@ -12,7 +12,7 @@ use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
 use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
-use relay::store::{Delivery, Question};
+use relay::store::Delivery;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -44,22 +44,8 @@ impl Hub {
     }
 
     /// Called by [`ask::ask`].
-    pub fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
-        let (object, request) = (self.0.clone(), Request::from(request));
-        let ask = match ask::asked_in_header(&request) {
-            Ok(ask) => ask,
-            Err(error) => return error::answer(Err(error)),
-        };
-        if let Some(Ask::Post(question)) = ask {
-            return object.post(question, request);
-        }
-        Ok(later(async move {
-            let ask = match ask {
-                Some(ask) => ask,
-                None => ask::asked_in_body(&request).await?,
-            };
-            object.answer(ask, &request).await
-        }))
+    pub async fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        error::answer(self.0.answer(request.into()).await)
     }
 
     /// Called by the runtime, when it is time.
@@ -84,11 +70,12 @@ impl Hub {
             Some(text) => Input::received(peer, &text),
             None => Input::Binary(peer),
         };
-        let handled = if object.is_awake() { object.handle_now(input).map(Ok) } else { Ok(Err(input)) };
-        match handled {
-            Ok(Ok(done)) if done.is_all() => None,
-            Ok(handled) => Some(promise(async move {
-                if object.go_on(handled).await.is_err() {
+        let rest = if object.is_awake() { object.handle_now(input).map(Rest::Done) } else { Ok(Rest::Input(input)) };
+        match rest {
+            // Most messages: nothing is left that would need a promise.
+            Ok(Rest::Done(done)) if done.is_all() => None,
+            Ok(rest) => Some(promise(async move {
+                if object.finish(rest).await.is_err() {
                     close(&ws, 1011, Code::Internal);
                 }
                 Ok(JsValue::UNDEFINED)
@@ -141,6 +128,14 @@ struct Done {
     wake_at: Option<Timestamp>,
 }
 
+/// What is left to do for a peer's message when the runtime's call returns.
+enum Rest {
+    /// It was handled.
+    Done(Done),
+    /// The Hub sleeps: all of it.
+    Input(Input),
+}
+
 impl Done {
     /// Whether nothing is left that takes time.
     fn is_all(&self) -> bool {
@@ -153,25 +148,10 @@ impl Object {
         self.core.borrow().is_some()
     }
 
-    /// Commits a question: at once, if nothing is to be waited for.
-    fn post(self: Rc<Object>, question: Question, request: Request) -> Result<JsValue, JsValue> {
-        let input = Input::Posted(question);
-        if !self.is_awake() || self.is_time_to_look() {
-            return Ok(later(async move {
-                self.wake(ask::user_of(&request), None).await?;
-                self.drop_silent().await?;
-                posted(self.handle(input).await?)
-            }));
-        }
-        match self.handle_now(input) {
-            Ok(done) if !done.is_all() => Ok(later(async move { posted(self.settle(done).await?) })),
-            handled => error::answer(handled.and_then(posted)),
-        }
-    }
-
-    async fn answer(&self, ask: Ask, request: &Request) -> Result<Response, Error> {
+    async fn answer(&self, request: Request) -> Result<Response, Error> {
+        let ask = ask::asked(&request).await?;
         if !self.is_awake() {
-            self.wake(ask::user_of(request), None).await?;
+            self.wake(ask::user_of(&request), None).await?;
         }
         match ask {
             Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
@@ -189,8 +169,12 @@ impl Object {
                 Ok(Response::from_json(&page)?)
             }
             Ask::Post(question) => {
-                self.drop_silent().await?;
-                posted(self.handle(Input::Posted(question)).await?)
+                if self.is_time_to_look() {
+                    self.drop_silent().await?;
+                }
+                let done = self.handle(Input::Posted(question)).await?;
+                done.posted.ok_or_else(no_output)??;
+                Ok(Response::empty()?)
             }
             Ask::Recall { id } => {
                 self.handle(Input::Recalled(id)).await?;
@@ -204,11 +188,11 @@ impl Object {
         }
     }
 
-    /// What follows from a peer's message, or all of it if the Hub had to wake first.
-    async fn go_on(&self, handled: Result<Done, Input>) -> Result<(), Error> {
-        let done = match handled {
-            Ok(done) => self.settle(done).await?,
-            Err(input) => self.handle(input).await?,
+    /// What takes time of a peer's message.
+    async fn finish(&self, rest: Rest) -> Result<(), Error> {
+        let done = match rest {
+            Rest::Done(done) => self.settle(done).await?,
+            Rest::Input(input) => self.handle(input).await?,
         };
         if let Some(ms) = done.flush_in {
             // An answer is being made: the object is awake in any case.
@@ -265,8 +249,8 @@ impl Object {
         }
         self.drop_silent().await?;
         if !self.read(|core| Ok(core.has_room()))? {
-            let max = relay::limit::SOCKETS_MAX;
-            return Err(Refusal { code: Code::TooManySockets, detail: format!("at most {max} at once") }.into());
+            let detail = "as many connections as this relay allows a user: close one first".to_owned();
+            return Err(Refusal { code: Code::TooManySockets, detail }.into());
         }
         let pair = WebSocketPair::new();
         // A number that no other socket of this Hub has, below 2^53.
@@ -278,7 +262,8 @@ impl Object {
         Ok(response.with_websocket(&pair.client).empty()?)
     }
 
-    /// Handles an input in one transaction, and performs what follows from it. On `Err` nothing has happened.
+    /// Handles an input in one transaction (unless it writes once at most), and performs what follows from it. On `Err`
+    /// nothing that counts has happened.
     async fn handle(&self, input: Input) -> Result<Done, Error> {
         self.wake(None, None).await?;
         let done = self.handle_now(input)?;
@@ -308,7 +293,8 @@ impl Object {
         if self.core.borrow().is_some() {
             return Ok(());
         }
-        let options = Config::from_env(self.env.clone()).hub_options()?;
+        let mut options = Config::from_env(self.env.clone()).hub_options()?;
+        options.salt = u64::from_le_bytes(random_bytes()?);
         let storage = self.state.storage();
         let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
         // Another event may have done it meanwhile.
@@ -321,6 +307,10 @@ impl Object {
         self.sockets.clear();
         for ws in &sockets {
             let Some((id, peer)) = attached(ws) else { continue };
+            // What was to be sent when an instance of this Worker ended by a fault may never have been: it comes back.
+            if ws.ready_state() == OPEN && ws.is_of_another_instance() {
+                close(ws, 1011, Code::Internal);
+            }
             peers.insert(id, peer);
             // One that is closing was a peer until now: others must hear that it left.
             match ws.ready_state() {
@@ -328,7 +318,7 @@ impl Object {
                 _ => closed.push(id),
             }
         }
-        console_log!("hub restored with {} sockets", peers.len() - closed.len());
+        console_log!("hub restored with {} sockets", self.sockets.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
                 let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
@@ -414,17 +404,6 @@ impl Object {
             self.state.get_websockets().iter().for_each(|ws| close(ws, 1011, Code::Internal));
         }
     }
-}
-
-/// An answer that takes time.
-fn later(answer: impl Future<Output = Result<Response, Error>> + 'static) -> JsValue {
-    promise(async move { error::answer(answer.await) }).into()
-}
-
-/// 200 when a question is committed.
-fn posted(done: Done) -> Result<Response, Error> {
-    done.posted.ok_or_else(no_output)??;
-    Ok(Response::empty()?)
 }
 
 fn no_output() -> Error {

@@ -141,6 +141,11 @@ fn init() {
     wasm_bindgen::handler::set_on_abort(wasm_bindgen::handler::schedule_reinit);
 }
 
+/// Which instance of this Worker this is: another one follows when one ends by a fault.
+pub fn instance() -> u32 {
+    INIT_STATE.with(|state| state.instance_id())
+}
+
 /// What the entry point that `worker-build` makes knows an instance by.
 #[wasm_bindgen(js_name = "__worker_init_state")]
 pub fn init_state() -> JsValue {
@@ -634,6 +639,13 @@ extern "C" {
     #[wasm_bindgen(method, setter, js_name = clawPeer)]
     pub fn set_peer(this: &WebSocket, peer: f64);
 
+    /// And one more: which instance of this Worker took it in. Sleep forgets both.
+    #[wasm_bindgen(method, getter, js_name = clawInstance)]
+    fn instance(this: &WebSocket) -> Option<u32>;
+
+    #[wasm_bindgen(method, setter, js_name = clawInstance)]
+    pub fn set_instance(this: &WebSocket, instance: u32);
+
     #[wasm_bindgen(method, catch, js_name = close)]
     fn end(this: &WebSocket, code: Option<u16>, reason: Option<&str>) -> std::result::Result<(), JsValue>;
 
@@ -653,6 +665,11 @@ extern "C" {
 }
 
 impl WebSocket {
+    /// Whether an instance that ended held it awake.
+    pub fn is_of_another_instance(&self) -> bool {
+        self.instance().is_some_and(|id| id != instance())
+    }
+
     /// Sends a text, which is JavaScript's already: it may go to many.
     pub fn send(&self, text: &JsString) -> Result<()> {
         Ok(self.send_text(text)?)

@@ -10,7 +10,7 @@ use relay::hub::{Peer, PeerId};
 use relay::limit::{BUFFER_CHECK_BYTES, BUFFERED_BYTES_MAX};
 use relay::map::Map;
 
-use crate::runtime::{State, WebSocket, console_log};
+use crate::runtime::{self, State, WebSocket, console_log};
 
 /// The open sockets of a Hub that is awake, by peer.
 #[derive(Default)]
@@ -26,7 +26,13 @@ impl Sockets {
     /// Takes a socket in.
     pub fn insert(&self, peer: PeerId, ws: &WebSocket) {
         ws.set_peer(peer.0 as f64);
+        ws.set_instance(runtime::instance());
         self.0.borrow_mut().insert(peer, Open { socket: ws.clone(), unchecked: 0 });
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.borrow().len()
     }
 
     /// A socket is gone.

@@ -5,7 +5,17 @@
  * of relay - peer, with `isPlain` one of the relay's figure alone, whatever stands beside it.
  */
 export function tableText(title, { lines, failure }) {
-  const rows = lines.map((line) => [
+  const all = [HEAD, ...lines.map(cells)]
+  const widths = HEAD.map((_, at) => Math.max(...all.map((row) => row[at].length)))
+  // Names to the left, numbers to the right.
+  const cell = (text, at) => (at === 1 || at === 3 ? text.padEnd(widths[at]) : text.padStart(widths[at]))
+  const text = all.map((row) => `  ${row.map(cell).join('  ').trimEnd()}`).join('\n')
+  return `\n${title}${failure ? `\n  FAILED: ${failure.split('\n')[0]}` : ''}\n${text}`
+}
+
+/** A line's cells, in the order of `HEAD`. */
+export function cells(line) {
+  return [
     line.target ? String(line.target) : '',
     line.what,
     number(line.relay),
@@ -14,13 +24,7 @@ export function tableText(title, { lines, failure }) {
     line.rounds > 1 ? `${number(line.min)}..${number(line.max)}` : '',
     limit(line),
     line.met === undefined ? '' : line.met ? 'yes' : 'NO',
-  ])
-  const all = [HEAD, ...rows]
-  const widths = HEAD.map((_, at) => Math.max(...all.map((row) => row[at].length)))
-  // Names to the left, numbers to the right.
-  const cell = (text, at) => (at === 1 || at === 3 ? text.padEnd(widths[at]) : text.padStart(widths[at]))
-  const text = all.map((row) => `  ${row.map(cell).join('  ').trimEnd()}`).join('\n')
-  return `\n${title}${failure ? `\n  FAILED: ${failure.split('\n')[0]}` : ''}\n${text}`
+  ]
 }
 
 /** Three digits that count, without an exponent. */
@@ -45,4 +49,5 @@ function limit({ most, least, against, isDifference, isPlain }) {
   return `${most === undefined ? '≥' : '≤'} ${isDifference ? '+' : ''}${number(most ?? least)}${unit}`
 }
 
-const HEAD = ['#', 'metric', 'relay', 'beside', 'ratio', 'spread', 'target', 'met']
+/** What the cells are. */
+export const HEAD = ['#', 'metric', 'relay', 'beside', 'ratio', 'spread', 'target', 'met']

@@ -85,7 +85,6 @@ function configText({ folder, workers, externals, sockets }) {
   )
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  ${process.env.V8FLAGS ? `v8Flags = [${process.env.V8FLAGS.split(' ').map(text).join(', ')}],` : ''}
   services = ${list(services)},
   sockets = ${list(listeners)},
 );

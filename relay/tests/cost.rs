@@ -96,6 +96,12 @@ fn what_is_not_finished_keeps_its_row() {
     world.replies(agent, 1, "late answer");
     let answers = world.ring(|_| relay::platform::Sent::Taken);
     assert!(answers.iter().any(|delivery| delivery.text == "late answer"));
+    // What was passed over goes once nothing needs it.
+    world.input(relay::hub::Input::Replayed(Seq(2)));
+    for n in 0..2 * TRIM_ROWS_MAX {
+        world.sends(device, &format!("o-{n}"), "/agents");
+    }
+    assert_eq!(world.sql.count("messages where seq < 100"), 0);
 }
 
 #[test]
@@ -126,16 +132,27 @@ fn an_id_is_known_after_any_number_of_messages_and_wakes() {
 #[test]
 fn ids_from_before_there_were_pages_are_known() {
     let mut world = World::new();
-    with_history(&mut world, 3 * KNOWN_PAGE);
+    // The last one ends a page.
+    let count = 3 * KNOWN_PAGE - 1;
+    with_history(&mut world, count);
     let device = world.open(Role::Device);
     world.says(device, r#"{"type":"hello"}"#);
-    for n in [1, KNOWN_PAGE, 2 * KNOWN_PAGE + 1, 3 * KNOWN_PAGE] {
-        world.sends(device, &format!("m-{n}"), "x");
-        let accepted = format!(r#"{{"type":"accepted","id":"m-{n}","seq":{n}}}"#);
-        assert!(world.hears(device).contains(&accepted), "m-{n}");
+    for wakes in 0..2 {
+        for n in [1, KNOWN_PAGE, 2 * KNOWN_PAGE + 1, count] {
+            world.sends(device, &format!("m-{n}"), "x");
+            let accepted = format!(r#"{{"type":"accepted","id":"m-{n}","seq":{n}}}"#);
+            assert!(world.hears(device).contains(&accepted), "m-{n} after {wakes} wakes");
+        }
+        assert_eq!(world.sql.count("known_ids"), 3 + 2 * wakes);
+        // Another page and a half, by an instance that does not sleep.
+        for n in 0..KNOWN_PAGE {
+            world.sends(device, &format!("n-{wakes}-{n}"), "/help");
+            world.acks(device, count + 2 * n + 2 + 2 * wakes * KNOWN_PAGE);
+        }
+        world.hears(device);
+        world.hibernate();
     }
-    assert_eq!(world.sql.count("known_ids"), 3);
-    assert_eq!(world.post("om_1", "new").unwrap().seq, Seq(3 * KNOWN_PAGE + 1));
+    assert_eq!(world.post("om_1", "new").unwrap().seq, Seq(count + 4 * KNOWN_PAGE + 1));
 }
 
 #[test]

@@ -83,13 +83,19 @@ impl<S: Sql> Hub<S> {
             self.trimmed = oldest;
             if !is_needed && reply_to != Some(oldest) && self.queue.get(oldest).is_none() {
                 if oldest.0.is_multiple_of(TRIM_ROWS_MAX) {
-                    self.store.delete_settings()?;
-                    self.settings.clear();
+                    self.sweep(Seq(oldest.0 - 1))?;
                 }
                 return Ok(Some(oldest));
             }
         }
         Ok(None)
+    }
+
+    /// Now and then: what was passed over since something needed it, and is needed no more, goes.
+    fn sweep(&mut self, upto: Seq) -> Result<(), S::Error> {
+        self.store.delete_finished(upto, &self.queue.upto(upto))?;
+        self.settings.clear();
+        Ok(())
     }
 
     /// The oldest message that was not trimmed, and whether something still needs it; none while it is too young.

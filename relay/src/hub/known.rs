@@ -1,7 +1,10 @@
 //! Which ids the timeline holds: four bytes of hash for each message, by place. A unique index would cost every message
 //! a second row; this costs one for [`KNOWN_PAGE`] messages, and some bytes of memory.
 
+use std::hash::Hasher;
+
 use protocol::{MessageId, Seq};
+use siphasher::sip::SipHasher13;
 
 use super::Hub;
 use crate::limit::KNOWN_PAGE;
@@ -10,6 +13,7 @@ use crate::store::Sql;
 /// The hashes of ids. Two ids may share one, so a place found is a place to look at.
 #[derive(Default)]
 pub(super) struct Known {
+    salt: u64,
     /// The place of the first hash, which begins a page.
     from: u64,
     /// 0: no message is there.
@@ -56,24 +60,22 @@ impl<S: Sql> Hub<S> {
     /// What is written down, and the messages since.
     fn read_known(&self) -> Result<Known, S::Error> {
         let first = self.trimmed.0 / KNOWN_PAGE;
-        let mut known = Known { from: first * KNOWN_PAGE, ..Known::default() };
+        let mut known = Known { salt: self.salt, from: first * KNOWN_PAGE, ..Known::default() };
         let mut next = first;
         for (page, hashes) in self.store.known(first)? {
             known.put(page, &hashes);
             next = page + 1;
         }
-        let since = self.store.ids_from(Seq(next * KNOWN_PAGE))?;
-        // Those of a Hub that had an index before: written down now, so that the next wake need not read them all.
-        let (mut full, mut last) = (Vec::new(), None);
-        for (seq, id) in since {
+        for (seq, id) in self.store.ids_from(Seq(next * KNOWN_PAGE))? {
             known.insert(seq, &id);
-            let page = seq.0 / KNOWN_PAGE;
-            full.extend(last.filter(|&last| last < page));
-            last = Some(page);
         }
-        full.dedup();
-        for page in full {
-            self.store.put_known(page, known.page(page))?;
+        // Those of a Hub that had an index before: written down now, so that the next wake need not read them all. A page
+        // that is missing has no messages.
+        for page in next..(self.head.0 + 1) / KNOWN_PAGE {
+            let hashes = known.page(page);
+            if hashes.iter().any(|&byte| byte != 0) {
+                self.store.put_known(page, hashes)?;
+            }
         }
         Ok(known)
     }
@@ -82,7 +84,7 @@ impl<S: Sql> Hub<S> {
 impl Known {
     /// Places of messages that may have this id.
     fn places(&self, id: &MessageId) -> Vec<Seq> {
-        let hash = hash(id);
+        let hash = hash(self.salt, id);
         let places = self.probe(hash).map_while(|slot| self.slots.get(slot)?.checked_sub(1));
         let same = places.filter(|&index| self.hashes.get(index as usize) == Some(&hash));
         same.map(|index| Seq(self.from + u64::from(index))).collect()
@@ -90,7 +92,7 @@ impl Known {
 
     fn insert(&mut self, seq: Seq, id: &MessageId) {
         self.reach(seq.0 + 1);
-        let hash = hash(id);
+        let hash = hash(self.salt, id);
         if let Some(place) = self.hashes.last_mut() {
             *place = hash;
         }
@@ -168,11 +170,11 @@ impl Known {
     }
 }
 
-/// FNV-1a, 32 bits, never 0.
-fn hash(id: &MessageId) -> u32 {
-    let hash =
-        id.as_str().bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash.max(1)
+/// 32 bits of SipHash, never 0. With a key that nobody knows: whoever makes ids cannot make them collide.
+fn hash(salt: u64, id: &MessageId) -> u32 {
+    let mut hasher = SipHasher13::new_with_keys(salt, 0);
+    hasher.write(id.as_str().as_bytes());
+    (hasher.finish() as u32).max(1)
 }
 
 #[cfg(test)]
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn ids_may_share_a_hash() {
-        let same = hash(&id(1));
+        let same = hash(0, &id(1));
         let mut known = Known { from: 0, hashes: vec![same, 9, same, 0], ..Known::default() };
         known.index();
         assert_eq!(known.places(&id(1)), [Seq(0), Seq(2)]);

@@ -116,11 +116,13 @@ pub struct Options {
     pub log: Log,
     /// How many sockets a user may have.
     pub sockets: usize,
+    /// A random number that nobody else knows, drawn at each wake: the first one is kept, and ids are hashed with it.
+    pub salt: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids, sockets: SOCKETS_MAX }
+        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids, sockets: SOCKETS_MAX, salt: 0 }
     }
 }
 
@@ -173,8 +175,9 @@ pub struct Hub<S> {
     young_until: Timestamp,
     /// Every question up to here has ended, as far as it is written down.
     settled: Seq,
-    /// The ids in the timeline, once they were asked for.
+    /// The ids in the timeline, once they were asked for, and what they are hashed with.
     known: Option<Known>,
+    salt: u64,
     /// What is set for some conversations, as far as it was asked for.
     settings: Map<ConversationId, Settings>,
     /// The number of the newest event, once it was asked for.
@@ -203,8 +206,8 @@ impl<S: Sql> Hub<S> {
         now: Timestamp,
         peers: impl IntoIterator<Item = (PeerId, Peer)>,
     ) -> Result<Hub<S>, S::Error> {
-        let (store, timeline) = Store::open(sql, user, now)?;
-        let Timeline { user, epoch, head, trimmed, settled, default_agent } = timeline;
+        let (store, timeline) = Store::open(sql, user, options.salt, now)?;
+        let Timeline { user, epoch, salt, head, trimmed, settled, default_agent } = timeline;
         let queue = Queue::new(store.open_questions(settled)?);
         let mut agents = store.agents()?;
         let mut peers: Map<PeerId, Peer> = peers.into_iter().collect();
@@ -229,6 +232,7 @@ impl<S: Sql> Hub<S> {
             young_until: Timestamp(0),
             settled,
             known: None,
+            salt,
             settings: Map::new(),
             last_event: None,
             flying: Map::new(),

@@ -387,3 +387,26 @@ pub fn token(account: &Account, response: &HttpResponse) -> Result<Token, NoToke
         Platform::Feishu(_) => feishu::token(response),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::json;
+
+    use super::*;
+
+    /// A Hub and an account may be of two versions while one is deployed.
+    #[test]
+    fn every_verdict_is_read_as_it_was_written() {
+        let check = |sent: Sent, expected: &str| {
+            let text = serde_json::to_string(&sent).unwrap();
+            assert_eq!(text, expected);
+            assert_eq!(json::read(&text), Ok(sent));
+        };
+        check(Sent::Taken, r#"{"sent":"taken"}"#);
+        check(Sent::Partly, r#"{"sent":"partly"}"#);
+        check(Sent::Refused("no".into()), r#"{"sent":"refused","how":"no"}"#);
+        check(Sent::Wait { ms: 7 }, r#"{"sent":"wait","how":{"ms":7}}"#);
+        let later = Sent::Later { after_ms: Some(5), why: "busy".into() };
+        check(later, r#"{"sent":"later","how":{"after_ms":5,"why":"busy"}}"#);
+    }
+}

@@ -342,8 +342,9 @@ impl<S: Sql> Store<S> {
         self.set_meta("trimmed", integer(seq))
     }
 
-    /// Forgets what was set for conversations without messages.
-    pub fn delete_settings(&self) -> Result<(), S::Error> {
+    /// Deletes what is finished with up to a place, and what was set for conversations that have no message any more.
+    pub fn delete_finished(&self, upto: Seq, open: &[Seq]) -> Result<(), S::Error> {
+        self.write(DELETE_FINISHED, vec![integer(upto), list(open)])?;
         self.write(DELETE_SETTINGS, vec![])
     }
 
@@ -355,8 +356,7 @@ impl<S: Sql> Store<S> {
         let Some(mut row) = first(self.run(SELECT_LAST_OLD, old)?) else { return Ok(from) };
         let Some(last) = row.optional_integer()? else { return Ok(from) };
         let last = Seq(last as u64);
-        self.write(DELETE_FINISHED, vec![integer(last), list(open)])?;
-        self.delete_settings()?;
+        self.delete_finished(last, open)?;
         self.set_trimmed(last)?;
         Ok(last)
     }

@@ -79,6 +79,8 @@ pub struct Timeline {
     pub user: UserId,
     /// When it was created.
     pub epoch: u64,
+    /// What ids are hashed with.
+    pub salt: u64,
     /// Its newest message, 0 when there is none.
     pub head: Seq,
     /// Everything up to here is gone, except what is not finished with.
@@ -92,7 +94,7 @@ pub struct Timeline {
 impl<S: Sql> Store<S> {
     /// Brings the schema up to date, keeping what is there, and reads what holds for the whole. `user` must be there the
     /// first time.
-    pub fn open(sql: S, user: Option<UserId>, now: Timestamp) -> Result<(Store<S>, Timeline), S::Error> {
+    pub fn open(sql: S, user: Option<UserId>, salt: u64, now: Timestamp) -> Result<(Store<S>, Timeline), S::Error> {
         let store = Store { sql, held: RefCell::default() };
         store.write(CREATE_META, vec![])?;
         let mut meta = store.meta()?;
@@ -103,11 +105,17 @@ impl<S: Sql> Store<S> {
             store.set_meta("user", text(&user))?;
             meta = store.meta()?;
         }
+        if meta.value("salt").is_none() {
+            // Below 2^53, as every number that JavaScript passes on.
+            store.set_meta("salt", Value::Integer((salt >> 11) as i64))?;
+            meta = store.meta()?;
+        }
         let (head, trimmed) = store.newest()?;
         let default_agent = meta.value("default_agent").map(|value| Columns::from(vec![value]).id());
         let timeline = Timeline {
             user: meta.value("user").map(|value| Columns::from(vec![value]).id()).ok_or(Corrupt("user"))??,
             epoch: meta.integer("epoch")?,
+            salt: meta.integer("salt")?,
             head,
             trimmed: trimmed.max(Seq(meta.integer("trimmed")?)),
             settled: Seq(meta.integer("settled")?),
