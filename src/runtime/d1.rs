@@ -1,0 +1,46 @@
+//! D1.
+
+use js_sys::Promise;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{Result, settled, stringify};
+
+#[wasm_bindgen]
+extern "C" {
+    /// D1.
+    pub type D1Database;
+    /// A statement with its parameters.
+    pub type D1PreparedStatement;
+
+    #[wasm_bindgen(method, catch)]
+    fn prepare(this: &D1Database, statement: &str) -> std::result::Result<D1PreparedStatement, JsValue>;
+
+    #[wasm_bindgen(method, catch, variadic, js_name = bind)]
+    fn bind_values(this: &D1PreparedStatement, values: &[JsValue])
+    -> std::result::Result<D1PreparedStatement, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn all(this: &D1PreparedStatement) -> std::result::Result<Promise, JsValue>;
+
+    type D1Rows;
+
+    #[wasm_bindgen(method, getter)]
+    fn results(this: &D1Rows) -> JsValue;
+}
+
+impl D1Database {
+    /// A statement with its parameters.
+    pub fn bind(&self, statement: &str, values: &[JsValue]) -> Result<D1PreparedStatement> {
+        Ok(self.prepare(statement)?.bind_values(values)?)
+    }
+}
+
+impl D1PreparedStatement {
+    /// Runs it, and answers its rows as a JSON array of objects.
+    pub async fn rows(&self) -> Result<String> {
+        let rows: D1Rows = settled(self.all()?).await?.unchecked_into();
+        stringify(&rows.results())
+    }
+}
