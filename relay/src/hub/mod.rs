@@ -16,7 +16,9 @@ mod notice;
 mod outbox;
 mod peer;
 mod queue;
+mod receive;
 mod resume;
+mod settings;
 mod stream;
 
 use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
@@ -317,65 +319,6 @@ impl<S: Sql> Hub<S> {
         self.peers.iter().filter_map(silent).collect()
     }
 
-    fn received(
-        &mut self,
-        now: Timestamp,
-        id: PeerId,
-        frames: Result<Vec<ClientFrame>, DecodeError>,
-    ) -> Result<(), S::Error> {
-        let frames = match frames {
-            Ok(frames) => frames,
-            Err(error) => {
-                let (code, detail) = (error.code(), error.to_string());
-                match self.peers.get(&id) {
-                    Some(_) if code == Code::FrameTooLarge => self.refuse(now, id, 1009, code, &detail)?,
-                    Some(peer) if !peer.greeted => self.refuse(now, id, 4400, code, &detail)?,
-                    Some(_) => self.error(id, code, detail, None),
-                    None => {}
-                }
-                return Ok(());
-            }
-        };
-        for frame in frames {
-            // A peer that was refused in the middle of a batch is gone.
-            let Some(peer) = self.peers.get(&id) else { break };
-            let agent = peer.agent().cloned();
-            match (frame, agent) {
-                (ClientFrame::Unknown, _) => {}
-                (ClientFrame::Hello { cursor, last, capabilities, open, client: _ }, _) => {
-                    self.hello(now, id, cursor, last, capabilities.iter().any(|c| c == "deltas"), &open)?;
-                }
-                _ if !peer.greeted => {
-                    self.refuse(now, id, 4400, Code::BadFrame, "the first frame must be hello")?;
-                }
-                (ClientFrame::Ack { seq }, _) => self.ack(now, id, seq)?,
-                (ClientFrame::Delta { reply_to, offset, text }, Some(agent)) => {
-                    self.delta(now, id, &agent, reply_to, offset, &text);
-                }
-                (ClientFrame::Fail { reply_to, reason }, Some(agent)) => {
-                    self.answer(now, id, agent, reply_to, answer::Answer::Failure(reason))?;
-                }
-                (ClientFrame::Reply { reply_to, text }, Some(agent)) => {
-                    self.answer(now, id, agent, reply_to, answer::Answer::Text(text))?;
-                }
-                (ClientFrame::Send { id: message, conversation, text }, None) => {
-                    self.send(now, id, message, conversation, text)?;
-                }
-                (ClientFrame::Stop { reply_to }, None) => self.stop(now, id, reply_to)?,
-                (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, None) => {
-                    self.error(id, Code::BadFrame, "type: this frame is for agents, with an agent key".into(), None);
-                }
-                (ClientFrame::Send { id: message, .. }, Some(_)) => {
-                    self.error(id, Code::BadFrame, "type: send is for devices".into(), Some(message));
-                }
-                (ClientFrame::Stop { .. }, Some(_)) => {
-                    self.error(id, Code::BadFrame, "type: stop is for devices".into(), None);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Stores what is said about a question, sends it to everyone who follows the timeline, and puts it on its way to the
     /// platform that the question came from, if it is meant to go there.
     fn say(&mut self, now: Timestamp, said: Said) -> Result<Seq, S::Error> {
@@ -416,29 +359,6 @@ impl<S: Sql> Hub<S> {
         let over = self.spare(now, envelope.reply_to)?;
         self.store.insert(envelope, origin, outcome, Place { trimmed: self.trimmed, over })?;
         self.know(envelope.seq, &envelope.id)
-    }
-
-    /// What is set for a conversation.
-    fn settings(&mut self, conversation: &ConversationId) -> Result<Settings, S::Error> {
-        if let Some(settings) = self.settings.get(conversation) {
-            return Ok(settings.clone());
-        }
-        let settings = self.store.settings(conversation)?;
-        self.hold_settings(conversation, settings.clone());
-        Ok(settings)
-    }
-
-    fn put_settings(&mut self, conversation: &ConversationId, settings: Settings) -> Result<(), S::Error> {
-        self.store.put_settings(conversation, &settings)?;
-        self.hold_settings(conversation, settings);
-        Ok(())
-    }
-
-    fn hold_settings(&mut self, conversation: &ConversationId, settings: Settings) {
-        if self.settings.len() >= SETTINGS_HELD_MAX {
-            self.settings.clear();
-        }
-        self.settings.insert(conversation.clone(), settings);
     }
 
     /// Sends a message that was just stored to every peer that it concerns and that has all before it.
