@@ -15,6 +15,8 @@ pub const SPARE_TRIES: usize = 8;
 /// Messages whose ids share one row of hashes: few enough that a wake reads little beside them, many enough that the row
 /// adds next to nothing to what a message costs.
 pub const KNOWN_PAGE: u64 = 256;
+/// So many ids are looked through one by one, in microseconds; more have a table, which takes three times the memory.
+pub const KNOWN_LINEAR: usize = 8_192;
 /// What is set for so many conversations is kept in memory.
 pub const SETTINGS_HELD_MAX: usize = 64;
 /// A question that its agent has stored within this time is not in the event log as delivered: 10 s.

@@ -7,7 +7,7 @@ use protocol::{MessageId, Seq};
 use siphasher::sip::SipHasher13;
 
 use super::Hub;
-use crate::limit::KNOWN_PAGE;
+use crate::limit::{KNOWN_LINEAR, KNOWN_PAGE};
 use crate::store::Sql;
 
 /// The hashes of ids. Two ids may share one, so a place found is a place to look at.
@@ -18,7 +18,8 @@ pub(super) struct Known {
     from: u64,
     /// 0: no message is there.
     hashes: Vec<u32>,
-    /// A hash table with open addressing: where in `hashes` each one is, from 1; 0 is free. At most half of it is used.
+    /// A hash table with open addressing, once there are more than [`KNOWN_LINEAR`]: where in `hashes` each one is, from 1;
+    /// 0 is free. At most two thirds of it are used.
     slots: Vec<u32>,
 }
 
@@ -85,6 +86,10 @@ impl Known {
     /// Places of messages that may have this id.
     fn places(&self, id: &MessageId) -> Vec<Seq> {
         let hash = hash(self.salt, id);
+        if self.slots.is_empty() {
+            let same = self.hashes.iter().zip(self.from..).filter(|&(&known, _)| known == hash);
+            return same.map(|(_, place)| Seq(place)).collect();
+        }
         let places = self.probe(hash).map_while(|slot| self.slots.get(slot)?.checked_sub(1));
         let same = places.filter(|&index| self.hashes.get(index as usize) == Some(&hash));
         same.map(|index| Seq(self.from + u64::from(index))).collect()
@@ -96,17 +101,22 @@ impl Known {
         if let Some(place) = self.hashes.last_mut() {
             *place = hash;
         }
-        if self.slots.len() < 2 * self.hashes.len() {
+        if self.is_crowded() {
             self.index();
-        } else {
+        } else if !self.slots.is_empty() {
             self.enter(hash, self.hashes.len() as u32);
         }
     }
 
-    /// Makes the table anew, with room for twice as many.
+    /// Whether a table is needed, or a larger one.
+    fn is_crowded(&self) -> bool {
+        self.hashes.len() > KNOWN_LINEAR && 2 * self.slots.len() < 3 * self.hashes.len()
+    }
+
+    /// Makes the table anew, with room for more.
     fn index(&mut self) {
         self.slots.clear();
-        self.slots.resize((4 * self.hashes.len()).next_power_of_two(), 0);
+        self.slots.resize((2 * self.hashes.len()).next_power_of_two(), 0);
         self.enter_all(0);
     }
 
@@ -143,9 +153,9 @@ impl Known {
         self.reach(page * KNOWN_PAGE);
         let (hashes, _) = hashes.as_chunks::<4>();
         self.hashes.extend(hashes.iter().map(|&bytes| u32::from_le_bytes(bytes)));
-        if self.slots.len() < 2 * self.hashes.len() {
+        if self.is_crowded() {
             self.index();
-        } else {
+        } else if !self.slots.is_empty() {
             self.enter_all(self.hashes.len() - hashes.len());
         }
     }
@@ -165,7 +175,9 @@ impl Known {
         if gone > 0 {
             self.hashes.drain(..gone);
             self.from += gone as u64;
-            self.index();
+            if !self.slots.is_empty() {
+                self.index();
+            }
         }
     }
 }
@@ -219,8 +231,13 @@ mod tests {
     #[test]
     fn many_are_found() {
         let mut known = Known::default();
-        (0..5_000).for_each(|n| known.insert(Seq(n), &id(n)));
-        assert!((0..5_000).all(|n| known.places(&id(n)).contains(&Seq(n))));
-        assert!(known.slots.len() >= 2 * known.hashes.len());
+        let count = 2 * KNOWN_LINEAR as u64;
+        (0..count).for_each(|n| known.insert(Seq(n), &id(n)));
+        assert!((0..count).step_by(7).all(|n| known.places(&id(n)).contains(&Seq(n))));
+        assert!(2 * known.slots.len() >= 3 * known.hashes.len());
+        // Read from its pages it is the same.
+        let mut read = Known::default();
+        (0..count / KNOWN_PAGE).for_each(|page| read.put(page, &known.page(page)));
+        assert!((0..count).step_by(7).all(|n| read.places(&id(n)) == known.places(&id(n))));
     }
 }
