@@ -150,9 +150,9 @@ impl Json {
 }
 
 impl Object {
-    /// A field.
+    /// A field. Of several with one key it is the last, as for `JSON.parse`; [`Object::take`] turns them down.
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
     /// Takes a field out.
@@ -426,6 +426,11 @@ mod tests {
             assert_eq!(thing(text), Err(wrong.to_owned()), "{text}");
         }
         assert!(parse(&"[".repeat(1000)).is_err(), "deep JSON must not end the stack");
+    }
+
+    #[test]
+    fn the_last_of_several_fields_counts() {
+        assert_eq!(parse(r#"{"token":"a","token":"b"}"#).unwrap().text("token"), Some("b"));
     }
 
     #[test]
