@@ -290,7 +290,7 @@ impl Object {
 
     /// Restores the core if it is not in memory. `closing` is the socket whose end woke the object, if one did.
     async fn wake(&self, user: Option<UserId>, closing: Option<&WebSocket>) -> Result<(), Error> {
-        if self.core.borrow().is_some() {
+        if self.is_awake() {
             return Ok(());
         }
         let mut options = Config::from_env(self.env.clone()).hub_options()?;
@@ -298,7 +298,7 @@ impl Object {
         let storage = self.state.storage();
         let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
         // Another event may have done it meanwhile.
-        if self.core.borrow().is_some() {
+        if self.is_awake() {
             return Ok(());
         }
         let mut sockets = self.state.get_websockets();
@@ -394,7 +394,7 @@ impl Object {
         self.sockets.remove(peer);
         let told = match self.wake(None, Some(ws)).await {
             // It could not set its alarm, and is gone again: the next one would not know this socket.
-            Ok(()) if self.core.borrow().is_none() => Err(Error::internal("hub", "asleep")),
+            Ok(()) if !self.is_awake() => Err(Error::internal("hub", "asleep")),
             Ok(()) => self.handle(Input::Closed(peer)).await.map(drop),
             Err(error) => Err(error),
         };

@@ -101,10 +101,15 @@ impl Known {
         if let Some(place) = self.hashes.last_mut() {
             *place = hash;
         }
+        self.grown(self.hashes.len() - 1);
+    }
+
+    /// Enters the hashes that were added from this index on, where there is a table or should be.
+    fn grown(&mut self, from: usize) {
         if self.is_crowded() {
             self.index();
         } else if !self.slots.is_empty() {
-            self.enter(hash, self.hashes.len() as u32);
+            self.enter_all(from);
         }
     }
 
@@ -153,11 +158,7 @@ impl Known {
         self.reach(page * KNOWN_PAGE);
         let (hashes, _) = hashes.as_chunks::<4>();
         self.hashes.extend(hashes.iter().map(|&bytes| u32::from_le_bytes(bytes)));
-        if self.is_crowded() {
-            self.index();
-        } else if !self.slots.is_empty() {
-            self.enter_all(self.hashes.len() - hashes.len());
-        }
+        self.grown(self.hashes.len() - hashes.len());
     }
 
     /// Makes room for places before `end`.

@@ -2,7 +2,7 @@
 
 use protocol::{AgentId, ConversationId, Seq};
 
-use super::row::{Columns, first, integer, optional, text};
+use super::row::{all, first, integer, optional, text};
 use super::{Sql, Store, Value};
 
 /// An agent that connected at least once.
@@ -37,12 +37,7 @@ impl<S: Sql> Store<S> {
     /// The agents that ever connected, oldest first.
     pub fn agents(&self) -> Result<Vec<Agent>, S::Error> {
         let rows = self.run("select id, name, acked from agents order by rowid", vec![])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok(Agent { id: row.id()?, name: row.text()?, acked: row.seq()? })
-            })
-            .collect()
+        all(rows, |row| Ok(Agent { id: row.id()?, name: row.text()?, acked: row.seq()? }))
     }
 
     /// Keeps an agent's name and how far it has stored its questions.

@@ -2,7 +2,7 @@
 
 use protocol::{ConversationId, Seq, Timestamp};
 
-use super::row::{Columns, first, integer, text};
+use super::row::{Columns, all, first, integer, text};
 use super::{Corrupt, Origin, Sql, Store, Value};
 
 /// An answer, or a notice, on its way to a platform.
@@ -43,13 +43,13 @@ impl<S: Sql> Store<S> {
     /// The answers that are due, at most one of each conversation (its oldest), so that order is kept.
     pub fn due_deliveries(&self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, S::Error> {
         let rows = self.run(SELECT_DUE, vec![Value::Integer(now.0 as i64), Value::Integer(limit as i64)])?;
-        rows.into_iter().map(|row| delivery(row.into()).map_err(S::Error::from)).collect()
+        all(rows, delivery)
     }
 
     /// An answer on its way, by its place.
     pub fn delivery(&self, seq: Seq) -> Result<Option<Delivery>, S::Error> {
-        let Some(row) = first(self.run(SELECT_DELIVERY, vec![integer(seq)])?) else { return Ok(None) };
-        delivery(row).map(Some).map_err(S::Error::from)
+        let Some(mut row) = first(self.run(SELECT_DELIVERY, vec![integer(seq)])?) else { return Ok(None) };
+        delivery(&mut row).map(Some).map_err(S::Error::from)
     }
 
     /// When the next answer is due.
@@ -87,7 +87,7 @@ impl<S: Sql> Store<S> {
     }
 }
 
-fn delivery(mut row: Columns) -> Result<Delivery, Corrupt> {
+fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
     Ok(Delivery {
         seq: row.seq()?,
         question: row.seq()?,

@@ -3,7 +3,7 @@
 use protocol::{ConversationId, MessageId, Seq, Timestamp};
 use serde::Serialize;
 
-use super::row::{Columns, first, integer, optional, text};
+use super::row::{all, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
 use crate::limit::{DEAD_LETTERS_MAX, EVENTS_MAX};
 
@@ -82,38 +82,32 @@ impl<S: Sql> Store<S> {
     /// The events before `before`, newest first.
     pub fn events(&self, before: u64, limit: u64) -> Result<Vec<Event>, S::Error> {
         let rows = self.run(SELECT_EVENTS, vec![Value::Integer(before as i64), Value::Integer(limit as i64)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok(Event {
-                    n: Some(row.integer()? as u64),
-                    at_ms: Timestamp(row.integer()? as u64),
-                    kind: row.text()?,
-                    seq: row.optional_integer()?.map(|seq| Seq(seq as u64)),
-                    detail: row.optional_text()?,
-                })
+        all(rows, |row| {
+            Ok(Event {
+                n: Some(row.integer()? as u64),
+                at_ms: Timestamp(row.integer()? as u64),
+                kind: row.text()?,
+                seq: row.optional_seq()?,
+                detail: row.optional_text()?,
             })
-            .collect()
+        })
     }
 
     /// The messages before `before`, newest first, with at most `characters` of their texts.
     pub fn logged(&self, before: u64, limit: u64, characters: u64) -> Result<Vec<Logged>, S::Error> {
         let parameters = [characters, before, limit].map(|number| Value::Integer(number as i64));
         let rows = self.run(SELECT_LOGGED, parameters.into())?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok(Logged {
-                    seq: row.seq()?,
-                    id: row.id()?,
-                    author: row.text()?,
-                    agent: row.optional_text()?,
-                    reply_to: row.optional_integer()?.map(|seq| Seq(seq as u64)),
-                    at_ms: Timestamp(row.integer()? as u64),
-                    text: row.text()?,
-                })
+        all(rows, |row| {
+            Ok(Logged {
+                seq: row.seq()?,
+                id: row.id()?,
+                author: row.text()?,
+                agent: row.optional_text()?,
+                reply_to: row.optional_seq()?,
+                at_ms: Timestamp(row.integer()? as u64),
+                text: row.text()?,
             })
-            .collect()
+        })
     }
 
     /// Keeps a question as a dead letter. Beyond [`DEAD_LETTERS_MAX`] the oldest one goes.
@@ -137,18 +131,15 @@ impl<S: Sql> Store<S> {
     /// The dead letters, newest first.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, S::Error> {
         let rows = self.run(SELECT_DEAD, vec![])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok(DeadLetter {
-                    seq: row.seq()?,
-                    conversation: row.id()?,
-                    at_ms: Timestamp(row.integer()? as u64),
-                    outcome: row.text()?,
-                    reason: row.optional_text()?,
-                })
+        all(rows, |row| {
+            Ok(DeadLetter {
+                seq: row.seq()?,
+                conversation: row.id()?,
+                at_ms: Timestamp(row.integer()? as u64),
+                outcome: row.text()?,
+                reason: row.optional_text()?,
             })
-            .collect()
+        })
     }
 }
 

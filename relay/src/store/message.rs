@@ -4,7 +4,7 @@ use protocol::from_json;
 use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp};
 use serde::Serialize;
 
-use super::row::{Columns, first, integer, optional, text};
+use super::row::{Columns, all, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
 use crate::limit::{CONVERSATIONS_MAX, INSERT_BYTES_MAX, TRIM_ROWS_MAX};
 
@@ -220,24 +220,14 @@ impl<S: Sql> Store<S> {
     /// The ids of the messages from `from` on.
     pub fn ids_from(&self, from: Seq) -> Result<Vec<(Seq, MessageId)>, S::Error> {
         let rows = self.run("select seq, id from messages where seq >= ? order by seq", vec![integer(from)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok((row.seq()?, row.id()?))
-            })
-            .collect()
+        all(rows, |row| Ok((row.seq()?, row.id()?)))
     }
 
     /// The hashes of ids that are written down, by page, from page `first` on.
     pub fn known(&self, first: u64) -> Result<Vec<(u64, Vec<u8>)>, S::Error> {
         let statement = "select page, hashes from known_ids where page >= ? order by page";
         let rows = self.run(statement, vec![Value::Integer(first as i64)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok((row.integer()? as u64, row.blob()?))
-            })
-            .collect()
+        all(rows, |row| Ok((row.integer()? as u64, row.blob()?)))
     }
 
     /// Writes a page of hashes down.
@@ -292,27 +282,21 @@ impl<S: Sql> Store<S> {
     /// Every open question after `settled`.
     pub fn open_questions(&self, settled: Seq) -> Result<Vec<(Seq, Opened)>, S::Error> {
         let rows = self.run(SELECT_OPEN, vec![integer(settled)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                let (seq, conversation, session) = (row.seq()?, row.id()?, row.integer()? as u64);
-                let (agent, at) = (row.optional_id()?, Timestamp(row.integer()? as u64));
-                let (bytes, has_origin) = (row.integer()? as u64, row.integer()? == 1);
-                Ok((seq, Opened { conversation, session, agent, at, bytes, has_origin }))
-            })
-            .collect()
+        all(rows, |row| {
+            let (seq, conversation, session) = (row.seq()?, row.id()?, row.integer()? as u64);
+            let (agent, at) = (row.optional_id()?, Timestamp(row.integer()? as u64));
+            let (bytes, has_origin) = (row.integer()? as u64, row.integer()? == 1);
+            Ok((seq, Opened { conversation, session, agent, at, bytes, has_origin }))
+        })
     }
 
     /// How far the questions among the messages `from..=to` have come.
     pub fn progress_between(&self, from: Seq, to: Seq) -> Result<Vec<Progress>, S::Error> {
         let rows = self.run(SELECT_PROGRESS_BETWEEN, vec![integer(from), integer(to)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                let (seq, agent) = (row.seq()?, row.optional_id()?);
-                Ok(Progress { seq, agent, outcome: row.outcome()?, reason: row.optional_text()? })
-            })
-            .collect()
+        all(rows, |row| {
+            let (seq, agent) = (row.seq()?, row.optional_id()?);
+            Ok(Progress { seq, agent, outcome: row.outcome()?, reason: row.optional_text()? })
+        })
     }
 
     /// The newest `limit` messages of a conversation before `before`, newest first.
@@ -323,12 +307,9 @@ impl<S: Sql> Store<S> {
     /// The conversations, the one with the newest message first.
     pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
         let rows = self.run(SELECT_CONVERSATIONS, vec![Value::Integer(CONVERSATIONS_MAX as i64)])?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = Columns::from(row);
-                Ok(Conversation { id: row.id()?, last_seq: row.seq()?, last_at_ms: Timestamp(row.integer()? as u64) })
-            })
-            .collect()
+        all(rows, |row| {
+            Ok(Conversation { id: row.id()?, last_seq: row.seq()?, last_at_ms: Timestamp(row.integer()? as u64) })
+        })
     }
 
     /// The oldest message after `after`: its place, when it was accepted, and whether something else still needs it.
@@ -354,8 +335,7 @@ impl<S: Sql> Store<S> {
         let upto = Seq(upto.0.min(from.0 + TRIM_ROWS_MAX));
         let old = vec![integer(from), integer(upto), Value::Integer(before.0 as i64)];
         let Some(mut row) = first(self.run(SELECT_LAST_OLD, old)?) else { return Ok(from) };
-        let Some(last) = row.optional_integer()? else { return Ok(from) };
-        let last = Seq(last as u64);
+        let Some(last) = row.optional_seq()? else { return Ok(from) };
         self.delete_finished(last, open)?;
         self.set_trimmed(last)?;
         Ok(last)
@@ -363,7 +343,7 @@ impl<S: Sql> Store<S> {
 
     fn messages(&self, statement: &'static str, parameters: Vec<Value>) -> Result<Vec<Envelope>, S::Error> {
         let rows = self.run(statement, parameters)?;
-        rows.into_iter().map(|row| envelope(row.into()).map_err(S::Error::from)).collect()
+        all(rows, envelope)
     }
 }
 
@@ -386,7 +366,7 @@ fn list(places: &[Seq]) -> Value {
 
 /// A stored message. A question without an outcome is `queued`: whether it is delivered, being answered, or answered
 /// the core knows.
-fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
+fn envelope(row: &mut Columns) -> Result<Envelope, Corrupt> {
     let (seq, id, conversation, session) = (row.seq()?, row.id()?, row.id()?, row.integer()? as u64);
     let author = row.text()?;
     let (author_id, via, agent) = (row.optional_text()?, row.optional_text()?, row.optional_id()?);
@@ -399,7 +379,7 @@ fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
         "user" => Author::User { via: via.ok_or(Corrupt("via"))?, sender: author_id },
         _ => return Err(Corrupt("author")),
     };
-    let reply_to = row.optional_integer()?.map(|seq| Seq(seq as u64));
+    let reply_to = row.optional_seq()?;
     let at_ms = Timestamp(row.integer()? as u64);
     let text = row.text()?;
     let outcome = row.outcome()?;
@@ -411,15 +391,23 @@ fn envelope(mut row: Columns) -> Result<Envelope, Corrupt> {
     Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, state, reason })
 }
 
-const INSERT_MESSAGE: &str = "insert into messages (seq, id, conversation, session, author, author_id, via, agent,
-    reply_to, at_ms, text, origin_account, origin_message, outcome, reason, trimmed)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+macro_rules! insert_messages {
+    ($rest:literal) => {
+        concat!(
+            "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, ",
+            "origin_account, origin_message, outcome, reason, trimmed) ",
+            $rest
+        )
+    };
+}
 
-const INSERT_MESSAGES: &str = "insert into messages (seq, id, conversation, session, author, author_id, via, agent,
-    reply_to, at_ms, text, origin_account, origin_message, outcome, reason, trimmed)
-    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+const INSERT_MESSAGES: &str = insert_messages!(
+    "select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
     value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
-    from json_each(?)";
+    from json_each(?)"
+);
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
     author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,

@@ -57,10 +57,22 @@ impl Columns {
         Ok(Seq(self.integer()? as u64))
     }
 
+    pub(super) fn optional_seq(&mut self) -> Result<Option<Seq>, Corrupt> {
+        Ok(self.optional_integer()?.map(|seq| Seq(seq as u64)))
+    }
+
     pub(super) fn outcome(&mut self) -> Result<Option<Outcome>, Corrupt> {
         let Some(word) = self.optional_text()? else { return Ok(None) };
         Outcome::from_str(&word).map(Some).ok_or(Corrupt("outcome"))
     }
+}
+
+/// Reads every row.
+pub(super) fn all<T, E: From<Corrupt>>(
+    rows: Vec<Row>,
+    read: impl Fn(&mut Columns) -> Result<T, Corrupt>,
+) -> Result<Vec<T>, E> {
+    rows.into_iter().map(|row| read(&mut row.into()).map_err(E::from)).collect()
 }
 
 pub(super) fn first(rows: Vec<Row>) -> Option<Columns> {
