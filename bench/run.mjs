@@ -12,7 +12,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from '../scripts/lib/run.mjs'
-import { Fix, main, say } from '../scripts/lib/say.mjs'
+import { Fix, keepGoing, main, say } from '../scripts/lib/say.mjs'
 import { bundleSize } from './lib/bundle.mjs'
 import { coldStart } from './lib/cold-start.mjs'
 import { costLines, costs, costText } from './lib/cost.mjs'
@@ -33,13 +33,7 @@ const ROUNDS = 5
 const ROUNDS_QUICK = 2
 const ROUNDS_GROWTH = 3
 
-// What a section that broke off left behind must not end the others.
-process.on('unhandledRejection', (error) => {
-  console.error(error)
-  process.exitCode = 1
-})
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
+keepGoing()
 
 await main(async () => {
   const { values } = parseArgs({

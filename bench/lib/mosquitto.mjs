@@ -2,9 +2,9 @@
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isTaken } from '../../scripts/lib/relay.mjs'
 import { capture } from '../../scripts/lib/run.mjs'
 import { Fix } from '../../scripts/lib/say.mjs'
 import { freePort } from '../../tests/e2e/support/server.mjs'
@@ -61,7 +61,7 @@ async function startMosquitto(folder) {
     await exited
   }
   const deadline = Date.now() + START_MS_MAX
-  while (!(await answers(port))) {
+  while (!(await isTaken(port))) {
     if (child.exitCode === null && Date.now() < deadline) {
       await sleep(20)
       continue
@@ -70,14 +70,6 @@ async function startMosquitto(folder) {
     throw new Fix(`mosquitto did not start:\n${output}`)
   }
   return { url: `mqtt://127.0.0.1:${port}`, pid: child.pid, stop }
-}
-
-function answers(port) {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    socket.once('connect', () => resolve(true) || socket.destroy())
-    socket.once('error', () => resolve(false))
-  })
 }
 
 const START_MS_MAX = 10_000

@@ -104,7 +104,8 @@ async function answers(url) {
   }
 }
 
-function isTaken(port) {
+/** Whether someone listens on a port of this machine. */
+export function isTaken(port) {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port })
     socket.once('connect', () => resolve(true) || socket.destroy())

@@ -17,3 +17,13 @@ export async function main(run) {
     process.exitCode = 1
   }
 }
+
+/** For scripts of many parts: what one that broke off left behind is said, and does not end the others. */
+export function keepGoing() {
+  process.on('unhandledRejection', (error) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+  // By process.exit, so that what was started is stopped.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
+}

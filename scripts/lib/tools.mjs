@@ -16,7 +16,7 @@ const RUST_MIN = [1, 91]
 export async function install() {
   checkNode()
   await checkRust()
-  await installPackages()
+  await installPackages(ROOT, 'installing npm packages (about 1 min)')
   await installWasmTarget()
   const locked = lockedVersions()
   return {
@@ -56,16 +56,18 @@ async function checkRust() {
   }
 }
 
-async function installPackages() {
-  const lock = readFileSync(join(ROOT, 'package-lock.json'))
-  const stamp = join(ROOT, 'node_modules', '.claw-relay')
+/** Installs the npm packages of a folder, once per lock file; `what` is said when there is something to do. */
+export async function installPackages(folder, what) {
+  const lock = readFileSync(join(folder, 'package-lock.json'))
+  const stamp = join(folder, 'node_modules', '.claw-relay')
   const wanted = createHash('sha256').update(lock).digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
-  say('installing npm packages (about 1 min)')
+  say(what)
   // Not `npm ci`: it refuses a lock file made where the registry lacks other systems' optional packages. With --no-save
   // the lock file is obeyed and left alone. Not with the Node inside node_modules, which may be replaced.
-  const path = process.env.PATH.split(':').filter((folder) => !folder.includes('node_modules'))
+  const path = process.env.PATH.split(':').filter((entry) => !entry.includes('node_modules'))
   await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: folder,
     env: { PATH: path.join(':') },
   })
   writeFileSync(stamp, wanted)

@@ -1,7 +1,7 @@
 // Runs the scenarios and prints what they found. Started by scripts/fault.mjs.
 
 import { parseArgs } from 'node:util'
-import { Fix, main, say } from '../../scripts/lib/say.mjs'
+import { Fix, keepGoing, main, say } from '../../scripts/lib/say.mjs'
 import { evidenceOf, examine } from './support/checks.mjs'
 import { randomFor } from './support/random.mjs'
 import { SABOTAGE, selfCheck } from './support/sabotage.mjs'
@@ -17,13 +17,7 @@ const SHORT_LANES = [
   ['platform', 'd1-down', 'agents', 'storm'],
 ]
 
-// What a scenario that broke off left behind must not end the others.
-process.on('unhandledRejection', (error) => {
-  console.error(error)
-  process.exitCode = 1
-})
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
+keepGoing()
 
 await main(async () => {
   const { values } = parseArgs({
