@@ -25,7 +25,9 @@ export async function startRelay({ folder, counted = false, apiBase = CLOSED }) 
       sockets: [{ name: 'http', service: 'relay' }],
     })
     const stop = () => Promise.all([relay.stop(), d1.stop()])
-    return { ...relay, stop, counters: () => counters(relay.url), d1Counters: () => read(`${d1.url}/counters`) }
+    // What the counting wrapper has counted, and D1 itself.
+    const counters = () => read(`${relay.url}/__bench/counters`)
+    return { ...relay, stop, counters, d1Counters: () => read(`${d1.url}/counters`) }
   } catch (error) {
     await d1.stop()
     throw error
@@ -64,11 +66,6 @@ function workerOf(modules) {
       ...Object.entries(vars).map(([name, text]) => ({ name, text: String(text) })),
     ],
   }
-}
-
-/** What the counting wrapper has counted. */
-function counters(url) {
-  return read(`${url}/__bench/counters`)
 }
 
 async function read(url) {

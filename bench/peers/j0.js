@@ -2,6 +2,8 @@
 
 import { DurableObject } from 'cloudflare:workers'
 
+export { default } from './by-name.js'
+
 export class J0 extends DurableObject {
   #count = 0
 
@@ -37,12 +39,4 @@ export class J0 extends DurableObject {
   #send(role, text) {
     for (const socket of this.ctx.getWebSockets(role)) socket.send(text)
   }
-}
-
-export default {
-  fetch(request, env) {
-    const [, first, name] = new URL(request.url).pathname.split('/')
-    if (first === 'healthz') return new Response('ok')
-    return env.OBJECT.getByName(name).fetch(request)
-  },
 }

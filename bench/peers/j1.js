@@ -3,6 +3,8 @@
 
 import { DurableObject } from 'cloudflare:workers'
 
+export { default } from './by-name.js'
+
 export class J1 extends DurableObject {
   constructor(state, env) {
     super(state, env)
@@ -60,12 +62,4 @@ export class J1 extends DurableObject {
   #send(role, text) {
     for (const socket of this.ctx.getWebSockets(role)) socket.send(text)
   }
-}
-
-export default {
-  fetch(request, env) {
-    const [, first, name] = new URL(request.url).pathname.split('/')
-    if (first === 'healthz') return new Response('ok')
-    return env.OBJECT.getByName(name).fetch(request)
-  },
 }
