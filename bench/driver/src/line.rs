@@ -170,6 +170,18 @@ impl Line {
         }
     }
 
+    /// Waits until the agent hears something, counts it, and gives the questions.
+    pub async fn hear_agent(&mut self, stored: &Cell<u64>) -> Result<Vec<Asked>> {
+        let heard = self.agent.hear().await?;
+        heard.into_iter().filter_map(|heard| self.agent_heard(heard, stored).transpose()).collect()
+    }
+
+    /// Waits until the device hears something, and counts it.
+    pub async fn hear_device(&mut self, stored: &Cell<u64>) -> Result<()> {
+        let heard = self.device.hear().await?;
+        heard.into_iter().try_for_each(|heard| self.device_heard(heard, stored).map(drop))
+    }
+
     fn note_place(&mut self, mark: Mark, seq: u64, stored: &Cell<u64>) {
         stored.set(stored.get() + 1);
         if let Some(places) = &mut self.places {

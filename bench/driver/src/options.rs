@@ -102,16 +102,23 @@ pub struct Webhook {
 pub struct Roundtrip {
     #[command(flatten)]
     pub common: Common,
-    /// Objects (relay: users), with one agent and one device each.
+    #[command(flatten)]
+    pub trips: Trips,
+}
+
+/// Questions at fixed intervals, each answered at once.
+#[derive(Args, Debug)]
+pub struct Trips {
+    /// Objects (relay: users; a broker: pairs of clients), with one agent and one device each.
     #[arg(long, default_value_t = 10, value_parser = at_least_one::<usize>)]
     pub objects: usize,
-    /// Questions a second in all, at fixed intervals.
+    /// Roundtrip: questions a second in all, at fixed intervals.
     #[arg(long, default_value_t = 100.0, value_parser = a_rate)]
     pub rate: f64,
-    /// Questions that count.
+    /// Roundtrip: questions that count.
     #[arg(long, default_value_t = 1_000, value_parser = at_least_one::<u64>)]
     pub count: u64,
-    /// Questions before them.
+    /// Roundtrip: questions before them.
     #[arg(long, default_value_t = 100)]
     pub warmup: u64,
     /// Of a text.
@@ -279,27 +286,14 @@ pub struct Mqtt {
     /// The broker's process, whose CPU time and memory are measured.
     #[arg(long)]
     pub pid: u32,
-    /// Pairs of clients for the roundtrip.
-    #[arg(long, default_value_t = 10, value_parser = at_least_one::<usize>)]
-    pub objects: usize,
-    /// Roundtrip: questions a second in all, at fixed intervals.
-    #[arg(long, default_value_t = 100.0, value_parser = a_rate)]
-    pub rate: f64,
-    /// Roundtrip: questions that count.
-    #[arg(long, default_value_t = 1_000, value_parser = at_least_one::<u64>)]
-    pub count: u64,
-    /// Roundtrip: questions before them.
-    #[arg(long, default_value_t = 100)]
-    pub warmup: u64,
+    #[command(flatten)]
+    pub trips: Trips,
     /// Durable: messages of one pair of clients, as fast as they go.
     #[arg(long, default_value_t = 10_000, value_parser = at_least_one::<u64>)]
     pub durable_count: u64,
     /// Durable: questions that wait for their answer.
     #[arg(long, default_value_t = 64, value_parser = at_least_one::<usize>)]
     pub outstanding: usize,
-    /// Of a text.
-    #[arg(long, default_value_t = 200)]
-    pub bytes: usize,
 }
 
 fn at_least_one<T: FromStr + PartialEq + From<u8>>(text: &str) -> Result<T, &'static str> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -139,6 +140,12 @@ impl System {
         }
     }
 
+    /// Connects as a device of each of these objects.
+    pub async fn devices(&self, objects: impl Iterator<Item = usize>, payload: &Arc<Payload>) -> Result<Vec<Peer>> {
+        let open = objects.map(|object| self.device(object, payload, Wants::default()));
+        stream::iter(open).buffered(OPENING_MAX).try_collect().await
+    }
+
     /// The HTTP request that brings a text: from a program, or from Feishu.
     pub fn post(&self, mark: Mark, payload: &Payload) -> Result<Post> {
         let text = payload.text(mark);
@@ -216,5 +223,7 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
+/// Sockets being opened at once.
+const OPENING_MAX: usize = 32;
 /// Of each socket: there may be 5,000.
 const READ_BUFFER_BYTES: usize = 16 * 1024;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{try_join, try_join_all};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
 
@@ -16,15 +15,14 @@ use crate::peer::Peer;
 use crate::process::{Cost, Meter};
 use crate::report::Report;
 use crate::samples::Samples;
-use crate::system::{System, Wants};
+use crate::system::System;
 
 /// Runs it.
 pub async fn run(options: &Fanout) -> Result<Report> {
     let Fanout { common, sockets, count, warmup, bytes } = options;
     let (system, payload) = (System::new(common)?, Arc::new(Payload::new(*bytes)?));
     let mut agent = system.agent(0, &payload).await?;
-    let open = (0..*sockets).map(|_| system.device(0, &payload, Wants::default()));
-    let mut devices: Vec<Peer> = stream::iter(open).buffered(OPENING_MAX).try_collect().await?;
+    let mut devices = system.devices((0..*sockets).map(|_| 0), &payload).await?;
     quiet(&mut agent, &mut devices).await?;
 
     let (mut samples, mut total): (Samples, Option<Cost>) = (Samples::default(), None);
@@ -114,8 +112,6 @@ async fn quiet(agent: &mut Peer, devices: &mut [Peer]) -> Result<()> {
     try_join(agent.rest(until), devices).await.map(drop)
 }
 
-/// Sockets being opened at once.
-const OPENING_MAX: usize = 32;
 /// Devices acknowledge within 200 ms.
 const QUIET: Duration = Duration::from_millis(250);
 const BEFORE_SENDING: Duration = Duration::from_millis(20);

@@ -20,17 +20,14 @@ use crate::wire::Wire;
 
 /// Runs it.
 pub async fn run(options: &Options) -> Result<Report> {
-    let Options { url, pid, objects, rate, count, warmup, durable_count, outstanding, bytes } = options;
+    let Options { url, pid, trips, durable_count, outstanding } = options;
     if *outstanding > OUTSTANDING_MAX {
         return fail(format!("--outstanding {outstanding}: at most {OUTSTANDING_MAX}"));
     }
     let (host, port) = read_url(url)?;
-    let (broker, payload) = (Process::new(*pid)?, Arc::new(Payload::new(*bytes)?));
-    let mut lines = try_join_all((0..*objects).map(|object| open(host, port, object, &payload))).await?;
-    roundtrip::phase(&mut lines, *rate, *warmup).await?;
-    let meter = Meter::start(&broker)?;
-    let (trips, late) = roundtrip::phase(&mut lines, *rate, *count).await?;
-    let trip_cost = meter.stop().await?;
+    let (broker, payload) = (Process::new(*pid)?, Arc::new(Payload::new(trips.bytes)?));
+    let mut lines = try_join_all((0..trips.objects).map(|object| open(host, port, object, &payload))).await?;
+    let (waits, late, trip_cost) = roundtrip::measure(&mut lines, &broker, trips).await?;
 
     let Some(line) = lines.first_mut() else { return fail("--objects must be above 0") };
     let (flow, stored) = (Flow { per_frame: 1, outstanding: *outstanding }, Cell::new(0));
@@ -39,12 +36,12 @@ pub async fn run(options: &Options) -> Result<Report> {
     line.run(durable_count / 2, flow, &stored).await?;
     let cost = meter.stop().await?;
     check_quiet(&mut lines).await?;
-    let per_trip = trip_cost.cpu.as_secs_f64() * 1e6 / *count as f64;
+    let per_trip = trip_cost.cpu.as_secs_f64() * 1e6 / trips.count as f64;
     Ok(Report::named("mqtt", "mqtt")
         .with("durable_per_second", round(stored.get() as f64 / cost.seconds))
         .with("roundtrip_cpu_us_per_message", round(per_trip))
         .cost(stored.get(), cost)
-        .latency("roundtrip_", trips)
+        .latency("roundtrip_", waits)
         .latency("roundtrip_late_", late))
 }
 

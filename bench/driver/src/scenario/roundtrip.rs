@@ -8,9 +8,9 @@ use futures_util::future::try_join_all;
 
 use crate::failure::{Result, fail};
 use crate::line::{Line, check_quiet, share};
-use crate::options::Roundtrip;
+use crate::options::{Roundtrip, Trips};
 use crate::payload::{Mark, Payload};
-use crate::process::Meter;
+use crate::process::{Cost, Meter, Process};
 use crate::report::Report;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -20,19 +20,24 @@ use crate::wait::{STALL, stalled};
 
 /// Runs it.
 pub async fn run(options: &Roundtrip) -> Result<Report> {
-    let Roundtrip { common, objects, rate, count, warmup, bytes } = options;
-    let (system, payload) = (System::new(common)?, Arc::new(Payload::new(*bytes)?));
-    let mut lines = Line::open_all(&system, *objects, &payload, Wants::default()).await?;
-    phase(&mut lines, *rate, *warmup).await?;
-    let meter = Meter::start(&system.process)?;
-    let (trips, late) = phase(&mut lines, *rate, *count).await?;
-    let cost = meter.stop().await?;
+    let Roundtrip { common, trips } = options;
+    let (system, payload) = (System::new(common)?, Arc::new(Payload::new(trips.bytes)?));
+    let mut lines = Line::open_all(&system, trips.objects, &payload, Wants::default()).await?;
+    let (waits, late, cost) = measure(&mut lines, &system.process, trips).await?;
     check_quiet(&mut lines).await?;
-    Ok(Report::new("roundtrip", common).cost(*count, cost).latency("", trips).latency("late_", late))
+    Ok(Report::new("roundtrip", common).cost(trips.count, cost).latency("", waits).latency("late_", late))
+}
+
+/// Gives the round trips, how late questions left, and what they cost the server, once it is warm.
+pub(super) async fn measure(lines: &mut [Line], server: &Process, trips: &Trips) -> Result<(Samples, Samples, Cost)> {
+    phase(lines, trips.rate, trips.warmup).await?;
+    let meter = Meter::start(server)?;
+    let (waits, late) = phase(lines, trips.rate, trips.count).await?;
+    Ok((waits, late, meter.stop().await?))
 }
 
 /// Asks `count` questions over all lines. Gives the round trips, and how late questions left.
-pub(super) async fn phase(lines: &mut [Line], rate: f64, count: u64) -> Result<(Samples, Samples)> {
+async fn phase(lines: &mut [Line], rate: f64, count: u64) -> Result<(Samples, Samples)> {
     let objects = lines.len();
     let schedule = Schedule::per_second(rate, objects);
     let trips = try_join_all(lines.iter_mut().map(|line| {

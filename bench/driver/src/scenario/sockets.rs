@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::sleep;
 
 use crate::dialect::Heard;
@@ -14,7 +13,7 @@ use crate::payload::Payload;
 use crate::peer::Peer;
 use crate::process::Meter;
 use crate::report::{Report, round};
-use crate::system::{System, Wants};
+use crate::system::System;
 
 /// Runs it.
 pub async fn run(options: &Sockets) -> Result<Report> {
@@ -23,8 +22,7 @@ pub async fn run(options: &Sockets) -> Result<Report> {
     let (system, payload) = (System::new(common)?, Arc::new(Payload::new(TEXT_BYTES)?));
     let before = system.process.memory()?;
     let meter = Meter::start(&system.process)?;
-    let open = (0..total).map(|n| system.device(n % objects, &payload, Wants::default()));
-    let mut devices: Vec<Peer> = stream::iter(open).buffered(OPENING_MAX).try_collect().await?;
+    let mut devices = system.devices((0..total).map(|n| n % objects), &payload).await?;
     sleep(Duration::from_secs(*idle_s)).await;
     let cost = meter.stop().await?;
     let pongs = try_join_all(devices.iter_mut().map(ping)).await?.len();
@@ -52,7 +50,5 @@ async fn ping(device: &mut Peer) -> Result<()> {
     }
 }
 
-/// Sockets being opened at once.
-const OPENING_MAX: usize = 32;
 /// No text is sent.
 const TEXT_BYTES: usize = 200;

@@ -192,14 +192,10 @@ async fn ask(line: &mut Line, streams: usize, payload: &Payload) -> Result<Vec<A
     line.told.asked += streams as u64;
     line.device.ask(&marks, 1).await?;
     while asked.len() < streams {
-        for heard in line.agent.hear().await? {
-            asked.extend(line.agent_heard(heard, &stored)?);
-        }
+        asked.extend(line.hear_agent(&stored).await?);
     }
     while line.told.questions_accepted < line.told.asked {
-        for heard in line.device.hear().await? {
-            line.device_heard(heard, &stored)?;
-        }
+        line.hear_device(&stored).await?;
     }
     Ok(asked.into_iter().map(|question| Answer::new(question, payload)).collect())
 }
@@ -257,14 +253,10 @@ async fn finish(line: &mut Line, answers: &[Answer]) -> Result<()> {
     line.agent.answer(&questions, 1).await?;
     // The texts are checked to the last byte as they come in, and are what the deltas were cut from.
     while line.told.answers < line.told.asked {
-        for heard in line.device.hear().await? {
-            line.device_heard(heard, &Cell::new(0))?;
-        }
+        line.hear_device(&Cell::new(0)).await?;
     }
     while line.told.answers_accepted < line.told.asked {
-        for heard in line.agent.hear().await? {
-            line.agent_heard(heard, &Cell::new(0))?;
-        }
+        line.hear_agent(&Cell::new(0)).await?;
     }
     Ok(())
 }

@@ -50,9 +50,7 @@ async fn wake(line: &mut Line, schedule: Schedule) -> Result<Duration> {
         accepted = (line.told.questions_accepted > 0).then_some(now);
     }
     while line.told.questions == 0 {
-        for heard in line.agent.hear().await? {
-            line.agent_heard(heard, &stored)?;
-        }
+        line.hear_agent(&stored).await?;
     }
     Ok(accepted.unwrap_or(due).saturating_duration_since(due))
 }
