@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{ConversationId, ServerFrame, State, decode};
+use protocol::{ConversationId, ServerFrame, State, decode, encode};
 use relay::hub::{Hub, Input, Output, PeerId, Role};
 
 use crate::network::Owner;
@@ -127,22 +127,24 @@ impl World {
     }
 }
 
-/// What a core answers to these inputs, without what only memory knows: alarms and deltas.
+/// What a core answers to these inputs, frame by frame, without what only memory knows: alarms and deltas, which may
+/// stand in a batch with other frames.
 fn probe(core: &mut Hub<Sqlite>, now: protocol::Timestamp, probes: &[Input]) -> Vec<Vec<Output>> {
-    let kept = |output: &Output| match output {
-        Output::FlushIn(_) | Output::WakeAt(_) => false,
-        Output::Send(_, text) => {
-            let frames = decode::<ServerFrame>(text).unwrap();
-            !frames.iter().any(|frame| matches!(frame, ServerFrame::Delta { .. }))
+    let kept = |output: Output| match output {
+        Output::FlushIn(_) | Output::WakeAt(_) => vec![],
+        Output::Send(to, text) => {
+            let frames = decode::<ServerFrame>(&text).unwrap().into_iter();
+            let lasting = frames.filter(|frame| !matches!(frame, ServerFrame::Delta { .. }));
+            lasting.map(|frame| Output::Send(to.clone(), encode(&frame))).collect()
         }
-        _ => true,
+        output => vec![output],
     };
     let conversation: ConversationId = "web-0".parse().unwrap();
     let outputs = probes.iter().map(|input| {
         let outputs = core.handle(now, input.clone()).unwrap();
         let page = core.page(&conversation, None, 200).unwrap().unwrap();
         let text = serde_json::to_string(&page).unwrap();
-        outputs.into_iter().filter(kept).chain([Output::Send(vec![], text)]).collect()
+        outputs.into_iter().flat_map(kept).chain([Output::Send(vec![], text)]).collect()
     });
     outputs.collect()
 }
