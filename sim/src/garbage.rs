@@ -30,6 +30,8 @@ impl World {
             6 => r#"{"type":"hello","cursor":"nonsense"}"#.to_owned(),
             7 => r#"{"type":"of_another_version","seq":1}"#.to_owned(),
             8 => r#"[{"type":"of_another_version"},{"type":"ack","seq":0},[]]"#.to_owned(),
+            // An agent would take the refusal for that of its own answer 1.
+            9 if is_agent => r#"{"type":"send","id":"reply:123456789","text":"mine"}"#.to_owned(),
             9 => r#"{"type":"send","id":"reply:1","text":"mine"}"#.to_owned(),
             10 => r#"{"type":"send","id":"empty","text":""}"#.to_owned(),
             11 if is_agent => r#"{"type":"reply","reply_to":123456789,"text":"to nobody"}"#.to_owned(),
