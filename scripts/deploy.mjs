@@ -52,7 +52,7 @@ async function missingSecrets() {
   const isNew = /10007|does not exist/.test(stdout + stderr)
   if (code !== 0 && !isNew) throw new Fix(`the secrets could not be listed:\n${stdout}${stderr}`)
   const known = code === 0 ? JSON.parse(stdout).map((secret) => secret.name) : []
-  const fresh = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: newOperatorToken() }
+  const fresh = { SIGNING_KEY: newSecret(), SEALING_KEY: newSecret(), OPERATOR_TOKEN: newOperatorToken() }
   return Object.fromEntries(Object.entries(fresh).filter(([name]) => !known.includes(name)))
 }
 

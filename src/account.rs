@@ -7,12 +7,13 @@ use std::rc::Rc;
 use protocol::Timestamp;
 use protocol::from_json;
 use relay::auth::hash;
+use relay::auth::seal::Place;
 use relay::platform::{self, Account as Settings, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::clock::now;
+use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
@@ -20,7 +21,7 @@ use crate::{directory, outbound, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
 pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
-    let later = |error: Error| Sent::Later { after_ms: None, why: error.detail };
+    let later = |error: Error| Sent::Later { after_ms: None, why: error.detail().to_owned() };
     ask(config, outbound).await.unwrap_or_else(later)
 }
 
@@ -69,22 +70,23 @@ struct Held {
 from_json! { struct Held { of, value, until } }
 
 impl Account {
-    async fn answer(&self, mut request: Request) -> Result<Sent, Error> {
-        let body = request::body(&mut request, protocol::limit::FRAME_BYTES_MAX).await?;
+    async fn answer(&self, request: Request) -> Result<Sent, Error> {
+        let body = request::body(&request, protocol::limit::FRAME_BYTES_MAX).await?;
         let outbound: Outbound = request::parse(&body).map_err(|error| Error::internal("an answer", error))?;
         let config = Config::from_env(self.env.clone());
-        let Some(settings) = directory::account(&config, outbound.origin.account.as_str()).await? else {
+        let Some(bot) = directory::bot(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
-        let call = match platform::send(&settings, &outbound) {
+        let settings = &bot.account;
+        let call = match platform::send(settings, &outbound) {
             Ok(call) => call,
             Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
         };
         let chat = outbound.conversation.as_str();
-        if let Err(ms) = self.budget.borrow_mut().take(now(), platform::rates(&settings), chat) {
+        if let Err(ms) = self.budget.borrow_mut().take(now(), platform::rates(settings), chat) {
             return Ok(Sent::Wait { ms });
         }
-        Ok(match self.call(&settings, &call.request).await {
+        Ok(match self.call(settings, &call.request).await {
             Sent::Taken if !call.is_last => Sent::Partly,
             sent => sent,
         })
@@ -120,10 +122,17 @@ impl Account {
         }
         let (held, storage) = (self.token.clone(), self.state.storage());
         let (settings, expired) = (settings.clone(), expired.map(str::to_owned));
+        let seals =
+            Config::from_env(self.env.clone()).seals().map_err(|error| NoToken::Later(error.detail().to_owned()))?;
+        let random = random_bytes().map_err(|error| NoToken::Later(error.detail().to_owned()))?;
         let renewed = self.state.block_concurrency_while(async move {
             if held.borrow().is_none() {
                 let stored: Option<Held> = storage.get_json("token").await?;
-                *held.borrow_mut() = stored;
+                // One that does not open is fetched anew.
+                *held.borrow_mut() = stored.and_then(|stored| {
+                    let value = seals.open(place(&settings), &stored.value).ok()?;
+                    Some(Held { value, ..stored })
+                });
             }
             if let Some(value) = usable(&held.borrow(), &of, expired.as_deref()) {
                 return Ok(Ok(value));
@@ -133,7 +142,8 @@ impl Account {
                 Ok(token) => token,
                 Err(no_token) => return Ok(Err(no_token)),
             };
-            storage.put_json("token", &token).await?;
+            let sealed = seals.seal(place(&settings), &token.value, &random);
+            storage.put_json("token", &Held { value: sealed, ..token.clone() }).await?;
             let value = token.value.clone();
             *held.borrow_mut() = Some(token);
             Ok(Ok(value))
@@ -160,6 +170,11 @@ pub async fn introduce(settings: &Settings, call: &HttpRequest) -> Result<HttpRe
         NoToken::Later(why) | NoToken::Refused(why) => why,
     })?;
     outbound::perform(call, Some(&held.value)).await
+}
+
+/// Where an account's token is sealed.
+fn place(settings: &Settings) -> Place<'_> {
+    Place { table: "Account", row: settings.id.as_str(), column: "token" }
 }
 
 fn fingerprint(settings: &Settings) -> String {

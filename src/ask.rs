@@ -1,13 +1,15 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
-use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json, json};
-use relay::hub::{Before, Refusal, Role};
+use protocol::{AgentId, Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json, json};
+use relay::hub::{Before, Pass, Push, Refusal, Role};
 use relay::store::Question;
 use serde::Serialize;
 
+use crate::call::Awaited;
 use crate::config::Config;
+use crate::db;
 use crate::error::Error;
-use crate::runtime::{Headers, Request, RequestInit, Response};
+use crate::runtime::{Headers, Request, RequestInit, Response, ResponseBuilder};
 
 /// A request to a Hub from the Worker, which has checked who asks.
 #[derive(Serialize)]
@@ -19,9 +21,13 @@ pub enum Ask {
         role: Role,
         /// The ticket to use up, when it is a browser.
         ticket: Option<String>,
+        /// What lets it in.
+        pass: Pass,
     },
     /// List the conversations.
     Conversations,
+    /// Forget everything: its user is gone.
+    Delete,
     /// List the questions that ended without an answer at their writer.
     DeadLetters,
     /// One page of the event log.
@@ -42,34 +48,56 @@ pub enum Ask {
     },
     /// Commit a question.
     Post(Question),
+    /// Commit something said unasked.
+    Push(Push),
     /// Its writer took this question back.
     Recall {
         /// Which one.
         id: MessageId,
+    },
+    /// An agent is no more.
+    RemoveAgent {
+        /// Which one.
+        agent: AgentId,
     },
     /// Ask a question that ended without an answer once more.
     Replay {
         /// Which one.
         seq: Seq,
     },
+    /// These sessions and keys ended.
+    Revoke {
+        /// Which ones.
+        ids: Vec<String>,
+    },
+    /// The messages after a place, of all conversations, oldest first.
+    Timeline {
+        /// After where.
+        after: Seq,
+    },
 }
 
 from_json! {
     enum Ask by "ask" {
-        "connect" => Connect { role, ticket },
+        "connect" => Connect { role, ticket, pass },
         "conversations" => Conversations,
         "dead_letters" => DeadLetters,
+        "delete" => Delete,
         "events" => Events { before, limit },
         "messages" => Messages { conversation, before, limit },
         "post" => Post(..),
+        "push" => Push(..),
         "recall" => Recall { id },
+        "remove_agent" => RemoveAgent { agent },
         "replay" => Replay { seq },
+        "revoke" => Revoke { ids },
+        "timeline" => Timeline { after },
     }
 }
 
 /// Commits a question in a user's Hub.
 pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<(), Error> {
-    let response = ask(config, user, &Ask::Post(question)).await?;
+    let response = ask(config, user, "", &Ask::Post(question)).await?;
     if response.status_code() == 200 {
         return Ok(());
     }
@@ -77,32 +105,81 @@ pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<
     Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
 }
 
-/// Tells a user's Hub that a question was taken back.
-pub async fn recall(config: &Config, user: &UserId, id: &MessageId) -> Result<(), Error> {
-    let response = ask(config, user, &Ask::Recall { id: id.clone() }).await?;
-    match response.status_code() {
+/// Tells a user's Hub something that it has no answer to.
+pub fn tell<'a>(config: &'a Config, user: &'a UserId, told: &'a Ask) -> Awaited<'a, ()> {
+    Box::pin(async move {
+        match ask(config, user, "", told).await?.status_code() {
+            200 => Ok(()),
+            status => Err(Error::unavailable("the hub does not answer", status)),
+        }
+    })
+}
+
+/// Lets a user's Hub forget everything.
+pub async fn erase(config: &Config, user: &UserId) -> Result<(), Error> {
+    match send(config, user, "", &Ask::Delete, false).await?.status_code() {
         200 => Ok(()),
         status => Err(Error::unavailable("the hub does not answer", status)),
     }
 }
 
-/// Asks a user's Hub. Its answer is meant for the client as it is.
-pub async fn ask(config: &Config, user: &UserId, ask: &Ask) -> Result<Response, Error> {
+/// Asks a user's Hub. Its answer is meant for the client as it is. `by`: the session or key that asks, which the Hub may
+/// know to have ended; empty: the relay itself.
+///
+/// A Hub that was never begun is begun for a user whom D1 knows: so one that was deleted stays so, whatever token its user
+/// still has, and nothing of them needs to be kept to know it.
+pub fn ask<'a>(config: &'a Config, user: &'a UserId, by: &'a str, ask: &'a Ask) -> Awaited<'a, Response> {
+    Box::pin(try_ask(config, user, by, ask))
+}
+
+async fn try_ask(config: &Config, user: &UserId, by: &str, ask: &Ask) -> Result<Response, Error> {
+    let response = send(config, user, by, ask, false).await?;
+    if response.headers().get(UNBORN_HEADER)?.is_none() {
+        return Ok(response);
+    }
+    if db::user(&config.db()?, user).await?.is_none() {
+        return Err(Error::unauthorized("Authorization: this user was deleted"));
+    }
+    send(config, user, by, ask, true).await
+}
+
+async fn send(config: &Config, user: &UserId, by: &str, ask: &Ask, begin: bool) -> Result<Response, Error> {
     let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
+    let headers = Headers::new();
+    if !by.is_empty() {
+        headers.set(BY_HEADER, by)?;
+    }
+    if begin {
+        headers.set(UNBORN_HEADER, "begin")?;
+    }
     // A socket is opened by a GET, which has no body: that one is asked in a header. Nothing else is, since headers are
     // logged and what people write must not be.
     let init = if let Ask::Connect { .. } = ask {
-        let headers = Headers::new();
         headers.set("Upgrade", "websocket")?;
         // Headers are Latin-1, and an agent's name may be anything.
         headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
         RequestInit::new("GET").headers(&headers)
     } else {
-        RequestInit::new("POST").body(&body)
+        RequestInit::new("POST").headers(&headers).body(&body)
     };
     let hub = config.hubs()?.get_by_name(user.as_str())?;
     let asked = hub.fetch(&format!("{HUB}{user}"), &init).await;
     asked.map_err(|error| Error::unavailable("the hub does not answer", error))
+}
+
+/// Whether a Hub that was never begun may be.
+pub fn may_begin(request: &Request) -> Result<bool, Error> {
+    Ok(request.headers().get(UNBORN_HEADER)?.is_some())
+}
+
+/// What a Hub answers that was never begun.
+pub fn unborn() -> Result<Response, Error> {
+    Ok(ResponseBuilder::new().with_header(UNBORN_HEADER, "true")?.empty()?)
+}
+
+/// The session or key that asks; empty: the relay itself.
+pub fn by(request: &Request) -> Result<String, Error> {
+    Ok(request.headers().get(BY_HEADER)?.unwrap_or_default())
 }
 
 /// What a Hub is asked.
@@ -137,3 +214,5 @@ impl Problem {
 /// No host: it only names whose Hub it is.
 const HUB: &str = "https://hub/";
 const ASK_HEADER: &str = "x-claw-ask";
+const BY_HEADER: &str = "x-claw-by";
+const UNBORN_HEADER: &str = "x-claw-unborn";

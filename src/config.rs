@@ -1,15 +1,25 @@
-//! Bindings and secrets, read in one place. What is missing or weak is named.
+//! Bindings, secrets and variables, read in one place. What is missing, weak or wrong is named.
 
-use crate::error::Error;
-use crate::runtime::{D1Database, Env, ObjectNamespace};
+use std::cell::Cell;
+
 use protocol::Code;
+use protocol::api::SignUp;
+use relay::auth::seal::Seals;
 use relay::auth::{Keys, SECRET_BYTES_MIN};
 use relay::hub::{Log, Options};
 use relay::limit::SOCKETS_CEILING;
 
+use crate::error::Error;
+use crate::runtime::{D1Database, Env, Limiter, ObjectNamespace};
+
 /// What the Worker was deployed with.
+#[derive(Clone)]
 pub struct Config {
     env: Env,
+}
+
+thread_local! {
+    static IS_SOUND: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Config {
@@ -18,19 +28,38 @@ impl Config {
         Config { env }
     }
 
+    /// Names what is missing, weak or wrong, before anything is done with it: once per isolate.
+    pub fn check(&self) -> Result<(), Error> {
+        if IS_SOUND.get() {
+            return Ok(());
+        }
+        self.keys()?;
+        self.seals()?;
+        self.hub_options()?;
+        self.sign_up()?;
+        self.db()?;
+        self.hubs()?;
+        self.accounts()?;
+        for binding in ["LIMIT_GUESSES", "LIMIT_REQUESTS", "LIMIT_SIGN_IN"] {
+            self.limiter(binding)?;
+        }
+        IS_SOUND.set(true);
+        Ok(())
+    }
+
     /// The signing keys, from the secret `SIGNING_KEY`.
     pub fn keys(&self) -> Result<Keys, Error> {
-        let secret = self.env.text("SIGNING_KEY").unwrap_or_default();
-        Keys::derive(&secret).map_err(|_| {
-            let why =
-                format!("secret SIGNING_KEY is missing or has fewer than {SECRET_BYTES_MIN} bytes: npm run deploy");
-            Error::unavailable("configuration", why)
-        })
+        Keys::derive(&self.text("SIGNING_KEY")).map_err(|_| weak("SIGNING_KEY"))
+    }
+
+    /// The keys that secrets are sealed with, from the secret `SEALING_KEY`.
+    pub fn seals(&self) -> Result<Seals, Error> {
+        Seals::derive(&self.text("SEALING_KEY")).map_err(|_| weak("SEALING_KEY"))
     }
 
     /// The one-time token of whoever deployed this, from the secret `OPERATOR_TOKEN`.
     pub fn operator_token(&self) -> Result<String, Error> {
-        let token = self.env.text("OPERATOR_TOKEN").unwrap_or_default();
+        let token = self.text("OPERATOR_TOKEN");
         if token.len() < SECRET_BYTES_MIN {
             let detail = format!("secret OPERATOR_TOKEN is not set or has fewer than {SECRET_BYTES_MIN} bytes");
             return Err(Error::new(Code::Unauthorized, detail));
@@ -38,10 +67,24 @@ impl Config {
         Ok(token)
     }
 
+    /// Who may sign up (`SIGN_UP`).
+    pub fn sign_up(&self) -> Result<SignUp, Error> {
+        match self.text("SIGN_UP").as_str() {
+            "" | "closed" => Ok(SignUp::Closed),
+            "open" => Ok(SignUp::Open),
+            "organisation" => Ok(SignUp::Organisation),
+            _ => Err(wrong("SIGN_UP: closed, open or organisation")),
+        }
+    }
+
+    /// Pages of other addresses that may use this relay (`ALLOWED_ORIGINS`, apart by white space).
+    pub fn allowed_origins(&self) -> Vec<String> {
+        self.text("ALLOWED_ORIGINS").split_whitespace().map(str::to_owned).collect()
+    }
+
     /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days), what the event log holds (`EVENT_LOG`), and how many
     /// sockets a user may have (`SOCKETS_MAX`).
     pub fn hub_options(&self) -> Result<Options, Error> {
-        let wrong = |what: &str| Error::unavailable("configuration", format!("wrangler.toml, [vars]: {what}"));
         let mut options = Options::default();
         if let Some(seconds) = self.env.text("QUESTION_TTL_S") {
             let seconds: Option<u64> = seconds.parse().ok().filter(|seconds| (1..=TTL_S_MAX).contains(seconds));
@@ -75,6 +118,31 @@ impl Config {
     pub fn accounts(&self) -> Result<ObjectNamespace, Error> {
         self.env.durable_object("ACCOUNT").map_err(|error| Error::unavailable("binding ACCOUNT", error))
     }
+
+    /// A rate limit; none when the operator turned them off (`RATE_LIMITS`).
+    pub fn limiter(&self, name: &str) -> Result<Option<Limiter>, Error> {
+        match self.text("RATE_LIMITS").as_str() {
+            "" | "on" => {}
+            "off" => return Ok(None),
+            _ => return Err(wrong("RATE_LIMITS: on or off")),
+        }
+        let what = format!("binding {name}, or RATE_LIMITS = \"off\"");
+        self.env.limiter(name).map(Some).map_err(|error| Error::unavailable(&what, error))
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.env.text(name).unwrap_or_default()
+    }
+}
+
+/// Names the secret, in the answer too: it tells nobody more than that this relay does not work yet.
+fn weak(secret: &str) -> Error {
+    let why = format!("secret {secret} is missing or weak: at least {SECRET_BYTES_MIN} random bytes (npm run deploy)");
+    Error::unavailable(&why, "configuration")
+}
+
+fn wrong(what: &str) -> Error {
+    Error::unavailable(&format!("wrangler.toml, [vars]: {what}"), "configuration")
 }
 
 /// 30 days.

@@ -1,4 +1,4 @@
-//! Which account a webhook or an answer is for, and whose Hub a sender reaches: D1 behind a short-lived cache in this
+//! Which bot a webhook or an answer is for, and whose Hub a sender reaches: D1 behind a short-lived cache in this
 //! isolate, so that a known sender's message reads no row. When D1 does not answer, what was known still holds.
 
 use std::cell::RefCell;
@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use protocol::{ConversationId, Timestamp, UserId};
+use protocol::api::{Groups, Policy};
+use protocol::{ConversationId, Timestamp, UserId, json};
+use relay::auth::seal::{Place, is_sealed};
 use relay::map::Map;
 use relay::platform::Account;
 
@@ -17,37 +19,84 @@ use crate::db;
 use crate::error::Error;
 use crate::runtime::{Delay, console_log};
 
-/// The account with this name. A miss is not kept, so that a new account works at once.
-pub async fn account(config: &Config, id: &str) -> Result<Option<Rc<Account>>, Error> {
-    if let Some(account) = ACCOUNTS.with_borrow(|cache| cache.fresh(id)) {
-        return Ok(Some(account));
+/// A bot account, and who may talk to it.
+pub struct Bot {
+    /// With its settings.
+    pub account: Account,
+    /// Who may talk to it.
+    pub policy: Policy,
+    /// In which groups it answers.
+    pub groups: Groups,
+}
+
+/// Who someone is that talks to a bot.
+pub enum Speaker {
+    /// Nobody that the bot answers, and why.
+    Ignored(&'static str),
+    /// Nobody yet: to be told how to say who they are.
+    Stranger,
+    /// Whoever's agents answer them.
+    User(UserId),
+}
+
+/// The bot with this name. A miss is not kept, so that a new one works at once.
+pub async fn bot(config: &Config, id: &str) -> Result<Option<Rc<Bot>>, Error> {
+    if let Some(bot) = BOTS.with_borrow(|cache| cache.fresh(id)) {
+        return Ok(Some(bot));
     }
-    match in_time(read_account(config, id)).await {
-        Ok(Some(account)) => {
-            let account = Rc::new(account);
-            ACCOUNTS.with_borrow_mut(|cache| cache.put(id.to_owned(), account.clone()));
-            Ok(Some(account))
+    match in_time(read_bot(config, id)).await {
+        Ok(Some(bot)) => {
+            let bot = Rc::new(bot);
+            BOTS.with_borrow_mut(|cache| cache.put(id.to_owned(), bot.clone()));
+            Ok(Some(bot))
         }
         Ok(None) => Ok(None),
-        Err(error) => ACCOUNTS.with_borrow_mut(|cache| cache.make_do(id)).map(Some).ok_or(error),
+        Err(error) => BOTS.with_borrow_mut(|cache| cache.make_do(id)).map(Some).ok_or(error),
     }
 }
 
-/// Whose Hub a sender reaches: the user they are bound to, else the account's default.
-pub async fn user(config: &Config, account: &Account, sender: &str) -> Result<Option<UserId>, Error> {
-    let key = format!("{}\n{sender}", account.id);
-    if let Some(user) = SENDERS.with_borrow(|cache| cache.fresh(&key)) {
-        return Ok(Some(user));
+/// Who a sender is, in a group or alone with the bot: by the group's rule, by whom they are bound to, by the bot's policy.
+pub async fn speaker(config: &Config, bot: &Bot, sender: &str, group: Option<&str>) -> Result<Speaker, Error> {
+    if group.is_some() && bot.groups == Groups::None {
+        return Ok(Speaker::Ignored("in a group"));
     }
-    match in_time(read_identity(config, account, sender)).await {
-        Ok(bound) => {
-            let user = bound.or_else(|| account.default_user.clone());
-            if let Some(user) = &user {
-                SENDERS.with_borrow_mut(|cache| cache.put(key, user.clone()));
-            }
-            Ok(user)
+    let key = format!("{}\n{sender}\n{}", bot.account.id, group.unwrap_or_default());
+    if let Some(user) = SPEAKERS.with_borrow(|cache| cache.fresh(&key)) {
+        return Ok(Speaker::User(user));
+    }
+    let asked = async { db::standing(&config.db()?, &bot.account.id, sender, group.unwrap_or_default()).await };
+    let standing = match in_time(asked).await {
+        Ok(standing) => standing,
+        Err(error) => {
+            let known = SPEAKERS.with_borrow_mut(|cache| cache.make_do(&key));
+            return known.map(Speaker::User).ok_or(error);
         }
-        Err(error) => SENDERS.with_borrow_mut(|cache| cache.make_do(&key)).map(Some).ok_or(error),
+    };
+    let speaker = judge(bot, standing, group.is_some());
+    if let Speaker::User(user) = &speaker {
+        SPEAKERS.with_borrow_mut(|cache| cache.put(key, user.clone()));
+    }
+    Ok(speaker)
+}
+
+fn judge(bot: &Bot, standing: db::Standing, in_group: bool) -> Speaker {
+    if in_group && bot.groups == Groups::Listed && !standing.in_listed_group {
+        return Speaker::Ignored("in a group that is not listed");
+    }
+    // One agent for all of a group, else the speaker's own.
+    if let Some(user) = standing.group_user.or(standing.bound_to) {
+        return Speaker::User(user);
+    }
+    let by_default = || match &bot.account.default_user {
+        Some(user) => Speaker::User(user.clone()),
+        None => Speaker::Ignored("bound to nobody, and the bot has no default user"),
+    };
+    match bot.policy {
+        Policy::Closed => Speaker::Ignored("bound to nobody"),
+        Policy::Listed if standing.is_listed => by_default(),
+        Policy::Listed => Speaker::Ignored("not on the list"),
+        Policy::Open => by_default(),
+        Policy::Pairing => Speaker::Stranger,
     }
 }
 
@@ -62,7 +111,7 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
     match in_time(noted).await {
         Ok(()) => CHATS.with_borrow_mut(|cache| cache.put(chat_key(conversation, user), ())),
         // The next message notes it.
-        Err(error) => console_log!("chat {conversation} of {user}: {}", error.detail),
+        Err(error) => console_log!("chat {conversation} of {user}: {}", error.detail()),
     }
 }
 
@@ -73,8 +122,14 @@ pub async fn chat_users(config: &Config, conversation: &ConversationId) -> Resul
 
 /// Forgets what this isolate knows; others forget within [`FRESH_MS`].
 pub fn forget() {
-    ACCOUNTS.with_borrow_mut(|cache| cache.entries.clear());
-    SENDERS.with_borrow_mut(|cache| cache.entries.clear());
+    BOTS.with_borrow_mut(|cache| cache.entries.clear());
+    SPEAKERS.with_borrow_mut(|cache| cache.entries.clear());
+    CHATS.with_borrow_mut(|cache| cache.entries.clear());
+}
+
+/// Where an account's settings are sealed.
+pub fn place(account: &str) -> Place<'_> {
+    Place { table: "accounts", row: account, column: "settings" }
 }
 
 /// D1's answer, if it comes within [`D1_MS_MAX`]: platforms wait for theirs.
@@ -86,12 +141,18 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T,
     }
 }
 
-async fn read_account(config: &Config, id: &str) -> Result<Option<Account>, Error> {
-    db::account(&config.db()?, id).await
-}
-
-async fn read_identity(config: &Config, account: &Account, sender: &str) -> Result<Option<UserId>, Error> {
-    db::identity(&config.db()?, &account.id, sender).await
+async fn read_bot(config: &Config, id: &str) -> Result<Option<Bot>, Error> {
+    let Some(row) = db::account(&config.db()?, id).await? else { return Ok(None) };
+    let settings = if is_sealed(&row.settings) {
+        let opened = config.seals()?.open(place(row.id.as_str()), &row.settings);
+        opened.map_err(|error| Error::internal("settings of an account", error))?
+    } else {
+        // From before there was sealing: POST /v1/admin/secrets/rotate seals it.
+        row.settings
+    };
+    let platform = json::read(&settings).map_err(|error| Error::internal("settings of an account", error))?;
+    let account = Account { id: row.id, default_user: row.default_user, platform };
+    Ok(Some(Bot { account, policy: row.policy, groups: row.groups }))
 }
 
 fn chat_key(conversation: &ConversationId, user: &UserId) -> String {
@@ -143,8 +204,8 @@ impl<T: Clone> Cache<T> {
 }
 
 thread_local! {
-    static ACCOUNTS: RefCell<Cache<Rc<Account>>> = RefCell::new(Cache::new());
-    static SENDERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
+    static BOTS: RefCell<Cache<Rc<Bot>>> = RefCell::new(Cache::new());
+    static SPEAKERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
 }
 

@@ -10,18 +10,36 @@ use wasm_bindgen::JsValue;
 
 use crate::runtime::{self, Response, ResponseBuilder, console_error};
 
-/// What went wrong, as the client hears it.
+/// What went wrong, as the client hears it. In a box: it goes through very many functions, and is rarely there.
 #[derive(Debug)]
-pub struct Error {
-    /// Which kind.
-    pub code: Code,
-    /// What to do about it, naming the field.
-    pub detail: String,
+pub struct Error(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    code: Code,
+    detail: String,
     /// A header that goes with the status: `Allow`, `Retry-After`.
-    pub header: Option<(&'static str, String)>,
+    header: Option<(&'static str, String)>,
 }
 
 impl Error {
+    /// Which kind.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What to do about it, naming the field.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// With a header that goes with the status.
+    #[inline(never)]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Error {
+        self.0.header = Some((name, value.into()));
+        self
+    }
+
     /// An error of this kind.
     pub fn new(code: Code, detail: impl Into<String>) -> Error {
         Error::of(code, detail.into())
@@ -30,7 +48,7 @@ impl Error {
     // The others are made by functions that are not generic, which the compiler keeps once and not at each `?`.
     #[inline(never)]
     fn of(code: Code, detail: String) -> Error {
-        Error { code, detail, header: None }
+        Error(Box::new(Parts { code, detail, header: None }))
     }
 
     /// A fault of ours. The cause is logged with what was being done, and never sent.
@@ -52,15 +70,14 @@ impl Error {
     #[inline(never)]
     fn of_outage(doing: &str, cause: &dyn fmt::Display) -> Error {
         console_error!("{doing}: {cause}");
-        let retry = ("Retry-After", RETRY_AFTER_S.to_string());
-        Error { header: Some(retry), ..Error::new(Code::Unavailable, format!("{doing}: try again")) }
+        let error = Error::new(Code::Unavailable, format!("{doing}: try again"));
+        error.with_header("Retry-After", RETRY_AFTER_S.to_string())
     }
 
     /// No valid proof of who is asking.
     #[inline(never)]
     pub fn unauthorized(detail: &str) -> Error {
-        let header = Some(("WWW-Authenticate", "Bearer".to_owned()));
-        Error { header, ..Error::new(Code::Unauthorized, detail) }
+        Error::new(Code::Unauthorized, detail).with_header("WWW-Authenticate", "Bearer")
     }
 }
 
@@ -68,8 +85,8 @@ impl From<Refusal> for Error {
     fn from(Refusal { code, detail }: Refusal) -> Error {
         // In an HTTP request there are fields, not frames.
         let code = if code == Code::BadFrame { Code::BadRequest } else { code };
-        let header = (code.status() == 429).then(|| ("Retry-After", RETRY_AFTER_S.to_string()));
-        Error { header, ..Error::new(code, detail) }
+        let error = Error::new(code, detail);
+        if code.status() == 429 { error.with_header("Retry-After", RETRY_AFTER_S.to_string()) } else { error }
     }
 }
 
@@ -94,7 +111,7 @@ impl From<runtime::Error> for Error {
 
 /// The answer to a request that failed.
 pub fn respond(error: Error) -> runtime::Result<Response> {
-    let Error { code, detail, header } = error;
+    let Parts { code, detail, header } = *error.0;
     let mut response =
         ResponseBuilder::new().with_status(code.status()).with_header("Content-Type", "application/problem+json")?;
     if let Some((name, value)) = header {

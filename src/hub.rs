@@ -9,7 +9,7 @@ use futures_util::future::select_all;
 use js_sys::Promise;
 use protocol::limit::{PING, PONG};
 use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
-use relay::hub::{Hub as Core, Input, Output, PeerId, Posted, Refusal, Role};
+use relay::hub::{Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
@@ -51,9 +51,12 @@ impl Hub {
     /// Called by the runtime, when it is time.
     pub async fn alarm(&self) -> Result<(), JsValue> {
         let object = &self.0;
+        if !object.is_awake() && !object.is_begun().unwrap_or(true) {
+            return Ok(());
+        }
         if let Err(error) = object.work().await {
             // Thrown, the alarm would be tried six times within two minutes and then be gone.
-            console_error!("alarm: {}", error.detail);
+            console_error!("alarm: {}", error.detail());
             // It does not know of this alarm, and would set a later one in its place.
             *object.core.borrow_mut() = None;
             object.state.storage().set_alarm(now().plus_ms(ALARM_RETRY_MS).0 as i64).await?;
@@ -150,15 +153,26 @@ impl Object {
 
     async fn answer(&self, request: Request) -> Result<Response, Error> {
         let ask = ask::asked(&request).await?;
+        if let Ask::Delete = ask {
+            return self.delete().await;
+        }
         if !self.is_awake() {
+            if !ask::may_begin(&request)? && !self.is_begun()? {
+                return ask::unborn();
+            }
             self.wake(ask::user_of(&request), None).await?;
         }
+        let by = ask::by(&request)?;
+        if !by.is_empty() && self.read(|core| core.is_revoked(&by))? {
+            return Err(Error::unauthorized("Authorization: this session or key was ended"));
+        }
         match ask {
-            Ask::Connect { role, ticket } => self.open_socket(role, ticket).await,
+            Ask::Connect { role, ticket, pass } => self.open_socket(role, ticket, pass).await,
             Ask::Conversations => {
                 let conversations = self.read(|core| core.conversations())?;
                 Ok(Response::json(&object! { "conversations": conversations })?)
             }
+            Ask::Delete => self.delete().await,
             Ask::DeadLetters => {
                 let dead_letters = self.read(|core| core.dead_letters())?;
                 Ok(Response::json(&object! { "dead_letters": dead_letters })?)
@@ -176,8 +190,19 @@ impl Object {
                 done.posted.ok_or_else(no_output)??;
                 Ok(Response::empty()?)
             }
+            Ask::Push(push) => {
+                let done = self.handle(Input::Pushed(push)).await?;
+                let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
+                let conversation = self.read(|core| core.conversation_of(seq))?;
+                let body = object! { "seq": seq, "conversation": conversation, "new": new };
+                Ok(ResponseBuilder::new().with_status(201).json(&body)?)
+            }
             Ask::Recall { id } => {
                 self.handle(Input::Recalled(id)).await?;
+                Ok(Response::empty()?)
+            }
+            Ask::RemoveAgent { agent } => {
+                self.handle(Input::Removed(agent)).await?;
                 Ok(Response::empty()?)
             }
             Ask::Replay { seq } => {
@@ -185,7 +210,31 @@ impl Object {
                 let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
                 Ok(Response::json(&object! { "seq": seq, "new": new })?)
             }
+            Ask::Revoke { ids } => {
+                self.handle(Input::Revoked(ids)).await?;
+                Ok(Response::empty()?)
+            }
+            Ask::Timeline { after } => {
+                let messages = self.read(|core| core.timeline(after))?;
+                Ok(Response::json(&object! { "messages": messages })?)
+            }
         }
+    }
+
+    /// Whether anything was ever stored here.
+    fn is_begun(&self) -> Result<bool, Error> {
+        Sqlite::new(&self.state.storage()).has_table("meta").map_err(store_failed)
+    }
+
+    /// Its user is gone: so are their sockets, and everything that is stored, the alarm too.
+    async fn delete(&self) -> Result<Response, Error> {
+        *self.core.borrow_mut() = None;
+        self.sockets.clear();
+        self.state.get_websockets().iter().for_each(|ws| close(ws, 4401, Code::Unauthorized));
+        self.state.storage().delete_all().await?;
+        // What came in meanwhile woke it once more.
+        *self.core.borrow_mut() = None;
+        Ok(Response::empty()?)
     }
 
     /// What takes time of a peer's message.
@@ -198,7 +247,7 @@ impl Object {
             // An answer is being made: the object is awake in any case.
             Delay::from(Duration::from_millis(ms)).await;
             if let Err(error) = self.handle(Input::Flush).await {
-                console_error!("flush: {}", error.detail);
+                console_error!("flush: {}", error.detail());
             }
         }
         Ok(())
@@ -241,7 +290,7 @@ impl Object {
         Ok(())
     }
 
-    async fn open_socket(&self, role: Role, ticket: Option<String>) -> Result<Response, Error> {
+    async fn open_socket(&self, role: Role, ticket: Option<String>, pass: Pass) -> Result<Response, Error> {
         if let Some(ticket) = ticket
             && !self.read(|core| core.spend_ticket(now(), &ticket))?
         {
@@ -257,7 +306,7 @@ impl Object {
         let peer = PeerId(u64::from_le_bytes(random_bytes()?) >> 11);
         self.state.accept_websocket_with_tag(&pair.server, &peer.0.to_string());
         self.sockets.insert(peer, &pair.server);
-        self.handle(Input::Opened(peer, role)).await?;
+        self.handle(Input::Opened(peer, role, pass)).await?;
         let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
         Ok(response.with_websocket(&pair.client).empty()?)
     }
@@ -390,6 +439,10 @@ impl Object {
 
     async fn closed(&self, ws: &WebSocket, why: &str) {
         let Some(peer) = peer_of(&self.state, ws) else { return };
+        // Of a user who is gone nothing is begun anew.
+        if !self.is_awake() && !self.is_begun().unwrap_or(true) {
+            return;
+        }
         console_log!("peer {} closed: {why}", peer.0);
         self.sockets.remove(peer);
         let told = match self.wake(None, Some(ws)).await {
@@ -399,7 +452,7 @@ impl Object {
             Err(error) => Err(error),
         };
         if let Err(error) = told {
-            console_error!("peer {}: {}", peer.0, error.detail);
+            console_error!("peer {}: {}", peer.0, error.detail());
             // The others would not hear that it left: they come back, and do.
             self.state.get_websockets().iter().for_each(|ws| close(ws, 1011, Code::Internal));
         }

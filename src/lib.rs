@@ -8,16 +8,22 @@ mod account;
 mod admin;
 mod api;
 mod ask;
+mod call;
 mod clock;
 mod config;
 pub mod db;
 mod directory;
 mod error;
 mod hub;
+mod idempotency;
+mod limit;
+mod origin;
 mod outbound;
 mod request;
+pub mod route;
 mod router;
 mod runtime;
+mod session;
 mod socket;
 mod sqlite;
 mod webhook;
@@ -29,5 +35,5 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Called by the runtime: every request.
 #[wasm_bindgen]
 pub async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
-    error::answer(router::route(request.into(), env, &context).await)
+    error::answer(router::route(request.into(), env, context).await)
 }

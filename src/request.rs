@@ -2,15 +2,12 @@
 
 use protocol::Code;
 use protocol::json::{self, FromJson, Wrong};
-use relay::auth::{Access, Role};
 
-use crate::clock::now;
-use crate::config::Config;
 use crate::error::Error;
 use crate::runtime::Request;
 
 /// The body's bytes, at most `max` of them.
-pub async fn body(request: &mut Request, max: usize) -> Result<Vec<u8>, Error> {
+pub async fn body(request: &Request, max: usize) -> Result<Vec<u8>, Error> {
     let too_large = || Error::new(Code::BodyTooLarge, format!("body: at most {max} bytes"));
     let declared = request.headers().get("Content-Length")?.and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > max) {
@@ -43,13 +40,6 @@ pub fn require_json(request: &Request) -> Result<(), Error> {
     Err(Error::new(Code::UnsupportedMediaType, "Content-Type: expected application/json"))
 }
 
-/// A small JSON body. The error names the field.
-pub async fn json<T: FromJson>(request: &mut Request) -> Result<T, Error> {
-    require_json(request)?;
-    let bytes = body(request, JSON_BYTES_MAX).await?;
-    parse(&bytes).map_err(|error| Error::new(Code::BadRequest, format!("body: {error}")))
-}
-
 /// Reads JSON.
 pub fn parse<T: FromJson>(bytes: &[u8]) -> Result<T, Wrong> {
     let text = std::str::from_utf8(bytes).map_err(|_| Wrong::expected("UTF-8"))?;
@@ -65,27 +55,9 @@ pub fn bearer(request: &Request) -> Result<String, Error> {
     }
 }
 
-/// Who is signed in.
-pub fn signed_in(request: &Request, config: &Config) -> Result<Access, Error> {
-    let token = bearer(request)?;
-    config.keys()?.verify_access(&token, now()).map_err(|_| Error::unauthorized("Authorization: sign in again"))
-}
-
-/// Who is signed in, if that is an operator.
-pub fn operator(request: &Request, config: &Config) -> Result<Access, Error> {
-    let access = signed_in(request, config)?;
-    if access.role != Role::Operator {
-        return Err(Error::new(Code::Forbidden, "only for operators"));
-    }
-    Ok(access)
-}
-
 /// A query parameter.
 pub fn query(request: &Request, name: &str) -> Result<Option<String>, Error> {
     // The runtime's own URL parser costs no bytes of ours.
     let url = web_sys::Url::new(&request.inner().url()).map_err(|_| Error::new(Code::BadRequest, "URL"))?;
     Ok(url.search_params().get(name))
 }
-
-/// A JSON body of our own API.
-const JSON_BYTES_MAX: usize = 64 * 1024;

@@ -1,65 +1,140 @@
-//! Every HTTP route, in one `match`.
+//! From a request to its handler, and what holds for all of them: limits, origins, keys that make a POST repeatable.
 
 use protocol::Code;
 
+use crate::call::{Awaited, Call};
 use crate::config::Config;
-use crate::error::Error;
-use crate::runtime::{Context, Env, Request, Response};
-use crate::{admin, api, webhook};
+use crate::error::{self, Error};
+use crate::route::{Found, Op, find};
+use crate::runtime::{Context, Request, Response};
+use crate::{admin, api, idempotency, limit, origin, webhook};
 
 /// Answers a request.
-pub async fn route(request: Request, env: Env, context: &Context) -> Result<Response, Error> {
+pub async fn route(request: Request, env: crate::runtime::Env, context: Context) -> Result<Response, Error> {
     let config = Config::from_env(env);
-    let path = request.path();
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    // A route's parts, the methods it takes, and what it does: `route!` makes the rest a 405 with `Allow`.
-    macro_rules! route {
-        ($($method:literal => $handler:expr),+) => {
-            match request.inner().method().as_str() {
-                $($method => $handler,)+
-                _ => Err(method_not_allowed(&[$($method),+])),
-            }
+    let (method, path) = (request.inner().method(), request.path());
+    // Webhooks come most often, and have nothing to do with what follows.
+    if let Some(rest) = path.strip_prefix("/webhook/") {
+        let parts: Vec<&str> = rest.split('/').collect();
+        return match (method.as_str(), parts.as_slice()) {
+            ("POST", [platform, account]) => webhook::receive(request, config, &context, platform, account).await,
+            (_, [_, _]) => Err(method_not_allowed(&["POST"])),
+            _ => Err(nowhere()),
         };
     }
-    match parts.as_slice() {
-        ["healthz"] => route!("GET" => api::health()),
-        ["v1", "admin", "accounts"] => route!(
-            "GET" => admin::accounts(request, config).await,
-            "POST" => admin::create_account(request, config).await
-        ),
-        ["v1", "admin", "users", user, "dead-letters"] => {
-            route!("GET" => admin::dead_letters(&request, &config, user).await)
-        }
-        ["v1", "admin", "users", user, "dead-letters", seq, "replay"] => {
-            route!("POST" => admin::replay(&request, &config, user, seq).await)
-        }
-        ["v1", "admin", "users", user, "events"] => route!("GET" => admin::events(&request, &config, user).await),
-        ["v1", "admin", "identities"] => route!("POST" => admin::bind_identity(request, config).await),
-        ["v1", "agents"] => route!(
-            "GET" => api::agents(request, config).await,
-            "POST" => api::create_agent(request, config).await
-        ),
-        ["v1", "agents", agent, "keys"] => route!("POST" => api::create_key(&request, &config, agent).await),
-        ["v1", "auth", "operator"] => route!("POST" => api::sign_in_operator(&request, &config).await),
-        ["v1", "conversations"] => route!("GET" => api::conversations(&request, &config).await),
-        ["v1", "conversations", conversation, "messages"] => {
-            route!("GET" => api::messages(&request, &config, conversation).await)
-        }
-        ["v1", "dead-letters"] => route!("GET" => api::dead_letters(&request, &config).await),
-        ["v1", "dead-letters", seq, "replay"] => route!("POST" => api::replay(&request, &config, seq).await),
-        ["v1", "events"] => route!("GET" => api::events(&request, &config).await),
-        ["v1", "me"] => route!("GET" => api::me(request, config).await),
-        ["v1", "tickets"] => route!("POST" => api::ticket(&request, &config)),
-        ["v1", "ws"] => route!("GET" => api::websocket(&request, &config).await),
-        ["webhook", platform, account] => {
-            route!("POST" => webhook::receive(request, config, context, platform, account).await)
-        }
-        _ => Err(Error::new(Code::NotFound, "no such route; docs/protocol.md lists them")),
+    let shared = origin::headers(&request, &config)?;
+    if method == "OPTIONS" && !shared.is_empty() {
+        return origin::preflight(&shared);
     }
+    let answered = match find(&method, &path) {
+        Found::Here(op, params) => match Call::new(request, config, context, &params) {
+            Ok(call) => answer(op, call).await,
+            Err(error) => Err(error),
+        },
+        Found::Otherwise(methods) => Err(method_not_allowed(&methods)),
+        Found::Nowhere => Err(nowhere()),
+    };
+    let response = answered.or_else(|error| error::respond(error).map_err(Error::from))?;
+    let mut headers = shared;
+    headers.extend(limit::policy(&path));
+    // A handshake has no headers to add to.
+    if response.status_code() == 101 || headers.is_empty() {
+        Ok(response)
+    } else {
+        Ok(response.with_headers(&headers)?)
+    }
+}
+
+async fn answer(op: Op, call: Call) -> Result<Response, Error> {
+    if op == Op::Health {
+        return api::health(&call);
+    }
+    call.config.check()?;
+    limit::address(&call, op).await?;
+    idempotency::once(op, &call, handle(op, &call)).await
+}
+
+/// What a request leads to. Each in a box of its own, so that they are not all parts of one.
+fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
+    match op {
+        Op::Health => Box::pin(async { api::health(call) }),
+        Op::AuthMethods => Box::pin(api::auth::methods(call)),
+        Op::AuthOperator => Box::pin(api::auth::operator(call)),
+        Op::AuthRegister => Box::pin(api::auth::register(call)),
+        Op::AuthLogin => Box::pin(api::auth::login(call)),
+        Op::AuthRefresh => Box::pin(api::auth::refresh(call)),
+        Op::AuthVerify => Box::pin(api::auth::verify(call)),
+        Op::AuthLink => Box::pin(api::auth::link(call)),
+        Op::AuthLogout => Box::pin(api::auth::logout(call)),
+        Op::AuthWechat => Box::pin(api::oauth::wechat(call)),
+        Op::AuthOauthStart => Box::pin(api::oauth::start(call)),
+        Op::AuthOauthFinish => Box::pin(api::oauth::finish(call)),
+        Op::Me => Box::pin(api::me::me(call)),
+        Op::MeRename => Box::pin(api::me::rename(call)),
+        Op::MeDelete => Box::pin(api::me::delete(call)),
+        Op::MePassword => Box::pin(api::me::password(call)),
+        Op::MeSessions => Box::pin(api::me::sessions(call)),
+        Op::MeSessionsEnd => Box::pin(api::me::end_other_sessions(call)),
+        Op::MeSessionEnd => Box::pin(api::me::end_session(call)),
+        Op::MeLink => Box::pin(api::me::link(call)),
+        Op::MeExport => Box::pin(api::export::export(call)),
+        Op::Agents => Box::pin(api::agents::list(call)),
+        Op::AgentCreate => Box::pin(api::agents::create(call)),
+        Op::AgentRename => Box::pin(api::agents::rename(call)),
+        Op::AgentDelete => Box::pin(api::agents::delete(call)),
+        Op::AgentKeys => Box::pin(api::agents::keys(call)),
+        Op::AgentKeyCreate => Box::pin(api::agents::create_key(call)),
+        Op::AgentKeyRotate => Box::pin(api::agents::rotate_key(call)),
+        Op::AgentKeyRevoke => Box::pin(api::agents::revoke_key(call)),
+        Op::Identities => Box::pin(api::identities::list(call)),
+        Op::IdentityChange => Box::pin(api::identities::change(call)),
+        Op::IdentityDelete => Box::pin(api::identities::delete(call)),
+        Op::PairingUse => Box::pin(api::identities::pair(call)),
+        Op::Conversations => Box::pin(api::timeline::conversations(call)),
+        Op::Messages => Box::pin(api::timeline::messages(call)),
+        Op::MessagePush => Box::pin(api::timeline::push(call)),
+        Op::DeadLetters => Box::pin(api::timeline::dead_letters(call)),
+        Op::DeadLetterReplay => Box::pin(api::timeline::replay(call)),
+        Op::Events => Box::pin(api::timeline::events(call)),
+        Op::Config => Box::pin(api::config::get(call)),
+        Op::ConfigPut => Box::pin(api::config::put(call)),
+        Op::Ticket => Box::pin(api::websocket::ticket(call)),
+        Op::WebSocket => Box::pin(api::websocket::open(call)),
+        Op::Accounts => Box::pin(admin::accounts::list(call)),
+        Op::AccountCreate => Box::pin(admin::accounts::create(call)),
+        Op::AccountChange => Box::pin(admin::accounts::change(call)),
+        Op::AccountDelete => Box::pin(admin::accounts::delete(call)),
+        Op::Senders => Box::pin(admin::accounts::senders(call)),
+        Op::SenderPut => Box::pin(admin::accounts::put_sender(call)),
+        Op::SenderDelete => Box::pin(admin::accounts::delete_sender(call)),
+        Op::Groups => Box::pin(admin::accounts::groups(call)),
+        Op::GroupPut => Box::pin(admin::accounts::put_group(call)),
+        Op::GroupDelete => Box::pin(admin::accounts::delete_group(call)),
+        Op::Bind => Box::pin(admin::accounts::bind(call)),
+        Op::Users => Box::pin(admin::users::list(call)),
+        Op::UserCreate => Box::pin(admin::users::create(call)),
+        Op::UserChange => Box::pin(admin::users::change(call)),
+        Op::UserDelete => Box::pin(admin::users::delete(call)),
+        Op::UserDeadLetters => Box::pin(admin::users::dead_letters(call)),
+        Op::UserDeadLetterReplay => Box::pin(admin::users::replay(call)),
+        Op::UserEvents => Box::pin(admin::users::events(call)),
+        Op::Invitations => Box::pin(admin::users::invitations(call)),
+        Op::InvitationCreate => Box::pin(admin::users::invite(call)),
+        Op::InvitationDelete => Box::pin(admin::users::withdraw(call)),
+        Op::Providers => Box::pin(admin::secrets::providers(call)),
+        Op::ProviderCreate => Box::pin(admin::secrets::create_provider(call)),
+        Op::ProviderDelete => Box::pin(admin::secrets::delete_provider(call)),
+        Op::Audit => Box::pin(admin::secrets::audit(call)),
+        Op::SecretsRotate => Box::pin(admin::secrets::rotate(call)),
+    }
+}
+
+fn nowhere() -> Error {
+    Error::new(Code::NotFound, "no such route; /openapi.json lists them")
 }
 
 fn method_not_allowed(allowed: &[&str]) -> Error {
     let allow = allowed.join(", ");
     let detail = format!("this route takes {allow}");
-    Error { header: Some(("Allow", allow)), ..Error::new(Code::MethodNotAllowed, detail) }
+    Error::new(Code::MethodNotAllowed, detail).with_header("Allow", allow)
 }

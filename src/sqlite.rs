@@ -25,6 +25,12 @@ impl Sqlite {
         Sqlite(storage.unchecked_ref::<SyncStorage>().sql())
     }
 
+    /// Whether there is a table of this name.
+    pub fn has_table(&self, name: &str) -> Result<bool, SqliteError> {
+        let statement = "select 1 from sqlite_master where type = 'table' and name = ?";
+        Ok(!self.run(statement, vec![Value::Text(name.to_owned())])?.is_empty())
+    }
+
     fn exec(&self, statement: &'static str, parameters: Vec<Value>) -> Result<SqlCursor, SqliteError> {
         let bindings: Array = parameters.into_iter().map(store).collect();
         self.0.exec(&text_of(statement), &bindings).map_err(failed)

@@ -1,60 +1,128 @@
 //! Webhooks: checked, read, and committed in the Hub before the platform hears 200.
 
-use protocol::Code;
+use protocol::{Code, Seq};
+use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Inbound, Malformed, NoEvent, Raw};
+use relay::pairing;
+use relay::platform::{self, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
+use relay::store::Question;
 
-use crate::clock::now;
+use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
+use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
 use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
-use crate::{ask, directory, request};
+use crate::{account, ask, db, origin, request};
 
 /// `POST /webhook/{platform}/{account}`
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
 pub async fn receive(
-    mut request: Request,
+    request: Request,
     config: Config,
     context: &Context,
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
     request::require_json(&request)?;
-    let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
-    let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
-    let Some(account) = account else {
+    let body = request::body(&request, WEBHOOK_BYTES_MAX).await?;
+    let bot = directory::bot(&config, account).await?.filter(|bot| bot.account.platform.name() == platform);
+    let Some(bot) = bot else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
+    let account = &bot.account;
     let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
-    let headers: Vec<(String, String)> = platform::headers(&account).iter().filter_map(header).collect();
-    let inbound = match platform::receive(&account, &Raw { headers: &headers, body: &body }, now()) {
+    let headers: Vec<(String, String)> = platform::headers(account).iter().filter_map(header).collect();
+    let inbound = match platform::receive(account, &Raw { headers: &headers, body: &body }, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
-    let reply = platform::ack(&account, &inbound);
+    let reply = platform::ack(account, &inbound);
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
-        Inbound::Message { sender, question } => match directory::user(&config, &account, &sender).await? {
-            Some(user) => {
-                let conversation = question.conversation.clone();
-                ask::post(&config, &user, question).await?;
-                if !directory::has_chat(&conversation, &user) {
-                    context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
+        Inbound::Message { sender, group, question } => {
+            let speaker = if group.is_none() && pairing::is_asked_for(&question.text) && bot.has_pairing() {
+                Speaker::Stranger
+            } else {
+                directory::speaker(&config, &bot, &sender, group.as_deref()).await?
+            };
+            match speaker {
+                Speaker::User(user) => {
+                    let conversation = question.conversation.clone();
+                    ask::post(&config, &user, question).await?;
+                    if !directory::has_chat(&conversation, &user) {
+                        context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
+                    }
+                }
+                Speaker::Ignored(why) => {
+                    console_log!("webhook {}: ignored: sender {sender} is {why}", account.id);
+                }
+                Speaker::Stranger => {
+                    let origin = origin::own(&request);
+                    context
+                        .wait_until(async move { welcome(&config, &sender, group.is_some(), question, &origin).await });
                 }
             }
-            // TODO(#5): a pairing code.
-            None => console_log!("webhook {}: ignored: sender {sender} is bound to nobody", account.id),
-        },
+        }
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
-                ask::recall(&config, &user, &id).await?;
+                ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
             }
         }
     }
     let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
     Ok(response.text(&reply.body)?)
+}
+
+impl Bot {
+    /// Whether strangers may bind themselves, and whoever is bound may change to whom.
+    fn has_pairing(&self) -> bool {
+        matches!(self.policy, protocol::api::Policy::Pairing | protocol::api::Policy::Open)
+    }
+}
+
+/// Tells a stranger, once in 15 minutes, how to say who they are. What they wrote is not kept: there is nobody whose it
+/// would be, and they are asked to send it again.
+async fn welcome(config: &Config, sender: &str, in_group: bool, question: Question, origin: &str) {
+    if let Err(error) = try_welcome(config, sender, in_group, question, origin).await {
+        console_log!("a stranger was not told how to be bound: {}", error.detail());
+    }
+}
+
+async fn try_welcome(
+    config: &Config,
+    sender: &str,
+    in_group: bool,
+    question: Question,
+    address: &str,
+) -> Result<(), Error> {
+    let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(()) };
+    let db = config.db()?;
+    // In a group the code is one that nobody is told: only that it was spoken of is kept.
+    let (who, code, text) = if in_group {
+        (format!("{sender} in a group"), random::<24>()?, pairing::TOLD_IN_GROUP.to_owned())
+    } else {
+        if pairing::is_asked_for(&text) {
+            db::delete_pairing_of(&db, &origin.account, sender).await?;
+        }
+        let code = code::show(random_bytes()?);
+        (sender.to_owned(), code.clone(), pairing::told(&code, address))
+    };
+    let hash = hash(&code);
+    if !db::insert_pairing(&db, &origin.account, &who, &hash, &conversation, now()).await? {
+        return Ok(());
+    }
+    // Not an answer of any timeline; the place counts for the idempotency key alone.
+    let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0 };
+    match account::send(config, &outbound).await {
+        Sent::Taken | Sent::Partly => Ok(()),
+        failed => {
+            // Their next message tries again.
+            db::delete_pairing(&db, &hash).await?;
+            Err(Error::internal("pairing", format!("{failed:?}")))
+        }
+    }
 }

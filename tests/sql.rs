@@ -1,7 +1,7 @@
 //! Every statement of D1 is prepared against `migrations/`, applied in order.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use claw_relay::db::STATEMENTS;
+use claw_relay::db::statements;
 use rusqlite::Connection;
 
 fn migrated() -> Connection {
@@ -22,37 +22,100 @@ fn migrated() -> Connection {
 #[test]
 fn every_statement_prepares() {
     let connection = migrated();
-    for statement in STATEMENTS {
+    assert!(statements().len() > 80, "{}", statements().len());
+    for statement in statements() {
         connection.prepare(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
-/// `STATEMENTS` is written by hand: it must name every constant of SQL in `src/db.rs`.
+/// Every SQL text stands in a `statements!` block: none is written where this test does not see it.
 #[test]
 fn no_statement_is_left_out() {
-    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/db.rs")).unwrap();
-    let constants = source.matches(": &str =").count();
-    assert_eq!(constants, STATEMENTS.len());
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/db");
+    let mut blocks = 0;
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let source = std::fs::read_to_string(&file).unwrap();
+        blocks += source.matches("\nstatements! {").count();
+        assert_eq!(source.matches(": &str = \"").count(), 0, "{}: a statement by itself", file.display());
+    }
+    assert_eq!(blocks, 11);
 }
 
+/// Whatever tables come: what belongs to a user goes with them, and no row names them.
 #[test]
 fn a_deleted_user_leaves_nothing_behind() {
     let connection = migrated();
     connection
         .execute_batch(
-            "insert into users values ('usr_1', 'a', 'operator', 1);
+            "insert into users (id, name, role, audit_id, created_ms) values ('usr_1', 'a', 'operator', 'who_1', 1);
              insert into agents values ('agt_1', 'usr_1', 'laptop', 1);
-             insert into agent_keys values ('key_1', 'agt_1', 1);
-             insert into accounts values ('main', 'feishu', 'usr_1', '{}', 1);
-             insert into identities values ('main', 'ou_1', 'usr_1', 1);
+             insert into agent_keys (id, agent_id, created_ms) values ('key_1', 'agt_1', 1);
+             insert into accounts (id, platform, default_user, settings, created_ms)
+                values ('main', 'feishu', 'usr_1', '{}', 1);
+             insert into identities (id, account_id, sender, user_id, created_ms) values ('idt_1', 'main', 'ou_1', 'usr_1', 1);
+             insert into logins values ('password', 'a@b.cc', 'usr_1', 'hash', 1);
+             insert into sessions values ('ses_1', 'usr_1', 'client', 1, 1, 0, 1, 2);
+             insert into links values ('hash', 'usr_1', 1, 2);
+             insert into account_groups values ('main', 'oc_1', 'usr_1', 1);
+             insert into configs values ('usr_1', 'sealed');
+             insert into idempotency values ('key', 'usr_1', 'hash', null, null, 1);
+             insert into chats values ('feishu:main:oc_1', 'usr_1');
+             insert into audit values (1, 1, 'who_1', 'user.create', null, null, 'hash');
              delete from users;",
         )
         .unwrap();
-    for table in ["agents", "agent_keys", "identities"] {
+    let tables: Vec<String> = connection
+        .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite%'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(tables.len() > 15, "{tables:?}");
+    for table in tables {
         let rows: i64 = connection.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 0, "{table}");
+        let expected = i64::from(table == "accounts" || table == "audit");
+        assert_eq!(rows, expected, "{table}");
     }
     let default_user: Option<String> =
         connection.query_row("select default_user from accounts", [], |row| row.get(0)).unwrap();
     assert_eq!(default_user, None, "the account stays, and reaches nobody");
+}
+
+#[test]
+fn the_audit_log_is_append_only() {
+    let connection = migrated();
+    connection.execute_batch("insert into audit values (1, 1, 'who_1', 'user.create', null, null, 'hash')").unwrap();
+    for statement in ["update audit set actor = 'who_2'", "delete from audit", "delete from audit where seq = 1"] {
+        let error = connection.execute_batch(statement).unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{statement}: {error}");
+    }
+}
+
+/// One operator who can sign in is always left.
+#[test]
+fn the_last_operator_stays() {
+    let connection = migrated();
+    let user = |id: &str, role: &str| {
+        let statement = "insert into users (id, name, role, audit_id, created_ms) values (?, 'a', ?, ?, 1)";
+        connection.execute(statement, [id, role, id]).unwrap();
+    };
+    user("usr_1", "operator");
+    user("usr_2", "user");
+    let statement = |begin: &str| statements().into_iter().find(|text| text.starts_with(begin)).unwrap();
+    let (delete, change) = (statement("delete from users"), statement("update users set role"));
+    let deleted = |id: &str| connection.prepare(delete).unwrap().query([id]).unwrap().next().unwrap().is_some();
+    let changed = |role: &str, disabled: i64, id: &str, is_operator: i64| {
+        let mut statement = connection.prepare(change).unwrap();
+        let mut rows = statement.query((role, disabled, id, is_operator)).unwrap();
+        rows.next().unwrap().is_some()
+    };
+    assert!(!deleted("usr_1"));
+    assert!(!changed("user", 0, "usr_1", 0));
+    assert!(!changed("operator", 1, "usr_1", 0));
+    assert!(changed("operator", 0, "usr_2", 1));
+    assert!(changed("operator", 1, "usr_1", 0), "another one is there");
+    assert!(!changed("user", 0, "usr_2", 0), "the other one cannot sign in");
+    assert!(deleted("usr_1"), "who is disabled is not needed");
+    assert!(!deleted("usr_2"));
 }

@@ -24,7 +24,7 @@ export async function seed(url, { encryptKey, verificationToken, apiBase }) {
   const now = Date.now()
   await execute(url, [
     {
-      sql: `insert into users (id, name, role, created_ms) values ('usr_operator', 'operator', 'operator', ?)`,
+      sql: `insert into users (id, name, role, audit_id, created_ms) values ('usr_operator', 'operator', 'operator', 'who_0', ?)`,
       params: [now],
     },
     {
@@ -32,7 +32,7 @@ export async function seed(url, { encryptKey, verificationToken, apiBase }) {
       params: [JSON.stringify(settings), now],
     },
     {
-      sql: `${PEOPLE} insert into users select 'usr_bench_' || i, 'person ' || i, 'user', ? from people`,
+      sql: `${PEOPLE} insert into users (id, name, role, audit_id, created_ms) select 'usr_bench_' || i, 'person ' || i, 'user', 'who_bench_' || i, ? from people`,
       params: [now],
     },
     {
@@ -40,7 +40,12 @@ export async function seed(url, { encryptKey, verificationToken, apiBase }) {
       params: [now],
     },
     {
-      sql: `${PEOPLE} insert into identities select 'bench', 'ou_bench_' || i, 'usr_bench_' || i, ? from people`,
+      sql: `${PEOPLE} insert into agent_keys (id, agent_id, created_ms)
+        select 'key_bench_' || i, 'agt_bench_' || i, ? from people`,
+      params: [now],
+    },
+    {
+      sql: `${PEOPLE} insert into identities (id, account_id, sender, user_id, created_ms) select 'idt_' || i, 'bench', 'ou_bench_' || i, 'usr_bench_' || i, ? from people`,
       params: [now],
     },
   ])

@@ -61,7 +61,7 @@ pub fn check(account: &Account, inbound: &Inbound) {
     match inbound {
         Inbound::Challenge(challenge) => assert_eq!(reply["challenge"], **challenge),
         Inbound::Ignored(why) => assert!(!why.is_empty()),
-        Inbound::Message { sender, question } => {
+        Inbound::Message { sender, question, .. } => {
             assert!((1..=TEXT_BYTES_MAX).contains(&question.text.len()), "{} bytes of text", question.text.len());
             assert_eq!(question.sender.as_ref(), Some(sender));
             assert!(question.id.as_str().starts_with("feishu:main:"));

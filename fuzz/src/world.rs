@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, OPEN_QUESTIONS_MAX, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Envelope, GapReason, MessageId, Resumed, Seq, ServerFrame, Timestamp, decode, encode};
-use relay::hub::{Hub, Input, Options, Output, Page, Peer, PeerId, Posted, Refusal, Role};
+use relay::hub::{Hub, Input, Options, Output, Page, Peer, Pass, PeerId, Posted, Refusal, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Row, Sql, Value};
@@ -139,7 +139,7 @@ impl World {
         self.next_peer += 1;
         self.sockets
             .insert(peer, Socket { attachment: None, role: role.clone(), last: None, unacked: BTreeSet::new() });
-        self.input(Input::Opened(peer, role));
+        self.input(Input::Opened(peer, role, Pass::default()));
     }
 
     /// Memory is lost; sockets and their attachments stay. What people can read is the same as before.

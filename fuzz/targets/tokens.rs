@@ -11,11 +11,11 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use claw_relay_fuzz::{memory, text};
 use hmac::{Hmac, Mac};
 use protocol::Timestamp;
-use relay::auth::{self, Access, AgentKey, Keys, Role, Ticket};
+use relay::auth::{self, Access, AgentKey, Keys, Role, Scope, Ticket};
 use sha2::Sha256;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const SECRET: &str = "a secret of at least thirty-two bytes";
+const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::within(16, || run(data)));
 
@@ -31,9 +31,9 @@ fn run(data: &[u8]) {
             }
             unforged(&text(&token));
         }
-        b'a' => signed("claw-relay access", &text(rest)),
-        b'g' => signed("claw-relay agent", &text(rest)),
-        b'k' => signed("claw-relay ticket", &text(rest)),
+        b'a' => signed("access", &text(rest)),
+        b'g' => signed("agent", &text(rest)),
+        b'k' => signed("ticket", &text(rest)),
         _ => unforged(&text(rest)),
     }
     let plain = text(rest);
@@ -48,9 +48,9 @@ fn run(data: &[u8]) {
 fn unforged(token: &str) {
     let (keys, ours) = (keys(), ours());
     let accepted = [
-        keys.verify_access(token, NOW).map(|found| assert_eq!(found, access())).is_ok(),
-        keys.verify_agent(token).map(|found| assert_eq!(found, agent())).is_ok(),
-        keys.verify_ticket(token, NOW).map(|found| assert_eq!(found, ticket())).is_ok(),
+        keys.verify::<Access>(token, NOW).map(|found| assert_eq!(found, access())).is_ok(),
+        keys.verify::<AgentKey>(token, NOW).map(|found| assert_eq!(found, agent())).is_ok(),
+        keys.verify::<Ticket>(token, NOW).map(|found| assert_eq!(found, ticket())).is_ok(),
     ];
     for (accepted, ours) in accepted.into_iter().zip(ours) {
         assert!(!accepted || token == ours, "forged: {token}");
@@ -65,24 +65,24 @@ fn signed(purpose: &str, lines: &str) {
         mac.update(bytes);
         mac.finalize().into_bytes()
     };
-    let key = mac(SECRET.as_bytes(), format!("{purpose}\x01").as_bytes());
+    let key = mac(SECRET.as_bytes(), format!("claw-relay {purpose}\x01").as_bytes());
     let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
     let start = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
     let token = format!("{start}.{}", encode(&mac(&key, start.as_bytes())));
     let keys = keys();
     let accepted = [
-        keys.verify_access(&token, NOW).is_ok(),
-        keys.verify_agent(&token).is_ok(),
-        keys.verify_ticket(&token, NOW).is_ok(),
+        keys.verify::<Access>(&token, NOW).is_ok(),
+        keys.verify::<AgentKey>(&token, NOW).is_ok(),
+        keys.verify::<Ticket>(&token, NOW).is_ok(),
     ];
-    let kinds = ["claw-relay access", "claw-relay agent", "claw-relay ticket"];
+    let kinds = ["access", "agent", "ticket"];
     for (accepted, kind) in accepted.into_iter().zip(kinds) {
         assert!(!accepted || kind == purpose, "{purpose} taken for {kind}");
         assert!(!accepted || header.contains("HS256") || header.contains('\\'), "{header}");
     }
     // What has an end is over after it, and what must have one is not accepted without.
     let end = Timestamp(i64::MAX as u64);
-    assert!(keys.verify_access(&token, end).is_err() && keys.verify_ticket(&token, end).is_err());
+    assert!(keys.verify::<Access>(&token, end).is_err() && keys.verify::<Ticket>(&token, end).is_err());
 }
 
 fn keys() -> &'static Keys {
@@ -94,19 +94,19 @@ fn ours() -> &'static [String; 3] {
     static OURS: OnceLock<[String; 3]> = OnceLock::new();
     OURS.get_or_init(|| {
         let (keys, end) = (keys(), NOW.plus_ms(1_000_000));
-        [keys.sign_access(&access(), end), keys.sign_agent(&agent()), keys.sign_ticket(&ticket(), end)]
+        [keys.sign(&access(), NOW, Some(end)), keys.sign(&agent(), NOW, None), keys.sign(&ticket(), NOW, Some(end))]
     })
 }
 
 fn access() -> Access {
-    Access { user: "usr_1".parse().unwrap(), role: Role::Operator }
+    Access { user: "usr_1".parse().unwrap(), role: Role::Operator, session: "ses_1".into() }
 }
 
 fn agent() -> AgentKey {
     let user = "usr_1".parse().unwrap();
-    AgentKey { agent: "agt_1".parse().unwrap(), user, key: "key_1".into(), name: "laptop".into() }
+    AgentKey { agent: "agt_1".parse().unwrap(), user, key: "key_1".into(), name: "laptop".into(), scopes: vec![Scope::Send] }
 }
 
 fn ticket() -> Ticket {
-    Ticket { user: "usr_1".parse().unwrap(), id: "t1".into() }
+    Ticket { user: "usr_1".parse().unwrap(), id: "t1".into(), session: "ses_1".into(), origin: None }
 }

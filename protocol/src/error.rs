@@ -70,6 +70,8 @@ codes! {
     PlatformRefused, "platform_refused", 422, "Platform refused";
     /// Too many questions wait for an answer: try again when the agent has caught up.
     QueueFull, "queue_full", 429, "Queue full";
+    /// Too many requests from your address or with your credential: try again after `Retry-After` seconds.
+    RateLimited, "rate_limited", 429, "Too many requests";
     /// Another connection of the same agent took over: do not reconnect.
     Replaced, "replaced", 409, "Replaced by a newer connection";
     /// Nothing was heard from you for too long: connect again, and send `ping` every `ping_ms`.

@@ -38,7 +38,8 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+        pub struct $name(#[cfg_attr(feature = "openapi", schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._:@-]+$")))] String);
 
         impl $name {
             /// The id as text.
@@ -102,6 +103,7 @@ id! {
 
 /// A message's place in its user's timeline: 1, 2, 3 … without holes, below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
@@ -113,6 +115,7 @@ impl fmt::Display for Seq {
 
 /// Milliseconds since 1970-01-01 UTC, below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 

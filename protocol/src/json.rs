@@ -155,6 +155,11 @@ impl Object {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
+    /// The value of its first field.
+    pub fn into_first(self) -> Option<Json> {
+        self.0.into_iter().next().map(|(_, value)| value)
+    }
+
     /// Takes a field out.
     pub fn take<T: FromJson>(&mut self, key: &str) -> Result<T, Wrong> {
         match self.remove(key)? {

@@ -5,6 +5,7 @@
 //! for Rust and for TypeScript.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod api;
 mod envelope;
 mod error;
 mod frame;

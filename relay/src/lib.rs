@@ -15,3 +15,4 @@ pub mod auth;
 pub mod limit;
 
 pub mod map;
+pub mod pairing;

@@ -96,7 +96,15 @@ pub const DELIVERY_DELAY_MS_MAX: u64 = 5 * 60 * 1000;
 pub const WEBHOOK_BYTES_MAX: usize = 1024 * 1024;
 /// A reason or detail that is shown to people.
 pub const REASON_BYTES_MAX: usize = 500;
-/// The life of an access token: 7 days.
-pub const ACCESS_TOKEN_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// The life of an access token: 15 min.
+pub const ACCESS_TOKEN_MS: u64 = 15 * 60 * 1000;
+/// A session ends when it was not refreshed for this long: 30 days.
+pub const SESSION_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// A refresh token that was used already is forgiven once within this time, since its answer may have been lost: 30 s.
+pub const REFRESH_FORGIVEN_MS: u64 = 30_000;
+/// How long a stranger's code can be entered: 15 min.
+pub const PAIRING_MS: u64 = 15 * 60 * 1000;
+/// Ended sessions and revoked keys that a Hub remembers, the newest ones. D1 knows them all.
+pub const REVOKED_MAX: u64 = 1_000;
 /// The life of a WebSocket ticket: 30 s.
 pub const TICKET_MS: u64 = 30_000;

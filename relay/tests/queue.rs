@@ -370,7 +370,7 @@ fn a_dead_letter_is_replayed_as_it_was() {
     // An answer that the platform refused is handed over once more, not made once more.
     let seq = says(&mut world, "om_2", "x");
     world.replies(agent, seq.0, "the answer");
-    world.ring(|delivery| match delivery.is_notice {
+    world.ring(|delivery| match !delivery.is_answer {
         true => Sent::Taken,
         false => Sent::Refused("bot not in group".into()),
     });

@@ -19,7 +19,11 @@ export async function startDemo({ port, folder, agent, log }) {
   await migrate(storage)
   say(`starting the relay on port ${port}`)
   const operatorToken = newOperatorToken()
-  const secrets = { SIGNING_KEY: kept(join(folder, 'signing-key'), newSecret), OPERATOR_TOKEN: operatorToken }
+  const secrets = {
+    SIGNING_KEY: kept(join(folder, 'signing-key'), newSecret),
+    SEALING_KEY: kept(join(folder, 'sealing-key'), newSecret),
+    OPERATOR_TOKEN: operatorToken,
+  }
   const relay = await startRelay({ port, folder: storage, secrets, log })
   try {
     const { access_token: token } = await relay.call(operatorToken, 'POST', '/v1/auth/operator')
@@ -42,7 +46,8 @@ export async function startDemo({ port, folder, agent, log }) {
       await exited
       await relay.stop()
     }
-    return { relay, token, link: `${relay.url}/#token=${token}`, stop, ended: Promise.race([relay.exited, exited]) }
+    const { code } = await relay.call(token, 'POST', '/v1/me/links', { uses: 20, minutes: 24 * 60 })
+    return { relay, token, link: `${relay.url}/#link=${code}`, stop, ended: Promise.race([relay.exited, exited]) }
   } catch (error) {
     await relay.stop()
     throw error

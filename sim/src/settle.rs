@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::{ConversationId, ServerFrame, State, decode, encode};
-use relay::hub::{Hub, Input, Output, PeerId, Role};
+use relay::hub::{Hub, Input, Output, Pass, PeerId, Role};
 
 use crate::network::Owner;
 use crate::shell::Handled;
@@ -110,7 +110,7 @@ impl World {
         let epoch = self.check.truth.epoch;
         let seq = self.random.between(0, self.check.truth.head());
         let mut probes = vec![
-            Input::Opened(device, Role::Device),
+            Input::Opened(device, Role::Device, Pass::default()),
             Input::received(device, &format!(r#"{{"type":"hello","cursor":"{epoch}.{seq}"}}"#)),
             Input::received(device, r#"{"type":"send","id":"probe","text":"probe"}"#),
         ];
@@ -120,7 +120,7 @@ impl World {
             probes.push(Input::Closed(peer));
         }
         let role = Role::Agent { id: "agt_0".parse().unwrap(), name: "name of agt_0".into() };
-        probes.push(Input::Opened(agent, role));
+        probes.push(Input::Opened(agent, role, Pass::default()));
         probes.push(Input::received(agent, r#"{"type":"hello"}"#));
         probes.push(Input::Tick);
         probes

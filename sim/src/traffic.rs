@@ -1,6 +1,6 @@
 //! Connections come and go, and what is on them arrives: at either end, in any order between connections.
 
-use relay::hub::{Input, PeerId, Role};
+use relay::hub::{Input, Pass, PeerId, Role};
 use relay::limit::TICKET_MS;
 
 use crate::network::{Owner, Up};
@@ -30,7 +30,7 @@ impl World {
         self.shell.sockets.insert(peer, None);
         self.check.opened(peer, &role);
         self.trace.note(|| format!("  {owner:?} opens {peer:?}"));
-        match self.handle(Input::Opened(peer, role)) {
+        match self.handle(Input::Opened(peer, role, Pass::default())) {
             Handled::Done(_) => Some(peer),
             Handled::Crashed | Handled::Failed => {
                 self.shell.forget(peer);

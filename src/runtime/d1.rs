@@ -1,6 +1,6 @@
 //! D1.
 
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -10,12 +10,16 @@ use super::{Result, settled, stringify};
 #[wasm_bindgen]
 extern "C" {
     /// D1.
+    #[derive(Clone)]
     pub type D1Database;
     /// A statement with its parameters.
     pub type D1PreparedStatement;
 
     #[wasm_bindgen(method, catch)]
     fn prepare(this: &D1Database, statement: &str) -> std::result::Result<D1PreparedStatement, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = batch)]
+    fn run_batch(this: &D1Database, statements: &Array) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch, variadic, js_name = bind)]
     fn bind_values(this: &D1PreparedStatement, values: &[JsValue])
@@ -34,6 +38,12 @@ impl D1Database {
     /// A statement with its parameters.
     pub fn bind(&self, statement: &str, values: &[JsValue]) -> Result<D1PreparedStatement> {
         Ok(self.prepare(statement)?.bind_values(values)?)
+    }
+
+    /// Runs statements in one transaction.
+    pub async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<()> {
+        let statements: Array = statements.into_iter().map(JsValue::from).collect();
+        settled(self.run_batch(&statements)?).await.map(drop)
     }
 }
 

@@ -186,6 +186,20 @@ impl Response {
         Ok(settled(self.0.text()?).await?.as_string().unwrap_or_default())
     }
 
+    /// The same with more headers, whoever made it.
+    pub fn with_headers(self, more: &[(&str, String)]) -> Result<Response> {
+        let (headers, init) = (Headers::new(), web_sys::ResponseInit::new());
+        for (name, value) in self.headers().entries() {
+            headers.set(&name, &value)?;
+        }
+        for (name, value) in more {
+            headers.set(name, value)?;
+        }
+        init.set_headers(&headers.0);
+        init.set_status(self.0.status());
+        Ok(Response(web_sys::Response::new_with_opt_readable_stream_and_init(self.0.body().as_ref(), &init)?))
+    }
+
     /// Its body, read as JSON.
     pub async fn read<T: FromJson>(&self) -> Result<T> {
         Ok(json::read(&self.text().await?)?)
@@ -230,6 +244,11 @@ impl ResponseBuilder {
     pub fn with_websocket(self, socket: &WebSocket) -> ResponseBuilder {
         self.init.unchecked_ref::<SocketInit>().set_websocket(socket);
         self
+    }
+
+    /// With a body that is made while it is sent.
+    pub fn stream(self, body: &web_sys::ReadableStream) -> Result<Response> {
+        Ok(Response(web_sys::Response::new_with_opt_readable_stream_and_init(Some(body), &self.init)?))
     }
 
     /// Without a body.

@@ -4,7 +4,9 @@
 mod d1;
 mod delay;
 mod http;
+mod limit;
 mod object;
+mod pipe;
 mod websocket;
 
 use std::fmt;
@@ -19,7 +21,9 @@ use wasm_bindgen::{JsCast, JsValue};
 pub use d1::{D1Database, D1PreparedStatement};
 pub use delay::Delay;
 pub use http::{Headers, Request, RequestInit, Response, ResponseBuilder, fetch};
+pub use limit::Limiter;
 pub use object::{ObjectNamespace, State, Storage};
+pub use pipe::Pipe;
 pub use websocket::{WebSocket, WebSocketPair};
 
 /// What JavaScript threw.
@@ -156,6 +160,7 @@ extern "C" {
     pub type Env;
 
     /// What a fetch event brings.
+    #[derive(Clone)]
     pub type Context;
 
     #[wasm_bindgen(method, catch, js_name = waitUntil)]
@@ -187,6 +192,11 @@ impl Env {
 
     /// Durable Objects.
     pub fn durable_object(&self, name: &str) -> Result<ObjectNamespace> {
+        self.binding(name).map(JsCast::unchecked_into)
+    }
+
+    /// Rate limits.
+    pub fn limiter(&self, name: &str) -> Result<Limiter> {
         self.binding(name).map(JsCast::unchecked_into)
     }
 

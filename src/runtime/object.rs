@@ -82,6 +82,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn put(this: &Storage, key: &str, value: &JsValue) -> std::result::Result<Promise, JsValue>;
 
+    #[wasm_bindgen(method, catch, js_name = deleteAll)]
+    fn clear(this: &Storage) -> std::result::Result<Promise, JsValue>;
+
     #[wasm_bindgen(method, catch, js_name = getAlarm)]
     fn alarm(this: &Storage) -> std::result::Result<Promise, JsValue>;
 
@@ -144,6 +147,11 @@ impl Storage {
     pub async fn put_json(&self, key: &str, value: &impl Serialize) -> Result<()> {
         let value = JSON::parse(&text(value))?;
         settled(self.put(key, &value)?).await.map(drop)
+    }
+
+    /// Deletes everything, the database and the alarm too.
+    pub async fn delete_all(&self) -> Result<()> {
+        settled(self.clear()?).await.map(drop)
     }
 
     /// When its alarm is set for.

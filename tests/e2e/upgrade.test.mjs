@@ -44,7 +44,7 @@ test('a Hub of the schema before this one goes on with its clients', async (t) =
   await until(() => back.texts().includes(answerTo('after')), 'the device to follow')
   const welcome = back.frames.find((frame) => frame.type === 'welcome')
   assert.equal(welcome.resumed.outcome, 'continued')
-  assert.equal(version(world.storage), 3)
+  assert.equal(version(world.storage), 4)
 })
 
 /** Every Hub's database under `storage`: those with a timeline. */
@@ -65,25 +65,14 @@ function version(storage) {
   return value
 }
 
-/** Takes back what schema version 3 brought, keeping the rows. Answers how many Hubs there were. */
+/** Takes back what schema version 4 brought, keeping the rows. Answers how many Hubs there were. */
 function downgrade(storage) {
   const all = hubs(storage)
   for (const hub of all) {
-    const columns =
-      'seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, origin_account, origin_message'
     hub.exec(`
-      create table messages_2 (
-        seq integer primary key, id text not null unique, conversation text not null, session integer not null,
-        author text not null check (author in ('agent', 'relay', 'user')), author_id text, via text, agent text,
-        reply_to integer, at_ms integer not null, text text not null, origin_account text, origin_message text,
-        outcome text, reason text
-      ) strict;
-      insert into messages_2 select ${columns}, coalesce(outcome, (select 'replied' from messages a
-        where a.reply_to = m.seq and a.author = 'agent')), reason from messages m;
-      drop table messages;
-      alter table messages_2 rename to messages;
-      drop table known_ids;
-      update meta set value = 2 where key = 'schema';
+      drop table revoked;
+      alter table deliveries drop column beside;
+      update meta set value = 3 where key = 'schema';
     `)
     hub.close()
   }

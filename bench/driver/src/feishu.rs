@@ -126,7 +126,7 @@ mod tests {
         let raw = Raw { headers: &headers, body: signed.body.as_bytes() };
         let event = feishu::parse(feishu::verify(&settings, &raw, now).unwrap()).unwrap();
         let inbound = feishu::normalise(&"bench".parse().unwrap(), &settings, event);
-        let Inbound::Message { sender, question } = inbound else { panic!("{inbound:?}") };
+        let Inbound::Message { sender, question, .. } = inbound else { panic!("{inbound:?}") };
         assert_eq!(sender, "ou_bench_3");
         assert_eq!(question.text, text);
         assert_eq!(question.id.as_str(), "feishu:bench:om_bench_3_401");

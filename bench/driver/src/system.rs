@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use protocol::limit::FRAME_BYTES_MAX;
 use protocol::{Cursor, SUBPROTOCOL, Timestamp};
-use relay::auth::{Access, AgentKey, Keys, Role as UserRole};
+use relay::auth::{Access, AgentKey, Keys, Role as UserRole, Scope};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -201,12 +201,16 @@ impl Deployment {
     fn agent_key(&self, object: usize) -> Result<String> {
         let agent = format!("agt_bench_{object}").parse().map_err(during("an agent's id"))?;
         let user = user(object)?;
-        Ok(self.keys.sign_agent(&AgentKey { agent, user, key: format!("key_bench_{object}"), name: "bench".into() }))
+        let scopes = vec![Scope::Receive, Scope::Send];
+        let key = AgentKey { agent, user, key: format!("key_bench_{object}"), name: "bench".into(), scopes };
+        Ok(self.keys.sign(&key, Timestamp(now_ms()), None))
     }
 
     fn access_token(&self, object: usize) -> Result<String> {
-        let access = Access { user: user(object)?, role: UserRole::User };
-        Ok(self.keys.sign_access(&access, Timestamp(now_ms()).plus_ms(relay::limit::ACCESS_TOKEN_MS)))
+        let session = format!("ses_bench_{object}");
+        let access = Access { user: user(object)?, role: UserRole::User, session };
+        let now = Timestamp(now_ms());
+        Ok(self.keys.sign(&access, now, Some(now.plus_ms(DAY_MS))))
     }
 }
 
@@ -223,6 +227,8 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
+/// Longer than any run.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Sockets being opened at once.
 const OPENING_MAX: usize = 32;
 /// Of each socket: there may be 5,000.

@@ -29,6 +29,8 @@ pub enum EventKind {
     Failed,
     /// A peer is gone.
     Left,
+    /// Something was said unasked.
+    Pushed,
     /// The writer took a question back on its platform.
     Recalled,
     /// Something was refused.
@@ -57,6 +59,7 @@ impl EventKind {
             EventKind::Expired => "expired",
             EventKind::Failed => "failed",
             EventKind::Left => "left",
+            EventKind::Pushed => "pushed",
             EventKind::Recalled => "recalled",
             EventKind::Refused => "refused",
             EventKind::Replayed => "replayed",
@@ -169,6 +172,7 @@ fn told_by(message: Logged) -> Event {
     let Logged { seq, id, author, agent, reply_to, at_ms, text } = message;
     let (kind, about, mut detail) = match author.as_str() {
         "user" => (EventKind::Accepted, seq, format!("{id} for {}", agent.as_deref().unwrap_or("nobody"))),
+        _ if reply_to.is_none() => (EventKind::Pushed, seq, id.to_string()),
         "agent" => (EventKind::Answered, reply_to.unwrap_or(seq), format!("answer {seq}")),
         _ => (EventKind::Told, reply_to.unwrap_or(seq), format!("notice {seq}")),
     };

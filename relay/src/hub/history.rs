@@ -54,6 +54,20 @@ impl<S: Sql> Hub<S> {
         Ok(Ok(Page { messages, next }))
     }
 
+    /// The messages after a place, of all conversations, oldest first, at most [`PAGE_BYTES_MAX`] bytes of text, and at
+    /// least one if there is one.
+    pub fn timeline(&self, after: Seq) -> Result<Vec<Envelope>, S::Error> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        for message in self.store.messages_after(after, REPLAY_MESSAGES)? {
+            bytes += message.text.len();
+            if bytes > PAGE_BYTES_MAX && !messages.is_empty() {
+                break;
+            }
+            messages.push(self.present(message));
+        }
+        Ok(messages)
+    }
+
     /// The conversations, the one with the newest message first, at most [`CONVERSATIONS_MAX`].
     pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
         self.store.conversations()

@@ -15,9 +15,11 @@ mod known;
 mod notice;
 mod outbox;
 mod peer;
+mod push;
 mod queue;
 mod receive;
 mod resume;
+mod revoke;
 mod settings;
 mod stream;
 
@@ -37,7 +39,8 @@ use stream::Stream;
 
 pub use event::{Before, EventKind, EventPage};
 pub use history::Page;
-pub use peer::{Peer, PeerId, Role};
+pub use peer::{Pass, Peer, PeerId, Role};
+pub use push::Push;
 
 /// Everything that can happen to one user's relay.
 #[derive(Clone, Debug)]
@@ -50,16 +53,22 @@ pub enum Input {
     Delivered(Seq, u32, Sent),
     /// The time that [`Output::FlushIn`] asked for is over.
     Flush,
-    /// A socket was accepted; its token said what it is.
-    Opened(PeerId, Role),
+    /// A socket was accepted; its token said what it is, and what let it in.
+    Opened(PeerId, Role, Pass),
     /// A webhook brought a question.
     Posted(Question),
+    /// Someone who is signed in, or an agent, says something unasked.
+    Pushed(Push),
     /// The writer of this question took it back on its platform.
     Recalled(MessageId),
+    /// An agent is no more.
+    Removed(AgentId),
     /// A peer sent frames, or a text that holds none: see [`Input::received`].
     Received(PeerId, Result<Vec<ClientFrame>, DecodeError>),
     /// A person asks for a question that ended without an answer once more.
     Replayed(Seq),
+    /// These sessions and keys ended.
+    Revoked(Vec<String>),
     /// These peers sent no heartbeat for [`SILENCE_MS_MAX`]: a phone that lost its network, a laptop that went to sleep.
     Silent(Vec<PeerId>),
     /// This peer does not read: more than [`BUFFERED_BYTES_MAX`] wait for it.
@@ -101,7 +110,7 @@ pub enum Output {
     Deliver(Delivery),
     /// Come back with [`Input::Flush`] after so many milliseconds.
     FlushIn(u64),
-    /// What became of an [`Input::Posted`] or [`Input::Replayed`].
+    /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
     Posted(Result<Posted, Refusal>),
     /// Send this text to these sockets.
     Send(Vec<PeerId>, String),
@@ -139,7 +148,7 @@ pub enum Log {
     Off,
 }
 
-/// A question that is committed.
+/// A question, or what was said unasked, that is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted {
     /// Its place.
@@ -259,20 +268,26 @@ impl<S: Sql> Hub<S> {
             Input::Closed(peer) => self.forget(now, peer)?,
             Input::Delivered(seq, part, sent) => self.delivered(now, seq, part, sent)?,
             Input::Flush => self.flush(now),
-            Input::Opened(peer, role) => {
-                self.peers.insert(peer, Peer::new(role, now));
+            Input::Opened(peer, role, pass) => {
+                self.peers.insert(peer, Peer::new(role, pass, now));
                 self.touched.insert(peer);
             }
             Input::Posted(question) => {
                 let posted = self.post(now, question)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Pushed(push) => {
+                let posted = self.push(now, push)?;
+                self.outputs.push(Output::Posted(posted));
+            }
             Input::Recalled(id) => self.recall(now, &id)?,
+            Input::Removed(agent) => self.remove_agent(now, &agent)?,
             Input::Received(peer, frames) => self.received(now, peer, frames)?,
             Input::Replayed(seq) => {
                 let posted = self.replay(now, seq)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Revoked(ids) => self.revoke(now, ids)?,
             Input::Silent(peers) => {
                 for peer in peers {
                     self.refuse(now, peer, 4408, Code::Silent, "no heartbeat")?;

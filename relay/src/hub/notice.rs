@@ -19,6 +19,8 @@ pub(super) const NEW: &str = "已开始新的对话。\nA new conversation has b
 
 pub(super) const STOPPED: &str = "已停止 · stopped";
 
+pub(super) const AGENT_REMOVED: &str = "这个智能体已被移除 · this agent was removed";
+
 pub(super) const RECALLED: &str = "已撤回 · recalled by its writer";
 
 /// Under the part of an answer that was there when it was stopped.

@@ -86,8 +86,8 @@ impl<S: Sql> Hub<S> {
         let reason = shorten(format!("the answer was not delivered: {why}"));
         self.log(now, EventKind::Failed, question, shorten(format!("answer {seq}: {why}")))?;
         self.store.delete_delivery(seq)?;
-        if delivery.is_notice {
-            // Words about words would have no end.
+        if !delivery.is_answer {
+            // Words about words would have no end; and the question has its answer.
             return Ok(());
         }
         self.store.finish(question, Outcome::Failed, Some(&reason))?;

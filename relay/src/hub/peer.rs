@@ -29,11 +29,28 @@ pub enum Role {
     Device,
 }
 
+/// What let a connection in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pass {
+    /// The session or key, by whose end the connection ends too; empty: nothing that ends.
+    pub by: String,
+    /// Agents: whether they may answer.
+    pub may_send: bool,
+}
+
+impl Default for Pass {
+    fn default() -> Pass {
+        Pass { by: String::new(), may_send: true }
+    }
+}
+
 /// A connection. Kept in the socket's attachment, so that it outlives hibernation (at most 16 KiB; this is far less).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// What it is.
     pub role: Role,
+    /// What let it in.
+    pub pass: Pass,
     /// When its socket was accepted.
     pub opened: Timestamp,
     /// It said `hello`: only then is it sent anything.
@@ -64,17 +81,31 @@ from_json! { type PeerId }
 
 from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device } }
 
+from_json! { struct Pass { by, may_send } }
+
 from_json! {
-    struct Peer { role, opened, greeted, deltas, sent, is_current or false, last, acked, streaming or Set::new() }
+    struct Peer {
+        role,
+        pass or Pass::default(),
+        opened,
+        greeted,
+        deltas,
+        sent,
+        is_current or false,
+        last,
+        acked,
+        streaming or Set::new(),
+    }
 }
 
 impl Peer {
     /// A connection that has not said `hello` yet.
-    pub fn new(role: Role, opened: Timestamp) -> Peer {
+    pub fn new(role: Role, pass: Pass, opened: Timestamp) -> Peer {
         let zero = Seq(0);
         let streaming = Set::new();
         Peer {
             role,
+            pass,
             opened,
             greeted: false,
             deltas: false,

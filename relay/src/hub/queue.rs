@@ -89,6 +89,12 @@ impl Queue {
         ours.map(|(&seq, _)| seq).collect()
     }
 
+    /// Those of an agent.
+    pub(super) fn of_agent(&self, agent: &AgentId) -> Vec<Seq> {
+        let theirs = self.open.iter().filter(|(_, opened)| opened.agent.as_ref() == Some(agent));
+        theirs.map(|(&seq, _)| seq).collect()
+    }
+
     /// The last one of an agent, 0 when it has none.
     pub(super) fn last(&self, agent: &AgentId) -> Seq {
         let ours = self.open.iter().rev().find(|(_, opened)| opened.agent.as_ref() == Some(agent));

@@ -29,7 +29,7 @@ impl<S: Sql> Hub<S> {
         for frame in frames {
             // A peer that was refused in the middle of a batch is gone.
             let Some(peer) = self.peers.get(&id) else { break };
-            let agent = peer.agent().cloned();
+            let (agent, may_send) = (peer.agent().cloned(), peer.pass.may_send);
             match (frame, agent) {
                 (ClientFrame::Unknown, _) => {}
                 (ClientFrame::Hello { cursor, last, capabilities, open, client: _ }, _) => {
@@ -39,6 +39,11 @@ impl<S: Sql> Hub<S> {
                     self.refuse(now, id, 4400, Code::BadFrame, "the first frame must be hello")?;
                 }
                 (ClientFrame::Ack { seq }, _) => self.ack(now, id, seq)?,
+                (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, Some(_))
+                    if !may_send =>
+                {
+                    self.error(id, Code::Forbidden, "this agent key lacks the scope send".into(), None);
+                }
                 (ClientFrame::Delta { reply_to, offset, text }, Some(agent)) => {
                     self.delta(now, id, &agent, reply_to, offset, &text);
                 }

@@ -166,11 +166,12 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let (Some(id), Some(conversation), true) = (id, conversation, plain && is_short) else {
         return Inbound::Ignored("ids of another form");
     };
+    let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
     let question =
         Question { id, conversation, via: "feishu".into(), sender: Some(sender.clone()), text, origin: Some(origin) };
-    Inbound::Message { sender, question }
+    Inbound::Message { sender, group, question }
 }
 
 /// The body that the platform expects.

@@ -164,6 +164,8 @@ pub enum Inbound {
     Message {
         /// The sender's id on the platform.
         sender: String,
+        /// The chat's id there, if others are in it too.
+        group: Option<String>,
         /// The question.
         question: Question,
     },

@@ -10,7 +10,7 @@ use super::{Corrupt, Origin, Sql, Store, Value};
 pub struct Delivery {
     /// Its place in the timeline.
     pub seq: Seq,
-    /// The question that it answers.
+    /// The question that it answers, or beside which it was said.
     pub question: Seq,
     /// The thread of talk.
     pub conversation: ConversationId,
@@ -24,14 +24,25 @@ pub struct Delivery {
     pub attempts: u32,
     /// When this part was first tried, if it was.
     pub tried: Option<Timestamp>,
-    /// Whether the relay itself wrote it.
-    pub is_notice: bool,
+    /// Whether it is the answer to its question, rather than what the relay said about it or an agent unasked.
+    pub is_answer: bool,
 }
 
 impl<S: Sql> Store<S> {
     /// Puts an answer on its way to a platform.
     pub fn insert_delivery(&self, seq: Seq, conversation: &ConversationId, now: Timestamp) -> Result<(), S::Error> {
         self.write(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)])
+    }
+
+    /// Puts what was said unasked on its way to the platform that a question came from.
+    pub fn insert_push(
+        &self,
+        seq: Seq,
+        conversation: &ConversationId,
+        beside: Seq,
+        now: Timestamp,
+    ) -> Result<(), S::Error> {
+        self.write(INSERT_PUSH, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64), integer(beside)])
     }
 
     /// A part of an answer is about to be tried for the first time.
@@ -97,18 +108,20 @@ fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
         part: row.integer()? as u32,
         attempts: row.integer()? as u32,
         tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
-        is_notice: row.integer()? == 1,
+        is_answer: row.integer()? == 1,
     })
 }
 
 const INSERT_DELIVERY: &str = "insert into deliveries (seq, conversation, attempts, due_ms) values (?, ?, 0, ?)";
 
+const INSERT_PUSH: &str = "insert into deliveries (seq, conversation, attempts, due_ms, beside) values (?, ?, 0, ?, ?)";
+
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "select d.seq, a.reply_to, d.conversation, q.origin_account, q.origin_message, a.text, d.part, ",
-            "d.attempts, d.tried_ms, a.author = 'relay' from deliveries d ",
-            "join messages a on a.seq = d.seq join messages q on q.seq = a.reply_to where ",
+            "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, d.part, ",
+            "d.attempts, d.tried_ms, a.author = 'agent' and d.beside is null from deliveries d ",
+            "join messages a on a.seq = d.seq join messages q on q.seq = coalesce(d.beside, a.reply_to) where ",
             $rest
         )
     };

@@ -248,6 +248,14 @@ impl<S: Sql> Store<S> {
         Ok(first(rows).map(|mut row| row.seq()).transpose()?)
     }
 
+    /// The newest question of a conversation that came from a platform. Reads the whole timeline: for what is said unasked,
+    /// now and then.
+    pub fn newest_origin(&self, conversation: &ConversationId) -> Result<Option<Seq>, S::Error> {
+        let statement = "select max(seq) from messages where conversation = ? and origin_account is not null";
+        let rows = self.run(statement, vec![text(conversation)])?;
+        Ok(first(rows).map(|mut row| row.optional_seq()).transpose()?.flatten())
+    }
+
     /// A question, as it was asked, and how it ended as far as that is written down.
     pub fn question(&self, seq: Seq) -> Result<Option<Ended>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_QUESTION, vec![integer(seq)])?) else { return Ok(None) };
@@ -433,7 +441,7 @@ const SELECT_AT: &str = select_messages!("seq in (select value from json_each(?)
 /// An answer follows its question, and says that it is not open any more.
 const SELECT_OPEN: &str = "select seq, conversation, session, agent, at_ms, octet_length(text),
     origin_account is not null from messages where seq > ?1 and author = 'user' and outcome is null and seq not in
-    (select reply_to from messages where seq > ?1 and author = 'agent') order by seq";
+    (select reply_to from messages where seq > ?1 and author = 'agent' and reply_to is not null) order by seq";
 
 const SELECT_PROGRESS_BETWEEN: &str =
     "select seq, agent, outcome, reason from messages where seq between ? and ? and author = 'user' order by seq";
@@ -450,7 +458,7 @@ const SELECT_LAST_OLD: &str = "select max(seq) from messages where seq > ? and s
 macro_rules! is_needed {
     () => {
         "(seq in (select seq from deliveries)
-        or seq in (select a.reply_to from deliveries d join messages a on a.seq = d.seq)
+        or seq in (select coalesce(d.beside, a.reply_to) from deliveries d left join messages a on a.seq = d.seq)
         or seq in (select seq from dead_letters)
         or coalesce(reply_to in (select seq from dead_letters), 0))"
     };

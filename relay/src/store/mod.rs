@@ -7,6 +7,7 @@ mod agent;
 mod delivery;
 mod event;
 mod message;
+mod revoked;
 mod row;
 mod schema;
 

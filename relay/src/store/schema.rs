@@ -6,7 +6,7 @@ pub(super) const CREATE_META: &str =
 
 /// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
 /// the version is a row of `meta`.
-pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3, V4];
 
 const V1: &[&str] = &[
     // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
@@ -115,4 +115,11 @@ const V3: &[&str] = &[
     "create table known_ids (page integer primary key, hashes blob not null) strict",
     // The log tells of these by the messages themselves.
     "delete from events where kind in ('accepted', 'answered')",
+];
+
+const V4: &[&str] = &[
+    // Sessions and keys that ended, the newest ones.
+    "create table revoked (id text primary key, at_ms integer not null) strict, without rowid",
+    // What an agent says unasked replies to nothing, and goes to its platform beside this question.
+    "alter table deliveries add column beside integer",
 ];

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
-use relay::hub::{Hub, Input, Options, Output, Peer, PeerId, Posted, Refusal, Role};
+use relay::hub::{Hub, Input, Options, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
@@ -194,10 +194,14 @@ impl World {
     }
 
     pub fn open(&mut self, role: Role) -> PeerId {
+        self.open_with(role, Pass::default())
+    }
+
+    pub fn open_with(&mut self, role: Role, pass: Pass) -> PeerId {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
         self.heard.insert(peer, Vec::new());
-        self.input(Input::Opened(peer, role));
+        self.input(Input::Opened(peer, role, pass));
         peer
     }
 

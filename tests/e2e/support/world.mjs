@@ -39,7 +39,7 @@ export async function startWorld(t, { vars } = {}) {
   await migrated(storage)
   const port = await freePort()
   const operatorToken = newOperatorToken()
-  const secrets = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: operatorToken }
+  const secrets = { SIGNING_KEY: newSecret(), SEALING_KEY: newSecret(), OPERATOR_TOKEN: operatorToken }
   const world = { folder, storage, port, secrets, operatorToken, children: [] }
   const start = () => startRelay({ port, folder: storage, secrets, vars })
   world.process = await start()
@@ -53,6 +53,7 @@ export async function startWorld(t, { vars } = {}) {
   const signedIn = await world.call(operatorToken, 'POST', '/v1/auth/operator')
   world.token = signedIn.access_token
   world.user = signedIn.user
+  world.session = signedIn.session
   return world
 }
 

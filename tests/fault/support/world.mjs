@@ -30,7 +30,12 @@ export async function startWorld({ random, users = 1, broken }) {
   const feishu = await startFeishu()
   const road = await startRoad(feishu)
   const operatorToken = newOperatorToken()
-  const secrets = { SIGNING_KEY: newSecret(), OPERATOR_TOKEN: operatorToken }
+  const secrets = {
+    SIGNING_KEY: newSecret(),
+    SEALING_KEY: newSecret(),
+    OPERATOR_TOKEN: operatorToken,
+    RATE_LIMITS: 'off',
+  }
   const relay = new Relay(workerOptions({ secrets, gate, folder, port: await quietPort() }))
   const tokens = mint(secrets.SIGNING_KEY)
   const { url } = relay
@@ -60,11 +65,14 @@ export async function startWorld({ random, users = 1, broken }) {
     },
     agent(user, name, options = {}) {
       // Several connections of one agent have names of their own.
-      const token = tokens.agent(user, options.id ?? name)
+      const id = options.id ?? name
+      const token = tokens.agent(user, id)
       const agent = new Agent({ name, url, token, random: random.part(name), broken, ...QUICK, ...options })
       agent.user = user
       world.agents.push(agent)
-      return agent.start()
+      // A key that D1 does not know is thrown out.
+      enrol(relay, user, id).then(() => agent.start())
+      return agent
     },
     /** Everyone is connected. */
     ready: () =>
@@ -82,7 +90,8 @@ export async function startWorld({ random, users = 1, broken }) {
     Object.assign(world, { token, operator: user.id })
     await world.call(token, 'POST', '/v1/admin/accounts', feishuAccount({ feishu: { url: road.url } }))
     for (const user of world.users) {
-      await relay.sql("insert into users (id, name, role, created_ms) values (?, ?, 'user', 0)", user, user)
+      const insert = "insert into users (id, name, role, audit_id, created_ms) values (?, ?, 'user', ?, 0)"
+      await relay.sql(insert, user, user, `who-${user}`)
       await world.call(token, 'POST', '/v1/admin/identities', { account: 'main', sender: senderOf(user), user })
     }
   } catch (error) {
@@ -90,6 +99,12 @@ export async function startWorld({ random, users = 1, broken }) {
     throw error
   }
   return world
+}
+
+async function enrol(relay, user, agent) {
+  await relay.sql('insert or ignore into agents values (?, ?, ?, 0)', agent, user, agent)
+  const insert = 'insert or ignore into agent_keys (id, agent_id, created_ms) values (?, ?, 0)'
+  await relay.sql(insert, `key-${agent}`, agent)
 }
 
 /** The id on the platform of a user's sender. */

@@ -1,0 +1,84 @@
+//! What is said unasked: by an agent, a script, a clock.
+
+use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Timestamp, from_json};
+use serde::Serialize;
+
+use super::{Hub, Posted, Refusal, check_length, refusal};
+use crate::limit::TIMELINE_MESSAGES_MAX;
+use crate::store::Sql;
+
+/// Something said unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Push {
+    /// Its idempotency key.
+    pub id: MessageId,
+    /// Who says it; none: a script of the user's own.
+    pub agent: Option<AgentId>,
+    /// Where it may go, best first: the first of these that has come from a platform, else the first.
+    pub to: Vec<ConversationId>,
+    /// What it says.
+    pub text: String,
+}
+
+from_json! { struct Push { id, agent, to, text } }
+
+impl<S: Sql> Hub<S> {
+    /// Stores what is said unasked, once, and puts it on its way to the platform of its conversation, if that has one.
+    pub(super) fn push(&mut self, now: Timestamp, push: Push) -> Result<Result<Posted, Refusal>, S::Error> {
+        if let Some((seq, _)) = self.find(&push.id)? {
+            return Ok(Ok(Posted { seq, new: false }));
+        }
+        if push.text.is_empty() {
+            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
+        }
+        if let Err(refusal) = check_length(&push.text) {
+            return Ok(Err(refusal));
+        }
+        if self.is_full() {
+            self.trim(now)?;
+        }
+        if self.is_full() {
+            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
+        }
+        let mut place = None;
+        for conversation in &push.to {
+            if let Some(beside) = self.store.newest_origin(conversation)? {
+                place = Some((conversation.clone(), Some(beside)));
+                break;
+            }
+        }
+        let Some((conversation, beside)) = place.or_else(|| push.to.into_iter().next().map(|first| (first, None)))
+        else {
+            return Ok(Err(refusal(Code::BadFrame, "conversation: none to say it in")));
+        };
+        let session = self.settings(&conversation)?.session;
+        let seq = self.next_seq();
+        let envelope = Envelope {
+            seq,
+            id: push.id,
+            conversation,
+            session,
+            from: push.agent.map_or(Author::Relay, |id| Author::Agent { id }),
+            agent: None,
+            reply_to: None,
+            at_ms: now,
+            text: push.text,
+            state: None,
+            reason: None,
+        };
+        if let Some(beside) = beside {
+            // First: the new message must not take the row of the one that it goes beside.
+            self.store.insert_push(seq, &envelope.conversation, beside, now)?;
+        }
+        self.insert(now, &envelope, None, None)?;
+        self.publish(envelope);
+        self.arm()?;
+        self.trim(now)?;
+        Ok(Ok(Posted { seq, new: true }))
+    }
+
+    /// The conversation of a message in the timeline.
+    pub fn conversation_of(&self, seq: protocol::Seq) -> Result<Option<ConversationId>, S::Error> {
+        Ok(self.store.messages_at(&[seq])?.pop().map(|envelope| envelope.conversation))
+    }
+}

@@ -1,0 +1,151 @@
+//! What is said unasked, and rights that end: sessions, keys, scopes, agents.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::{Code, Seq};
+use relay::hub::{Input, Pass, PeerId, Posted, Push, Role};
+use relay::limit::REVOKED_MAX;
+use relay::platform::Sent;
+use support::World;
+
+fn push(id: &str, to: &[&str], text: &str) -> Input {
+    Input::Pushed(Push {
+        id: id.parse().unwrap(),
+        agent: Some("agt_1".parse().unwrap()),
+        to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
+        text: text.into(),
+    })
+}
+
+fn open(world: &mut World, role: Role, by: &str, may_send: bool) -> PeerId {
+    let peer = world.open_with(role, Pass { by: by.into(), may_send });
+    world.says(peer, r#"{"type":"hello"}"#);
+    peer
+}
+
+fn laptop() -> Role {
+    Role::Agent { id: "agt_1".parse().unwrap(), name: "laptop".into() }
+}
+
+#[test]
+fn what_is_said_unasked_reaches_the_chat_and_every_device_once() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let device = world.device(None);
+    world.post("om_1", "hello").unwrap();
+    world.replies(agent, 1, "hi");
+    world.ring(|_| Sent::Taken);
+    let pushed = world.input(push("p1", &["feishu:main:oc_9", "feishu:main:oc_1"], "tea is ready"));
+    assert_eq!(pushed, Some(Ok(Posted { seq: Seq(3), new: true })));
+    assert_eq!(world.messages(device), ["hello", "hi", "tea is ready"]);
+    let sent = world.ring(|_| Sent::Taken);
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].origin.message.as_str(), sent[0].text.as_str()), ("om_1", "tea is ready"));
+    // The same once more, also after everything in memory was lost.
+    world.hibernate();
+    let again = world.input(push("p1", &["feishu:main:oc_1"], "tea is ready"));
+    assert_eq!(again, Some(Ok(Posted { seq: Seq(3), new: false })));
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    // Questions are found open after it: it answers none.
+    world.post("om_2", "more").unwrap();
+    world.hibernate();
+    world.replies(agent, 4, "more it is");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+#[test]
+fn without_a_chat_it_is_shown_on_the_page() {
+    let mut world = World::new();
+    let device = world.device(None);
+    let pushed = world.input(push("p1", &["feishu:main:oc_1", "web"], "nobody was there yet"));
+    assert_eq!(pushed, Some(Ok(Posted { seq: Seq(1), new: true })));
+    assert_eq!(world.envelopes(device)[0].conversation.as_str(), "feishu:main:oc_1");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    let code = |posted: Option<Result<Posted, relay::hub::Refusal>>| posted.unwrap().unwrap_err().code;
+    assert_eq!(code(world.input(push("p2", &[], "where"))), Code::BadFrame);
+    assert_eq!(code(world.input(push("p3", &["web"], ""))), Code::BadFrame);
+    assert_eq!(code(world.input(push("p4", &["web"], &"x".repeat(200_000)))), Code::TextTooLong);
+}
+
+#[test]
+fn what_the_platform_refuses_leaves_the_question_answered() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "hello").unwrap();
+    world.replies(agent, 1, "hi");
+    world.ring(|_| Sent::Taken);
+    world.input(push("p1", &["feishu:main:oc_1"], "tea"));
+    world.ring(|_| Sent::Refused("the bot is not in the chat".into()));
+    let page = world.hub().page(&"feishu:main:oc_1".parse().unwrap(), None, 10).unwrap().unwrap();
+    assert_eq!(page.messages[0].state, Some(protocol::State::Replied));
+    assert_eq!(world.hub().dead_letters().unwrap(), []);
+    let kinds: Vec<String> = world.hub().events(None, 20).unwrap().events.into_iter().map(|event| event.kind).collect();
+    assert_eq!(kinds[..2], ["failed", "pushed"], "{kinds:?}");
+}
+
+#[test]
+fn whoever_came_in_by_what_ended_is_out() {
+    let mut world = World::new();
+    let agent = open(&mut world, laptop(), "key_1", true);
+    let device = open(&mut world, Role::Device, "ses_1", true);
+    let other = open(&mut world, Role::Device, "ses_2", true);
+    world.hibernate();
+    world.input(Input::Revoked(vec!["ses_1".into(), "key_1".into()]));
+    assert_eq!(world.closed.get(&agent), Some(&4401));
+    assert_eq!(world.closed.get(&device), Some(&4401));
+    assert_eq!(world.closed.get(&other), None);
+    world.hibernate();
+    assert!(world.hub().is_revoked("key_1").unwrap());
+    assert!(!world.hub().is_revoked("ses_2").unwrap());
+    // Only the newest are remembered; D1 knows them all.
+    for n in 0..REVOKED_MAX {
+        world.advance_ms(1);
+        world.input(Input::Revoked(vec![format!("more_{n}")]));
+    }
+    assert!(!world.hub().is_revoked("key_1").unwrap());
+    assert!(world.hub().is_revoked("more_0").unwrap());
+}
+
+#[test]
+fn a_key_without_the_scope_may_not_answer() {
+    let mut world = World::new();
+    let agent = open(&mut world, laptop(), "key_1", false);
+    world.post("om_1", "hello").unwrap();
+    assert_eq!(world.messages(agent), ["hello"]);
+    world.hears(agent);
+    world.replies(agent, 1, "hi");
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"h"}"#);
+    world.says(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#);
+    let heard = world.hears(agent);
+    assert_eq!(heard.len(), 3);
+    assert!(heard.iter().all(|frame| frame.contains(r#""code":"forbidden""#)), "{heard:?}");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+}
+
+#[test]
+fn a_removed_agent_leaves_its_questions_to_be_asked_again() {
+    let mut world = World::new();
+    let home = world.other_agent("agt_home", "Home", &[]);
+    let office = world.other_agent("agt_office", "Office", &[]);
+    let device = world.device(None);
+    world.post("om_1", "one").unwrap();
+    world.post("om_2", "@office two").unwrap();
+    world.input(Input::Removed("agt_home".parse().unwrap()));
+    assert_eq!(world.closed.get(&home), Some(&4401));
+    let dead: Vec<Seq> = world.hub().dead_letters().unwrap().into_iter().map(|letter| letter.seq).collect();
+    assert_eq!(dead, [Seq(1)]);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1, "its writer is told");
+    let presence = world.hears(device).into_iter().rfind(|frame| frame.contains("presence")).unwrap();
+    assert!(!presence.contains("agt_home") && presence.contains("agt_office"), "{presence}");
+    // The other one is the default now, also after a wake; and gets what is asked again.
+    world.hibernate();
+    world.input(Input::Replayed(Seq(1)));
+    world.post("om_3", "three").unwrap();
+    assert_eq!(world.messages(office), ["two", "one", "three"]);
+    world.input(Input::Removed("agt_office".parse().unwrap()));
+    world.hibernate();
+    world.post("om_4", "four").unwrap();
+    let next = world.other_agent("agt_next", "Next", &[]);
+    assert_eq!(world.messages(next), ["four"], "waited for any agent");
+}

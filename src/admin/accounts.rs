@@ -1,0 +1,219 @@
+//! `/v1/admin/accounts`, `/v1/admin/identities`: bots on chat platforms, and who may talk to them.
+
+use protocol::api::{
+    AccountAnswer, AccountChanges, AccountRow, Accounts, Binding, GroupBody, GroupList, Groups, NewAccount, Policy,
+    Senders,
+};
+use protocol::json::FromJson;
+use protocol::{AccountId, Code, UserId};
+use relay::platform::{self, Account};
+
+use crate::api::new_id;
+use crate::call::{Call, answer, created, done};
+use crate::clock::{now, random_bytes};
+use crate::error::Error;
+use crate::runtime::Response;
+use crate::{account, db, directory};
+
+/// `GET /v1/admin/accounts`: without their settings, which hold secrets.
+pub async fn list(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    answer(&Accounts { accounts: db::accounts(&call.config.db()?).await? })
+}
+
+/// `POST /v1/admin/accounts`: the credentials are tried at the platform before they are kept.
+pub async fn create(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let body = call.json().await?.0;
+    let wrong = |error| Error::new(Code::BadRequest, format!("body: {error}"));
+    let NewAccount { policy, groups, .. } = NewAccount::from_json(body.clone()).map_err(wrong)?;
+    let mut account = Account::from_json(body).map_err(wrong)?;
+    // It becomes part of message ids, which must have room for the platform's own.
+    if account.id.as_str().contains(':') || account.id.as_str().len() > ACCOUNT_ID_BYTES_MAX {
+        let detail = format!("id: at most {ACCOUNT_ID_BYTES_MAX} bytes, and no colon");
+        return Err(Error::new(Code::BadRequest, detail));
+    }
+    platform::check(&account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
+    let db = call.config.db()?;
+    if let Some(user) = &account.default_user {
+        // "me" spares the operator from looking up an id.
+        if user.as_str() == "me" {
+            account.default_user = Some(caller.user().clone());
+        } else if !db::has_user(&db, user).await? {
+            return Err(Error::new(Code::BadRequest, "default_user: no such user; \"me\" is you"));
+        }
+    }
+    introduce(&mut account).await?;
+    let stranger = if account.default_user.is_some() { Policy::Open } else { Policy::Pairing };
+    let row = AccountRow {
+        id: account.id.clone(),
+        platform: account.platform.name().to_owned(),
+        policy: policy.unwrap_or(stranger),
+        groups: groups.unwrap_or(Groups::Any),
+        default_user: account.default_user.clone(),
+        created_ms: now().0,
+    };
+    let settings = serde_json::to_string(&account.platform);
+    let settings = settings.map_err(|error| Error::internal("settings of an account", error))?;
+    let place = directory::place(account.id.as_str());
+    let settings = call.config.seals()?.seal(place, &settings, &random_bytes()?);
+    if !db::insert_account(&db, &row, &settings).await? {
+        return Err(Error::new(Code::Conflict, "id: there is an account of this name"));
+    }
+    directory::forget();
+    caller.audit(&call.config, "account.create", Some(account.id.as_str()), None).await?;
+    created(&with_webhook(row))
+}
+
+/// `PATCH /v1/admin/accounts/{account}`
+pub async fn change(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let mut row = known(call).await?;
+    let AccountChanges { policy, groups, default_user } = call.json().await?.read()?;
+    let db = call.config.db()?;
+    row.policy = policy.unwrap_or(row.policy);
+    row.groups = groups.unwrap_or(row.groups);
+    match default_user.as_deref() {
+        None => {}
+        Some("") => row.default_user = None,
+        Some("me") => row.default_user = Some(caller.user().clone()),
+        Some(user) => row.default_user = Some(user_named(call, "default_user", user).await?),
+    }
+    db::change_account(&db, &row).await?;
+    directory::forget();
+    caller.audit(&call.config, "account.change", Some(row.id.as_str()), Some(row.policy.as_str())).await?;
+    answer(&with_webhook(row))
+}
+
+/// `DELETE /v1/admin/accounts/{account}`
+pub async fn delete(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    if !db::delete_account(&call.config.db()?, call.param(0)).await? {
+        return Err(unknown());
+    }
+    directory::forget();
+    caller.audit(&call.config, "account.delete", Some(call.param(0)), None).await?;
+    done()
+}
+
+/// `GET /v1/admin/accounts/{account}/senders`
+pub async fn senders(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    let account = known(call).await?.id;
+    answer(&Senders { senders: db::senders(&call.config.db()?, &account).await? })
+}
+
+/// `PUT /v1/admin/accounts/{account}/senders/{sender}`
+pub async fn put_sender(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let account = known(call).await?.id;
+    let sender = platform_id(call.param(1), "sender")?;
+    db::put_sender(&call.config.db()?, &account, sender, now()).await?;
+    directory::forget();
+    caller.audit(&call.config, "sender.list", Some(account.as_str()), None).await?;
+    done()
+}
+
+/// `DELETE /v1/admin/accounts/{account}/senders/{sender}`
+pub async fn delete_sender(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let account = known(call).await?.id;
+    if !db::delete_sender(&call.config.db()?, &account, call.param(1)).await? {
+        return Err(Error::new(Code::NotFound, "no such sender on the list"));
+    }
+    directory::forget();
+    caller.audit(&call.config, "sender.unlist", Some(account.as_str()), None).await?;
+    done()
+}
+
+/// `GET /v1/admin/accounts/{account}/groups`
+pub async fn groups(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    let account = known(call).await?.id;
+    answer(&GroupList { groups: db::groups(&call.config.db()?, &account).await? })
+}
+
+/// `PUT /v1/admin/accounts/{account}/groups/{chat}`
+pub async fn put_group(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let account = known(call).await?.id;
+    let chat = platform_id(call.param(1), "chat")?;
+    let GroupBody { user } = call.json_or_none().await?.read()?;
+    let user = match &user {
+        Some(user) => Some(user_named(call, "user", user.as_str()).await?),
+        None => None,
+    };
+    db::put_group(&call.config.db()?, &account, chat, user.as_ref(), now()).await?;
+    directory::forget();
+    caller.audit(&call.config, "group.list", Some(account.as_str()), None).await?;
+    done()
+}
+
+/// `DELETE /v1/admin/accounts/{account}/groups/{chat}`
+pub async fn delete_group(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let account = known(call).await?.id;
+    if !db::delete_group(&call.config.db()?, &account, call.param(1)).await? {
+        return Err(Error::new(Code::NotFound, "no such group on the list"));
+    }
+    directory::forget();
+    caller.audit(&call.config, "group.unlist", Some(account.as_str()), None).await?;
+    done()
+}
+
+/// `POST /v1/admin/identities`: from now on this sender reaches that user's agents.
+pub async fn bind(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let body: Binding = call.json().await?.read()?;
+    let db = call.config.db()?;
+    if db::account_row(&db, body.account.as_str()).await?.is_none() {
+        return Err(Error::new(Code::BadRequest, "account: no such account"));
+    }
+    user_named(call, "user", body.user.as_str()).await?;
+    platform_id(&body.sender, "sender")?;
+    let id = new_id::<UserId>("idt")?.to_string();
+    db::put_identity(&db, &id, &body.account, &body.sender, &body.user, None, now()).await?;
+    directory::forget();
+    caller.audit(&call.config, "identity.bind", Some(body.account.as_str()), Some("by an operator")).await?;
+    answer(&body)
+}
+
+async fn known(call: &Call) -> Result<AccountRow, Error> {
+    let account: AccountId = call.id(0, "no such account")?;
+    db::account_row(&call.config.db()?, account.as_str()).await?.ok_or_else(unknown)
+}
+
+fn unknown() -> Error {
+    Error::new(Code::NotFound, "no such account")
+}
+
+async fn user_named(call: &Call, field: &str, user: &str) -> Result<UserId, Error> {
+    let wrong = || Error::new(Code::BadRequest, format!("{field}: no such user"));
+    let user: UserId = user.parse().map_err(|_| wrong())?;
+    if db::has_user(&call.config.db()?, &user).await? { Ok(user) } else { Err(wrong()) }
+}
+
+/// An id of a platform's: ours to keep, theirs to make.
+fn platform_id<'a>(id: &'a str, field: &str) -> Result<&'a str, Error> {
+    if id.is_empty() || id.len() > PLATFORM_ID_BYTES_MAX || id.chars().any(char::is_control) {
+        let detail = format!("{field}: 1 to {PLATFORM_ID_BYTES_MAX} bytes, without control characters");
+        return Err(Error::new(Code::BadRequest, detail));
+    }
+    Ok(id)
+}
+
+fn with_webhook(account: AccountRow) -> AccountAnswer {
+    AccountAnswer { webhook: format!("/webhook/{}/{}", account.platform, account.id), account }
+}
+
+/// Asks the platform who the bot is: proves the credentials, and tells mentions of the bot from others.
+async fn introduce(account: &mut Account) -> Result<(), Error> {
+    let call = platform::bot_request(account);
+    let answer = account::introduce(account, &call).await;
+    answer
+        .and_then(|response| platform::introduce(account, &response))
+        .map_err(|why| Error::new(Code::PlatformRefused, format!("app_id, app_secret: {why}")))
+}
+
+const ACCOUNT_ID_BYTES_MAX: usize = 64;
+const PLATFORM_ID_BYTES_MAX: usize = 200;

@@ -1,0 +1,5 @@
+//! Handlers of `/v1/admin`: for operators.
+
+pub mod accounts;
+pub mod secrets;
+pub mod users;

@@ -1,0 +1,127 @@
+//! `/v1/agents`: a user's agents and their keys.
+
+use protocol::Code;
+use protocol::api::{
+    AgentAnswer, AgentKeyAnswer, AgentKeyRow, AgentKeys, AgentRow, Agents, NameBody, NewAgentKey, Scope,
+};
+use relay::auth::AgentKey;
+use relay::limit::AGENTS_MAX;
+
+use super::{checked_name, new_id};
+use crate::ask::{self, Ask};
+use crate::call::{Call, Caller, answer, created, done};
+use crate::clock::{now, random};
+use crate::error::Error;
+use crate::runtime::Response;
+use crate::{db, session};
+
+/// `GET /v1/agents`
+pub async fn list(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    answer(&Agents { agents: db::agents(&call.config.db()?, caller.user()).await? })
+}
+
+/// `POST /v1/agents`
+pub async fn create(call: &Call) -> Result<Response, Error> {
+    let (caller, body) = (call.caller().await?, call.json().await?.read::<NameBody>()?);
+    let name = checked_name(&body.name)?;
+    let db = call.config.db()?;
+    if db::agents(&db, caller.user()).await?.len() >= AGENTS_MAX {
+        return Err(Error::new(Code::Conflict, format!("at most {AGENTS_MAX} agents")));
+    }
+    let agent = AgentRow { id: new_id("agt")?, name, created_ms: now().0 };
+    db::insert_agent(&db, caller.user(), &agent).await?;
+    caller.audit(&call.config, "agent.create", None, None).await?;
+    created(&AgentAnswer { agent })
+}
+
+/// `PATCH /v1/agents/{agent}`. Its keys name it as it was called when they were made.
+pub async fn rename(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    let name = checked_name(&call.json().await?.read::<NameBody>()?.name)?;
+    let renamed = db::rename_agent(&call.config.db()?, caller.user(), &agent.id, &name).await?;
+    answer(&AgentAnswer { agent: renamed.ok_or_else(|| Error::new(Code::NotFound, "no such agent of yours"))? })
+}
+
+/// `DELETE /v1/agents/{agent}`
+pub async fn delete(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    let db = call.config.db()?;
+    let keys = db::agent_keys(&db, &agent.id).await?.into_iter().map(|key| key.id).collect();
+    db::delete_agent(&db, caller.user(), &agent.id).await?;
+    session::revoke(&call.config, caller.user(), keys).await?;
+    ask::tell(&call.config, caller.user(), &Ask::RemoveAgent { agent: agent.id }).await?;
+    caller.audit(&call.config, "agent.delete", None, None).await?;
+    done()
+}
+
+/// `GET /v1/agents/{agent}/keys`
+pub async fn keys(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    answer(&AgentKeys { keys: db::agent_keys(&call.config.db()?, &agent.id).await? })
+}
+
+/// `POST /v1/agents/{agent}/keys`
+pub async fn create_key(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    let NewAgentKey { name, scopes } = call.json_or_none().await?.read()?;
+    let name = name.as_deref().map_or(Ok(String::new()), checked_name)?;
+    let mut scopes = scopes.unwrap_or_else(|| vec![Scope::Receive, Scope::Send, Scope::Push]);
+    scopes.dedup();
+    if scopes.is_empty() || scopes.len() > 4 {
+        return Err(Error::new(Code::BadRequest, "scopes: at least one of receive, send, push, egress, each once"));
+    }
+    if db::agent_keys(&call.config.db()?, &agent.id).await?.len() >= AGENT_KEYS_MAX {
+        let detail = format!("at most {AGENT_KEYS_MAX} keys of an agent: revoke one first");
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    make_key(call, &caller, agent, name, scopes).await
+}
+
+/// `POST /v1/agents/{agent}/keys/{key}/rotate`: another one of the same kind; the old one ends at once.
+pub async fn rotate_key(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    let AgentKeyRow { name, scopes, .. } = end_key(call, &caller, &agent).await?;
+    make_key(call, &caller, agent, name, scopes).await
+}
+
+/// `DELETE /v1/agents/{agent}/keys/{key}`
+pub async fn revoke_key(call: &Call) -> Result<Response, Error> {
+    let caller = call.caller().await?;
+    let agent = call.own_agent(&caller).await?;
+    end_key(call, &caller, &agent).await?;
+    done()
+}
+
+async fn make_key(
+    call: &Call,
+    caller: &Caller,
+    agent: AgentRow,
+    name: String,
+    scopes: Vec<Scope>,
+) -> Result<Response, Error> {
+    let row = AgentKeyRow { id: random::<12>()?, name, scopes, created_ms: now().0, used_ms: None };
+    db::insert_agent_key(&call.config.db()?, &agent.id, &row).await?;
+    caller.audit(&call.config, "key.create", Some(&row.id), None).await?;
+    let AgentKeyRow { id, name, scopes, .. } = row;
+    let user = caller.user().clone();
+    let key = AgentKey { agent: agent.id, user, key: id.clone(), name: agent.name, scopes: scopes.clone() };
+    let key = call.config.keys()?.sign(&key, now(), None);
+    created(&AgentKeyAnswer { id, key, name, scopes })
+}
+
+async fn end_key(call: &Call, caller: &Caller, agent: &AgentRow) -> Result<AgentKeyRow, Error> {
+    let ended = db::delete_agent_key(&call.config.db()?, &agent.id, call.param(1)).await?;
+    let ended = ended.ok_or_else(|| Error::new(Code::NotFound, "no such key of this agent"))?;
+    session::revoke(&call.config, caller.user(), vec![ended.id.clone()]).await?;
+    caller.audit(&call.config, "key.revoke", Some(&ended.id), None).await?;
+    Ok(ended)
+}
+
+/// Keys of one agent.
+const AGENT_KEYS_MAX: usize = 20;

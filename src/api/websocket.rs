@@ -1,0 +1,87 @@
+//! `/v1/tickets`, `/v1/ws`: opening a WebSocket. Who it is, is checked before the Hub is touched; whether their session or
+//! key was ended the Hub itself knows.
+
+use protocol::api::{Scope, TicketAnswer};
+use protocol::{Code, SUBPROTOCOL};
+use relay::auth::{AgentKey, Ticket};
+use relay::hub::{Pass, Role};
+use relay::limit::TICKET_MS;
+
+use crate::ask::{self, Ask};
+use crate::call::{Call, answer};
+use crate::clock::{now, random};
+use crate::error::Error;
+use crate::runtime::{Response, console_log};
+use crate::{db, limit, origin, session};
+
+/// `POST /v1/tickets`: the right to open one WebSocket, for browsers, which cannot send headers with it.
+pub async fn ticket(call: &Call) -> Result<Response, Error> {
+    let access = call.access()?;
+    limit::credential(call, &access.session).await?;
+    let expires_at_ms = now().plus_ms(TICKET_MS);
+    let origin = origin::check(&call.request, &call.config)?;
+    let ticket = Ticket { user: access.user, id: random::<16>()?, session: access.session, origin };
+    answer(&TicketAnswer { ticket: call.config.keys()?.sign(&ticket, now(), Some(expires_at_ms)), expires_at_ms })
+}
+
+/// `GET /v1/ws`
+pub async fn open(call: &Call) -> Result<Response, Error> {
+    let header = |name: &str| call.header(name).map(Option::unwrap_or_default);
+    let protocols = header("Sec-WebSocket-Protocol")?;
+    let speaks = protocols.split(',').any(|protocol| protocol.trim() == SUBPROTOCOL);
+    if !header("Upgrade")?.eq_ignore_ascii_case("websocket") || !speaks {
+        let detail = format!("expected Upgrade: websocket and Sec-WebSocket-Protocol: {SUBPROTOCOL}");
+        return Err(Error::new(Code::UpgradeRequired, detail).with_header("Upgrade", "websocket"));
+    }
+    let page = origin::check(&call.request, &call.config)?;
+    if let Some(ticket) = call.query("ticket")? {
+        let refused = || Error::unauthorized("ticket: get another from POST /v1/tickets");
+        let ticket: Ticket = call.config.keys()?.verify(&ticket, now()).map_err(|_| refused())?;
+        if page.is_some() && ticket.origin != page {
+            return Err(refused());
+        }
+        let pass = Pass { by: ticket.session, may_send: true };
+        return connect(call, ticket.user, Role::Device, pass, Some(ticket.id)).await;
+    }
+    if let Ok(key) = call.agent_key() {
+        if !key.may(Scope::Receive) {
+            return Err(Error::new(Code::Forbidden, "this agent key lacks the scope receive"));
+        }
+        note_use(call, &key);
+        let pass = Pass { may_send: key.may(Scope::Send), by: key.key };
+        return connect(call, key.user, Role::Agent { id: key.agent, name: key.name }, pass, None).await;
+    }
+    let access = call.access()?;
+    connect(call, access.user, Role::Device, Pass { by: access.session, may_send: true }, None).await
+}
+
+async fn connect(
+    call: &Call,
+    user: protocol::UserId,
+    role: Role,
+    pass: Pass,
+    ticket: Option<String>,
+) -> Result<Response, Error> {
+    limit::credential(call, &pass.by).await?;
+    let by = pass.by.clone();
+    ask::ask(&call.config, &user, &by, &Ask::Connect { role, ticket, pass }).await
+}
+
+/// After the answer: when the key was last used; and a key that D1 does not know, since the Hub remembers the newest
+/// revocations only, is out again. While D1 is down keys that the Hub does not know to be revoked are good.
+fn note_use(call: &Call, key: &AgentKey) {
+    let (config, user, key) = (call.config.clone(), key.user.clone(), key.key.clone());
+    call.context.wait_until(async move {
+        let noted = async {
+            let db = config.db()?;
+            db::note_use(&db, &key, now()).await?;
+            if !db::has_agent_key(&db, &key).await? {
+                session::revoke(&config, &user, vec![key.clone()]).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = noted.await {
+            console_log!("key {key}: its use was not noted: {}", error.detail());
+        }
+    });
+}

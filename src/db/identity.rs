@@ -1,0 +1,193 @@
+//! Which person a sender on a platform is, and the codes by which they say so.
+
+use protocol::api::Identity;
+use protocol::{AccountId, ConversationId, Timestamp, UserId, from_json};
+use relay::limit::PAIRING_MS;
+
+use super::*;
+
+/// How a sender stands with a bot.
+pub struct Standing {
+    /// The user that they are bound to.
+    pub bound_to: Option<UserId>,
+    /// Whether they are on the bot's list.
+    pub is_listed: bool,
+    /// Whether the group is on the bot's list.
+    pub in_listed_group: bool,
+    /// Whose agents answer everyone in that group.
+    pub group_user: Option<UserId>,
+}
+
+impl FromJson for Standing {
+    fn from_json(json: Json) -> Result<Standing, json::Wrong> {
+        let mut row = json::Object::from_json(json)?;
+        let (Flag(is_listed), Flag(in_listed_group)) = (row.take("is_listed")?, row.take("in_listed_group")?);
+        let (bound_to, group_user) = (row.take("bound_to")?, row.take("group_user")?);
+        Ok(Standing { bound_to, is_listed, in_listed_group, group_user })
+    }
+}
+
+/// How a sender stands with a bot, in a group (or, empty, in none).
+pub async fn standing(db: &D1Database, account: &AccountId, sender: &str, group: &str) -> Result<Standing, Error> {
+    let row = first(db, STANDING, &[text(account), text(sender), text(group)]).await?;
+    row.ok_or_else(|| Error::internal("how a sender stands", "no row"))
+}
+
+/// Binds a sender to a user, in place of any other. `conversation`: the chat between the two alone, if it is known.
+pub async fn put_identity(
+    db: &D1Database,
+    id: &str,
+    account: &AccountId,
+    sender: &str,
+    user: &UserId,
+    conversation: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Identity>, Error> {
+    let values = [text(id), text(account), text(sender), text(user), optional(conversation), time(now)];
+    run(db, PUT_IDENTITY, &values).await?;
+    first_by::<Row, _>(db, IDENTITY_OF, &[text(account), text(sender)]).await
+}
+
+/// A user's identities, oldest first.
+pub fn identities(db: &D1Database, user: &UserId) -> Asked<Vec<Identity>> {
+    all_by::<Row, _>(db, IDENTITIES, &[text(user)])
+}
+
+/// How many identities a user has.
+pub fn identities_count(db: &D1Database, user: &UserId) -> Asked<Option<u64>> {
+    value(db, IDENTITIES_COUNT, &[text(user)])
+}
+
+/// Changes whether what agents say unasked may go there: none when it is another's.
+pub fn change_identity(db: &D1Database, user: &UserId, id: &str, push: bool) -> Asked<Option<Identity>> {
+    let is_theirs = changed(db, CHANGE_IDENTITY, &[flag(push), text(id), text(user)]);
+    let changed = first_by::<Row, _>(db, IDENTITY_BY_ID, &[text(id), text(user)]);
+    Box::pin(async move { if is_theirs.await? { changed.await } else { Ok(None) } })
+}
+
+/// Unbinds an identity. False when it is another's.
+pub fn delete_identity(db: &D1Database, user: &UserId, id: &str) -> Asked<bool> {
+    changed(db, DELETE_IDENTITY, &[text(id), text(user)])
+}
+
+/// A chat of a user's, and whether what agents say unasked may go there.
+pub struct PushChat {
+    /// The chat between the bot and the user alone.
+    pub conversation: ConversationId,
+    /// Whether it may.
+    pub push: bool,
+}
+
+impl FromJson for PushChat {
+    fn from_json(json: Json) -> Result<PushChat, json::Wrong> {
+        let mut row = json::Object::from_json(json)?;
+        let (conversation, Flag(push)) = (row.take("conversation")?, row.take("push")?);
+        Ok(PushChat { conversation, push })
+    }
+}
+
+/// The chats of a user's identities, newest first.
+pub fn push_chats(db: &D1Database, user: &UserId) -> Asked<Vec<PushChat>> {
+    all(db, PUSH_CHATS, &[text(user)])
+}
+
+/// Notes a stranger's code, unless they have one that is good. False then.
+pub fn insert_pairing(
+    db: &D1Database,
+    account: &AccountId,
+    sender: &str,
+    hash: &str,
+    conversation: &ConversationId,
+    now: Timestamp,
+) -> Asked<bool> {
+    let expires = time(now.plus_ms(PAIRING_MS));
+    let values = [text(account), text(sender), text(hash), text(conversation), expires, time(now)];
+    changed(db, INSERT_PAIRING, &values)
+}
+
+/// Forgets the code of a sender, who asks for another.
+pub fn delete_pairing_of(db: &D1Database, account: &AccountId, sender: &str) -> Asked<()> {
+    run(db, DELETE_PAIRING_OF, &[text(account), text(sender)])
+}
+
+/// Forgets a stranger's code.
+pub fn delete_pairing(db: &D1Database, hash: &str) -> Asked<()> {
+    run(db, DELETE_PAIRING, &[text(hash)])
+}
+
+/// Who was told a code.
+pub struct Stranger {
+    /// By which bot.
+    pub account_id: AccountId,
+    /// Their id on the platform.
+    pub sender: String,
+    /// Where.
+    pub conversation: String,
+}
+
+from_json! { struct Stranger { account_id, sender, conversation } }
+
+/// Uses up a code: who was told it.
+pub fn use_pairing(db: &D1Database, hash: &str, now: Timestamp) -> Asked<Option<Stranger>> {
+    first(db, USE_PAIRING, &[text(hash), time(now)])
+}
+
+struct Row(Identity);
+
+impl From<Row> for Identity {
+    fn from(Row(row): Row) -> Identity {
+        row
+    }
+}
+
+impl FromJson for Row {
+    fn from_json(json: Json) -> Result<Row, json::Wrong> {
+        let mut row = json::Object::from_json(json)?;
+        let Flag(push) = row.take("push")?;
+        Ok(Row(Identity {
+            id: row.take("id")?,
+            account: row.take("account")?,
+            platform: row.take("platform")?,
+            sender: row.take("sender")?,
+            push,
+            created_ms: row.take("created_ms")?,
+        }))
+    }
+}
+
+macro_rules! select_identities {
+    ($rest:literal) => {
+        concat!(
+            "select i.id, i.account_id as account, a.platform, i.sender, i.push, i.created_ms from identities i ",
+            "join accounts a on a.id = i.account_id where ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    STANDING = "select
+        (select i.user_id from identities i join users u on u.id = i.user_id
+            where i.account_id = ?1 and i.sender = ?2 and u.is_disabled = 0) as bound_to,
+        exists (select 1 from account_senders where account_id = ?1 and sender = ?2) as is_listed,
+        exists (select 1 from account_groups where account_id = ?1 and chat = ?3) as in_listed_group,
+        (select g.user_id from account_groups g join users u on u.id = g.user_id
+            where g.account_id = ?1 and g.chat = ?3 and u.is_disabled = 0) as group_user";
+    PUT_IDENTITY = "insert into identities (id, account_id, sender, user_id, conversation, created_ms)
+        values (?, ?, ?, ?, ?, ?) on conflict (account_id, sender) do update set user_id = excluded.user_id,
+        conversation = coalesce(excluded.conversation, conversation), push = 1, created_ms = excluded.created_ms";
+    IDENTITY_OF = select_identities!("i.account_id = ? and i.sender = ?");
+    IDENTITIES = select_identities!("i.user_id = ? order by i.created_ms, i.id");
+    IDENTITIES_COUNT = "select count(*) as count from identities where user_id = ?";
+    CHANGE_IDENTITY = "update identities set push = ? where id = ? and user_id = ? returning id";
+    IDENTITY_BY_ID = select_identities!("i.id = ? and i.user_id = ?");
+    DELETE_IDENTITY = "delete from identities where id = ? and user_id = ? returning id";
+    PUSH_CHATS = "select conversation, push from identities where user_id = ? and conversation is not null
+        order by created_ms desc, id limit 100";
+    INSERT_PAIRING = "insert into pairings (account_id, sender, hash, conversation, expires_ms)
+        values (?1, ?2, ?3, ?4, ?5) on conflict (account_id, sender) do update set hash = excluded.hash,
+        conversation = excluded.conversation, expires_ms = excluded.expires_ms where expires_ms <= ?6 returning hash";
+    DELETE_PAIRING_OF = "delete from pairings where account_id = ? and sender = ?";
+    DELETE_PAIRING = "delete from pairings where hash = ?";
+    USE_PAIRING = "delete from pairings where hash = ? and expires_ms > ? returning account_id, sender, conversation";
+}

@@ -1,0 +1,119 @@
+//! Devices that are signed in, and links that sign one in.
+
+use protocol::{Timestamp, UserId, from_json};
+use relay::limit::SESSION_MS;
+
+use super::*;
+
+/// A device that is signed in.
+pub struct SessionColumns {
+    /// `ses_…`
+    pub id: String,
+    /// What its `User-Agent` said, cut.
+    pub client: String,
+    /// When it signed in.
+    pub created_ms: u64,
+    /// When it was last refreshed.
+    pub rotated_ms: u64,
+    /// When it ends.
+    pub expires_ms: u64,
+}
+
+from_json! { struct SessionColumns { id, client, created_ms, rotated_ms, expires_ms } }
+
+/// Where a session's refresh tokens stand.
+pub struct Rotation {
+    /// The number of the one that is good.
+    pub generation: u64,
+    /// Since when.
+    pub rotated_ms: u64,
+}
+
+from_json! { struct Rotation { generation, rotated_ms } }
+
+/// Adds a session; its first refresh token has the number 1.
+pub fn insert_session(db: &D1Database, id: &str, user: &UserId, client: &str, now: Timestamp) -> Asked<()> {
+    let expires = time(now.plus_ms(SESSION_MS));
+    run(db, INSERT_SESSION, &[text(id), text(user), text(client), time(now), expires])
+}
+
+/// The user of a session that has not ended, if they are not disabled.
+pub fn session_user(db: &D1Database, session: &str, now: Timestamp) -> Asked<Option<Known>> {
+    first(db, SESSION_USER, &[text(session), time(now)])
+}
+
+/// Uses up the refresh token with this number. False when it is not the one that is good.
+pub fn rotate(db: &D1Database, session: &str, generation: u64, now: Timestamp) -> Asked<bool> {
+    let expires = time(now.plus_ms(SESSION_MS));
+    changed(db, ROTATE, &[time(now), expires, text(session), number(generation)])
+}
+
+/// Where a session's refresh tokens stand, if it has not ended.
+pub fn rotation(db: &D1Database, session: &str, now: Timestamp) -> Asked<Option<Rotation>> {
+    first(db, ROTATION, &[text(session), time(now)])
+}
+
+/// Forgives that the token before the good one is used again. False when that was forgiven already.
+pub fn forgive(db: &D1Database, session: &str, generation: u64) -> Asked<bool> {
+    changed(db, FORGIVE, &[text(session), number(generation)])
+}
+
+/// A user's sessions that have not ended, newest first.
+pub fn sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<Vec<SessionColumns>> {
+    all(db, SESSIONS, &[text(user), time(now)])
+}
+
+/// Ends a session of a user. False when there is none.
+pub fn delete_session(db: &D1Database, user: &UserId, session: &str) -> Asked<bool> {
+    changed(db, DELETE_SESSION, &[text(session), text(user)])
+}
+
+/// Ends a user's sessions but one (or none), and answers their ids.
+pub fn delete_sessions(db: &D1Database, user: &UserId, but: &str) -> Asked<Vec<String>> {
+    column(db, DELETE_SESSIONS, &[text(user), text(but)])
+}
+
+/// Deletes sessions that ended by themselves, of this user.
+pub fn delete_ended_sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<()> {
+    run(db, DELETE_ENDED, &[text(user), time(now)])
+}
+
+/// Adds a link, and deletes those that ended.
+pub fn insert_link(
+    db: &D1Database,
+    hash: &str,
+    user: &UserId,
+    uses: u64,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Asked<()> {
+    run_together(
+        db,
+        &[(DELETE_LINKS, &[time(now)]), (INSERT_LINK, &[text(hash), text(user), number(uses), time(expires)])],
+    )
+}
+
+/// Uses a link once: whom it signs in.
+pub fn use_link(db: &D1Database, hash: &str, now: Timestamp) -> Asked<Option<UserId>> {
+    value(db, USE_LINK, &[text(hash), time(now)])
+}
+
+statements! {
+    INSERT_SESSION = "insert into sessions
+        (id, user_id, client, generation, rotated_ms, is_forgiven, created_ms, expires_ms)
+        values (?1, ?2, ?3, 1, ?4, 0, ?4, ?5)";
+    SESSION_USER = "select u.id, u.name, u.role, u.audit_id from sessions s join users u on u.id = s.user_id
+        where s.id = ? and s.expires_ms > ? and u.is_disabled = 0";
+    ROTATE = "update sessions set generation = generation + 1, rotated_ms = ?, expires_ms = ?, is_forgiven = 0
+        where id = ? and generation = ? and expires_ms > rotated_ms returning id";
+    ROTATION = "select generation, rotated_ms from sessions where id = ? and expires_ms > ?";
+    FORGIVE = "update sessions set is_forgiven = 1 where id = ? and generation = ? and is_forgiven = 0 returning id";
+    SESSIONS = "select id, client, created_ms, rotated_ms, expires_ms from sessions where user_id = ? and expires_ms > ?
+        order by created_ms desc, id limit 100";
+    DELETE_SESSION = "delete from sessions where id = ? and user_id = ? returning id";
+    DELETE_SESSIONS = "delete from sessions where user_id = ? and id <> ? returning id";
+    DELETE_ENDED = "delete from sessions where user_id = ? and expires_ms <= ?";
+    DELETE_LINKS = "delete from links where expires_ms <= ? or uses <= 0";
+    INSERT_LINK = "insert into links (hash, user_id, uses, expires_ms) values (?, ?, ?, ?)";
+    USE_LINK = "update links set uses = uses - 1 where hash = ? and uses > 0 and expires_ms > ? returning user_id";
+}
