@@ -46,6 +46,11 @@ pub enum Ask {
         /// How many.
         limit: u64,
     },
+    /// Let nobody in, or let them in again.
+    Bar {
+        /// Which.
+        is_barred: bool,
+    },
     /// Commit a question.
     Post(Question),
     /// Commit something said unasked.
@@ -79,6 +84,7 @@ pub enum Ask {
 
 from_json! {
     enum Ask by "ask" {
+        "bar" => Bar { is_barred },
         "connect" => Connect { role, ticket, pass },
         "conversations" => Conversations,
         "dead_letters" => DeadLetters,
@@ -137,7 +143,7 @@ async fn try_ask(config: &Config, user: &UserId, by: &str, ask: &Ask) -> Result<
     if response.headers().get(UNBORN_HEADER)?.is_none() {
         return Ok(response);
     }
-    if db::user(&config.db()?, user).await?.is_none() {
+    if !db::has_user(&config.db()?, user).await? {
         return Err(Error::unauthorized("Authorization: this user was deleted"));
     }
     send(config, user, by, ask, true).await

@@ -102,7 +102,7 @@ impl Call {
         let limit = self.query("limit")?.map_or(Some(PAGE_ROWS_DEFAULT), |text| text.parse().ok());
         let limit = limit.filter(|limit| (1..=db::PAGE_ROWS_MAX).contains(limit));
         let wrong = || Error::new(Code::BadRequest, format!("limit: a whole number, 1 to {}", db::PAGE_ROWS_MAX));
-        Ok((self.query("cursor")?, limit.ok_or_else(wrong)?))
+        Ok((self.query("cursor")?.filter(|cursor| !cursor.is_empty()), limit.ok_or_else(wrong)?))
     }
 
     /// A header, or nothing.

@@ -168,6 +168,10 @@ impl Object {
         }
         match ask {
             Ask::Connect { role, ticket, pass } => self.open_socket(role, ticket, pass).await,
+            Ask::Bar { is_barred } => {
+                self.handle(Input::Barred(is_barred)).await?;
+                Ok(Response::empty()?)
+            }
             Ask::Conversations => {
                 let conversations = self.read(|core| core.conversations())?;
                 Ok(Response::json(&object! { "conversations": conversations })?)

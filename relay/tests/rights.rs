@@ -76,6 +76,7 @@ fn what_the_platform_refuses_leaves_the_question_answered() {
     world.replies(agent, 1, "hi");
     world.ring(|_| Sent::Taken);
     world.input(push("p1", &["feishu:main:oc_1"], "tea"));
+    world.advance_ms(1);
     world.ring(|_| Sent::Refused("the bot is not in the chat".into()));
     let page = world.hub().page(&"feishu:main:oc_1".parse().unwrap(), None, 10).unwrap().unwrap();
     assert_eq!(page.messages[0].state, Some(protocol::State::Replied));
@@ -105,6 +106,22 @@ fn whoever_came_in_by_what_ended_is_out() {
     }
     assert!(!world.hub().is_revoked("key_1").unwrap());
     assert!(world.hub().is_revoked("more_0").unwrap());
+}
+
+#[test]
+fn nobody_comes_in_to_a_user_who_is_disabled() {
+    let mut world = World::new();
+    let agent = open(&mut world, laptop(), "key_1", true);
+    world.input(Input::Barred(true));
+    assert_eq!(world.closed.get(&agent), Some(&4401));
+    for n in 0..=REVOKED_MAX {
+        world.advance_ms(1);
+        world.input(Input::Revoked(vec![format!("more_{n}")]));
+    }
+    world.hibernate();
+    assert!(world.hub().is_revoked("key_1").unwrap() && world.hub().is_revoked("any_other").unwrap());
+    world.input(Input::Barred(false));
+    assert!(!world.hub().is_revoked("key_1").unwrap());
 }
 
 #[test]

@@ -77,6 +77,9 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
     if is_disabled || secret.is_some() || role != row.role {
         session::end_others(&call.config, &row.id, "").await?;
     }
+    if is_disabled != row.is_disabled {
+        ask::tell(&call.config, &row.id, &Ask::Bar { is_barred: is_disabled }).await?;
+    }
     directory::forget();
     let detail = if is_disabled { "disabled" } else { role.as_str() };
     caller.audit(&call.config, "user.change", Some(&row.audit_id), Some(detail)).await?;

@@ -45,6 +45,8 @@ pub use push::Push;
 /// Everything that can happen to one user's relay.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// Nobody may come in, whatever they have; or, again, they may.
+    Barred(bool),
     /// A peer sent bytes instead of text.
     Binary(PeerId),
     /// A peer's socket is gone.
@@ -264,6 +266,7 @@ impl<S: Sql> Hub<S> {
             self.arm()?;
         }
         match input {
+            Input::Barred(is_barred) => self.bar(now, is_barred)?,
             Input::Binary(peer) => self.refuse(now, peer, 1003, Code::BinaryFrame, "frames are text, as JSON")?,
             Input::Closed(peer) => self.forget(now, peer)?,
             Input::Delivered(seq, part, sent) => self.delivered(now, seq, part, sent)?,

@@ -12,6 +12,17 @@ impl<S: Sql> Hub<S> {
         self.store.is_revoked(by)
     }
 
+    /// The user is kept from everything, or not any more. Their messages stay.
+    pub(super) fn bar(&mut self, now: Timestamp, is_barred: bool) -> Result<(), S::Error> {
+        self.store.set_barred(is_barred, now)?;
+        if is_barred {
+            for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+                self.refuse(now, peer, 4401, Code::Unauthorized, "this user was disabled")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sessions or keys ended: they open nothing any more, and whoever came in by them is out.
     pub(super) fn revoke(&mut self, now: Timestamp, ids: Vec<String>) -> Result<(), S::Error> {
         for id in &ids {

@@ -45,6 +45,17 @@ impl<S: Sql> Store<S> {
         self.write(PUT_AGENT, vec![text(&agent.id), text(&agent.name), integer(agent.acked)])
     }
 
+    /// Forgets an agent, and lets the conversations that had chosen it have the default again.
+    pub fn delete_agent(&self, agent: &AgentId) -> Result<(), S::Error> {
+        self.write("delete from agents where id = ?", vec![text(agent)])?;
+        self.write("update conversations set agent = null where agent = ?", vec![text(agent)])
+    }
+
+    /// No agent is the one that questions go to.
+    pub fn clear_default_agent(&self) -> Result<(), S::Error> {
+        self.write("delete from meta where key = 'default_agent'", vec![])
+    }
+
     /// What holds for a conversation.
     pub fn settings(&self, conversation: &ConversationId) -> Result<Settings, S::Error> {
         let rows = self.run(SELECT_SETTINGS, vec![text(conversation)])?;
