@@ -113,6 +113,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::Bind => Box::pin(admin::accounts::bind(call)),
         Op::Users => Box::pin(admin::users::list(call)),
         Op::UserCreate => Box::pin(admin::users::create(call)),
+        Op::User => Box::pin(admin::users::get(call)),
         Op::UserChange => Box::pin(admin::users::change(call)),
         Op::UserDelete => Box::pin(admin::users::delete(call)),
         Op::UserDeadLetters => Box::pin(admin::users::dead_letters(call)),
