@@ -45,6 +45,40 @@ export function dayName(ms: number, nowMs: number, t: Strings): string {
   })
 }
 
+/** When something happened, as near as one wants to know it: minutes, hours, days, then the date. */
+export function ago(ms: number, nowMs: number, t: Strings): string {
+  const minutes = Math.round((nowMs - ms) / 60_000)
+  if (minutes < 1) return t.justNow
+  const relative = new Intl.RelativeTimeFormat(t.locale, { numeric: 'auto' })
+  if (minutes < 60) return relative.format(-minutes, 'minute')
+  if (minutes < 24 * 60) return relative.format(-Math.round(minutes / 60), 'hour')
+  if (daysBetween(ms, nowMs) < 7) return relative.format(-daysBetween(ms, nowMs), 'day')
+  return dateName(ms, t)
+}
+
+export function dateName(ms: number, t: Strings): string {
+  return new Date(ms).toLocaleDateString(t.locale, { year: 'numeric', month: 'short', day: 'numeric' })
+}
+
+/** Day and time to the second, for logs. */
+export function exactTime(ms: number, t: Strings): string {
+  return new Date(ms).toLocaleString(t.locale, {
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  })
+}
+
+/** `4:05`, counting down. */
+export function countdown(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+
 /** As short as a list needs it: the time today, the day before that. */
 export function shortTime(ms: number, nowMs: number, t: Strings): string {
   if (daysBetween(ms, nowMs) === 0) return clockTime(ms, t)
