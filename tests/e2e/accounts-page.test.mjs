@@ -149,7 +149,7 @@ test('the account pages', async (t) => {
     await page.getByTestId('login').fill('ada@example.com')
     await page.getByTestId('password').fill('not this one at all')
     await page.getByTestId('sign-in').press('Enter')
-    await page.getByTestId('problem').filter({ hasText: 'Wrong account or password' }).waitFor()
+    await page.getByTestId('password-form').filter({ hasText: 'Wrong account or password' }).waitFor()
     await shoot(page, 'sign-in-wrong')
     mock.forced.set('POST /v1/auth/login', {
       status: 429,
@@ -157,7 +157,7 @@ test('the account pages', async (t) => {
       json: { type: '/errors/too_many_requests' },
     })
     await page.getByTestId('sign-in').click()
-    await page.getByTestId('problem').filter({ hasText: 'wait 4 min' }).waitFor()
+    await page.getByTestId('password-form').filter({ hasText: 'wait 4 min' }).waitFor()
     assert.deepEqual(page.problems, [])
   })
 

@@ -57,25 +57,22 @@ export function ago(ms: number, nowMs: number, t: Strings): string {
 }
 
 export function dateName(ms: number, t: Strings): string {
-  return new Date(ms).toLocaleDateString(t.locale, { year: 'numeric', month: 'short', day: 'numeric' })
+  const sameYear = new Date(ms).getFullYear() === new Date().getFullYear()
+  return new Date(ms).toLocaleDateString(t.locale, {
+    ...(sameYear ? {} : { year: 'numeric' }),
+    month: 'short',
+    day: 'numeric',
+  })
 }
 
-/** Day and time to the second, for logs. */
-export function exactTime(ms: number, t: Strings): string {
-  return new Date(ms).toLocaleString(t.locale, {
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-  })
+/** Day and time to the second, the same in every language: logs are compared with other logs. */
+export function exactTime(ms: number): string {
+  return new Date(ms).toLocaleString('sv-SE')
 }
 
 /** `4:05`, counting down. */
 export function countdown(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  const seconds = Math.max(0, Math.floor(ms / 1000))
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 

@@ -79,7 +79,9 @@ const zh = {
   accountRemoveText: '它收到的消息不再有人回应，凭证会被清除。已有的对话仍保留在用户那里。',
   accountTyped: (id: string) => `输入“${id}”来确认`,
 
+  user: '用户详情',
   usersNone: '没有用户。',
+  usersNote: '有账号的人。点开可以改角色、停用、重设密码，看死信和事件。',
   userNew: '新建用户',
   userName: '名字',
   userLogin: '邮箱或手机号（可不填）',
@@ -228,7 +230,9 @@ const en: ConsoleStrings = {
     'What it receives is no longer answered, and its credentials are erased. Conversations stay with their users.',
   accountTyped: (id) => `Type ${id} to confirm`,
 
+  user: 'User',
   usersNone: 'No users.',
+  usersNote: 'Everyone with an account. Open one for role, access, password, dead letters and events.',
   userNew: 'New user',
   userName: 'Name',
   userLogin: 'E-mail or phone (optional)',

@@ -8,7 +8,7 @@ export function deviceName(client: string): string {
 }
 
 export function isPhone(client: string): boolean {
-  return /iPhone|Android|Mobile|miniprogram|MicroMessenger/i.test(client)
+  return /iPhone|Android|Mobile|mini.?program|MicroMessenger/i.test(client)
 }
 
 // The more particular first: nearly all of them also say Chrome and Safari.

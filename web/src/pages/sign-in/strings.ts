@@ -60,7 +60,7 @@ const zh = {
     new: '登录 claw-relay',
     revoked: '登录已结束',
   },
-  wrong: '账号或密码不对。忘记密码的话，请管理员重设。',
+  wrong: '账号或密码不对。忘记了可以请管理员重设。',
 }
 
 export type SignInStrings = typeof zh
@@ -124,7 +124,7 @@ const en: SignInStrings = {
     new: 'Sign in to claw-relay',
     revoked: 'Your sign-in was ended',
   },
-  wrong: 'Wrong account or password. If you forgot the password, ask the operator to set a new one.',
+  wrong: 'Wrong account or password. Forgot it? Ask the operator.',
 }
 
 export const SIGN_IN: Record<Language, SignInStrings> = { en, zh }
