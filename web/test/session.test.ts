@@ -16,7 +16,11 @@ class World {
   /** Takes effect, and is not answered. */
   lose = 0
   status: number | null = null
+  /** Nothing is answered before this. */
+  hold: Promise<void> = Promise.resolve()
   deniedPath = ''
+  /** Tabs do not hear yet what another one stored. */
+  isSlowToTell = false
   refreshToken = ''
   spent: { token: string; atMs: number; isForgiven: boolean } | null = null
   accessTokens = new Set<string>()
@@ -49,7 +53,7 @@ class World {
     return { keeper, seen, get: (path = '/v1/me') => call(keeper.request, 'GET', path) }
   }
 
-  session(user = ADA, id = 'ses_1'): Session {
+  session(user = ADA, id = 'ses_1', minutes = 15): Session {
     const access_token = `access-${++this.count}`
     this.accessTokens.add(access_token)
     this.refreshToken = `refresh-${++this.count}`
@@ -57,7 +61,7 @@ class World {
       user,
       session: id,
       access_token,
-      expires_at_ms: this.nowMs + 15 * MINUTE,
+      expires_at_ms: this.nowMs + minutes * MINUTE,
       refresh_token: this.refreshToken,
       refresh_expires_at_ms: this.nowMs + 30 * 24 * 60 * MINUTE + this.count,
     }
@@ -68,9 +72,9 @@ class World {
   }
 
   private async send(call: Call): Promise<Answer> {
-    this.calls.push(call)
-    await Promise.resolve()
+    this.calls.push({ ...call })
     const answer = this.answer(call)
+    await this.hold
     if (this.lose > 0) {
       this.lose--
       throw new Unreachable()
@@ -98,6 +102,7 @@ class World {
 
   private wrote(writer: SessionKeeper, write: () => void): void {
     write()
+    if (this.isSlowToTell) return
     for (const tab of this.tabs) if (tab !== writer) queueMicrotask(() => tab.storageChanged())
   }
 }
@@ -118,6 +123,17 @@ test('a token is used while it is good, and replaced shortly before it ends', as
   await tab.get()
   expect(world.refreshes()).toBe(1)
   expect(world.calls.map(({ path }) => path)).toEqual(['/v1/me', '/v1/me', '/v1/auth/refresh', '/v1/me'])
+})
+
+test('a token that lasts five minutes is replaced after four', async () => {
+  const tab = world.tab()
+  tab.keeper.begin(world.session(ADA, 'ses_1', 5))
+  world.nowMs += 3.9 * MINUTE
+  await tab.get()
+  expect(world.refreshes()).toBe(0)
+  world.nowMs += 0.2 * MINUTE
+  await tab.get()
+  expect(world.refreshes()).toBe(1)
 })
 
 test('a reload goes on with the refresh token alone; the access token was never stored', async () => {
@@ -216,31 +232,79 @@ test('a session that ran out says so', async () => {
   expect(tab.seen).toEqual([{ user: null, why: 'expired' }])
 })
 
-test('signing out ends the session on the relay too, and here even when it is away', async () => {
+test('signing out ends the session on the relay too, and here at once', async () => {
   const tab = world.tab()
   tab.keeper.begin(world.session())
-  await tab.keeper.leave()
-  expect(world.calls.at(-1)).toMatchObject({ method: 'POST', path: '/v1/auth/logout' })
-  expect(tab.seen.at(-1)).toEqual({ user: null, why: 'new' })
-
-  tab.keeper.begin(world.session())
-  world.lose = 1
-  await expect(tab.keeper.leave()).rejects.toBeInstanceOf(Unreachable)
+  const { hold, release } = held()
+  world.hold = hold
+  const left = tab.keeper.leave()
+  await Promise.resolve()
   expect(tab.keeper.user).toBeNull()
-  expect(world.tab().keeper.user).toBeNull()
+  release()
+  await left
+  expect(world.calls.at(-1)).toMatchObject({ method: 'POST', path: '/v1/auth/logout' })
+  expect(tab.seen).toEqual([
+    { user: 'usr_ada', why: 'new' },
+    { user: null, why: 'new' },
+  ])
 })
+
+test.each([0, 20])(
+  'with the relay away, signing out works here (%i minutes after the last request)',
+  async (minutes) => {
+    const tab = world.tab()
+    tab.keeper.begin(world.session())
+    world.nowMs += minutes * MINUTE
+    world.lose = 1
+    await expect(tab.keeper.leave()).rejects.toBeInstanceOf(Unreachable)
+    expect(tab.keeper.user).toBeNull()
+    expect(world.tab().keeper.user).toBeNull()
+  },
+)
 
 test('another account in another tab is taken over here; what was under way for the first is dropped', async () => {
   const [one, two] = [world.tab(), world.tab()]
   one.keeper.begin(world.session())
   await Promise.resolve()
   world.nowMs += 20 * MINUTE
+  const { hold, release } = held()
+  world.hold = hold
   const asked = one.get()
-  two.keeper.begin(world.session(BOB, 'ses_2'))
+  // The refresh is with the relay when somebody else signs in.
+  while (world.refreshes() === 0) await Promise.resolve()
+  const bobs = world.session(BOB, 'ses_2')
+  two.keeper.begin(bobs)
+  release()
   await expect(asked).rejects.toMatchObject({ status: 401 })
   expect(one.keeper.user).toEqual(BOB)
   expect(one.seen.at(-1)).toEqual({ user: 'usr_bob', why: 'elsewhere' })
   expect(world.tab().keeper.user).toEqual(BOB)
+  world.refreshToken = bobs.refresh_token
+  await one.get()
+  expect(world.calls.at(-2)?.body).toEqual({ refresh_token: bobs.refresh_token })
+})
+
+test('a tab that has not heard of the other account yet does not go on as that one unawares', async () => {
+  const [one, two] = [world.tab(), world.tab()]
+  one.keeper.begin(world.session())
+  world.isSlowToTell = true
+  two.keeper.begin(world.session(BOB, 'ses_2'))
+  world.nowMs += 20 * MINUTE
+  await expect(one.get()).rejects.toMatchObject({ status: 401 })
+  expect(world.refreshes()).toBe(0)
+  one.keeper.storageChanged()
+  expect(one.seen.at(-1)).toEqual({ user: 'usr_bob', why: 'elsewhere' })
+})
+
+test('a token of the account before is not used for the one after', async () => {
+  const [one, two] = [world.tab(), world.tab()]
+  const adas = world.session()
+  one.keeper.begin(adas)
+  await Promise.resolve()
+  two.keeper.begin(world.session(BOB, 'ses_2'))
+  await Promise.resolve()
+  await one.get()
+  expect(world.calls.at(-1)?.bearer).not.toBe(adas.access_token)
 })
 
 test('what creates something carries a key, the same one when it is sent again', async () => {
@@ -281,3 +345,11 @@ test('damage in the storage is the same as nobody signed in', () => {
     expect(keeper.user).toBeNull()
   }
 })
+
+function held() {
+  let release = () => {}
+  const hold = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  return { hold, release }
+}

@@ -133,25 +133,19 @@ export class SessionKeeper {
   }
 
   private async refresh(): Promise<string> {
-    for (let round = 1; ; round++) {
-      // Read anew each time: while this tab waited, another one may have spent the token and left its successor.
-      const kept = this.read()
-      if (kept === null || kept.session !== this.known?.session) throw new Refused(SIGNED_OUT)
-      const { refresh_token } = kept
-      const answer = await this.around.send({ method: 'POST', path: '/v1/auth/refresh', body: { refresh_token } })
-      // Signed out meanwhile, or in as somebody else: what came belongs to nobody.
-      const now = this.read()
-      if (now?.session !== kept.session) throw new Refused(SIGNED_OUT)
-      if (answer.status === 200) {
-        this.keep(answer.body as Session)
-        return (answer.body as Session).access_token
-      }
-      if (answer.status !== 401) throw new Refused(answer)
-      // Without locks another tab may have come first.
-      if (now.refresh_token !== refresh_token && round < ROUNDS_MAX) continue
-      this.end(this.around.now() >= kept.refresh_expires_at_ms ? 'expired' : 'revoked')
-      throw new Refused(answer)
+    // Read anew: while this tab waited, another one may have spent the token and left its successor.
+    const kept = this.read()
+    if (kept === null || kept.session !== this.known?.session) throw new Refused(SIGNED_OUT)
+    const { refresh_token } = kept
+    const answer = await this.around.send({ method: 'POST', path: '/v1/auth/refresh', body: { refresh_token } })
+    // Signed out meanwhile, or in as somebody else: what came belongs to nobody.
+    if (this.read()?.session !== kept.session) throw new Refused(SIGNED_OUT)
+    if (answer.status === 200) {
+      this.keep(answer.body as Session)
+      return (answer.body as Session).access_token
     }
+    if (answer.status === 401) this.end(this.around.now() >= kept.refresh_expires_at_ms ? 'expired' : 'revoked')
+    throw new Refused(answer)
   }
 
   private keep({ access_token, expires_at_ms, ...kept }: Session): void {
@@ -189,5 +183,4 @@ export const SESSION_KEY = 'claw-relay.session'
 const EARLY_MS = 60_000
 const GOOD_FOR_MS_MIN = 60_000
 const GOOD_FOR_MS_MAX = 14 * 60_000
-const ROUNDS_MAX = 3
 const SIGNED_OUT: Answer = { status: 401, body: { type: '/errors/unauthorized', detail: 'nobody is signed in' } }
