@@ -101,6 +101,50 @@ test('the account pages', async (t) => {
     assert.deepEqual([page.problems, other.problems, third.problems], [[], [], []])
   })
 
+  await t.test(
+    'a second link takes the place of the first sign-in, and says so when it is another account',
+    async (t) => {
+      const mock = await world(t)
+      const [ada, bob] = [mock.addUser('Ada'), mock.addUser('Bob')]
+      const page = await signedIn(t, mock, ada)
+      const again = async (user) => {
+        await page.goto(`${mock.url}/#link=${mock.addLink(user.id)}`)
+        await until(
+          () => [...mock.sessions.values()].some((row) => row.user === user.id && row.id !== first),
+          'another session',
+        )
+        await chat(page)
+      }
+      const [first] = mock.sessions.keys()
+      await again(ada)
+      await until(() => mock.sessions.size === 1, 'the first session to end')
+      assert.equal(await page.getByTestId('other-account').count(), 0)
+      await again(bob)
+      await page.getByTestId('other-account').filter({ hasText: 'Bob' }).waitFor()
+      await shoot(page, 'other-account')
+      await until(() => mock.sessions.size === 1, 'the session of the other account to end')
+      await page.getByTestId('other-account').getByRole('button').click()
+      await page.getByTestId('other-account').waitFor({ state: 'detached' })
+      assert.deepEqual(page.problems, [])
+    },
+  )
+
+  await t.test(
+    'how to sign in did not load: the form is there all the same, and a second try brings the rest',
+    async (t) => {
+      const mock = await world(t, { signUp: 'open' })
+      mock.forced.set('GET /v1/auth/methods', { status: 503, json: { type: '/errors/unavailable' } })
+      const page = await open(await context(t), mock.url, /status of 503/)
+      await page.getByTestId('login').waitFor()
+      assert.equal(await page.getByTestId('to-register').count(), 0)
+      mock.forced.clear()
+      await page.getByTestId('retry').click()
+      await page.getByTestId('to-register').click()
+      assert.equal(await page.getByTestId('closed').count(), 0)
+      assert.deepEqual(page.problems, [])
+    },
+  )
+
   await t.test('a token that ran out is replaced without a word; tabs that wake together stay signed in', async (t) => {
     const mock = await world(t)
     const made = await context(t)

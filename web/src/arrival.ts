@@ -2,7 +2,7 @@
 
 import { ref } from 'vue'
 
-import { session } from './account'
+import { session, signOut, user } from './account'
 import { challenge, newVerifier, send, tabStorage } from './browser'
 import { doors } from './lib/account'
 import { entrance } from './lib/entrance'
@@ -15,6 +15,8 @@ const PAIRING_KEY = 'claw-relay.pairing'
 /** Signing in by what the address brought: under way, or why not. */
 export const arriving = ref(false)
 export const arrivalError = ref<unknown>(null)
+/** A link signed in somebody else than was here before. */
+export const switched = ref(false)
 /** The other sign-in page said no, or was begun in another tab. */
 export const oauthProblem = ref<'lost' | 'refused' | null>(null)
 
@@ -65,7 +67,7 @@ export async function signIn(ask: () => Promise<Session>): Promise<void> {
   arrivalError.value = null
   oauthProblem.value = null
   try {
-    welcome(await ask())
+    await welcome(await ask())
   } catch (error) {
     arrivalError.value = error
   } finally {
@@ -73,9 +75,14 @@ export async function signIn(ask: () => Promise<Session>): Promise<void> {
   }
 }
 
-export function welcome(now: Session): void {
+export async function welcome(now: Session): Promise<void> {
+  const before = user.value
+  // Whoever was signed in here goes: nobody could reach that session any more.
+  if (before !== null) await signOut()
   keepInvitation(null)
   session.begin(now)
+  // A link may be anybody's: nobody should write to their agent in another one's account unawares.
+  switched.value = before !== null && before.id !== now.user.id
 }
 
 // A link pasted into the address bar of this very page changes the fragment only, without a reload.
