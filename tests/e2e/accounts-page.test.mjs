@@ -157,6 +157,7 @@ test('the account pages', async (t) => {
     await Promise.all(tabs.map((tab) => tab.evaluate(() => (location.hash = '#/settings/devices'))))
     await Promise.all(tabs.map((tab) => tab.getByTestId('session').waitFor()))
     assert.equal(mock.sessions.size, 1)
+    assert.equal(mock.reused, 0, 'each tab used the token that the one before had left')
   })
 
   await t.test('an ended session signs out every tab and says why; signing out ends it at the relay', async (t) => {

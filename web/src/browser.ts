@@ -25,6 +25,8 @@ export async function send({ method, path, body, bearer, idempotencyKey }: Call)
       method,
       headers,
       cache: 'no-store',
+      // One that never ends would keep the lock of all tabs.
+      signal: AbortSignal.timeout(REQUEST_MS_MAX),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     text = await response.text()
@@ -38,10 +40,25 @@ export async function send({ method, path, body, bearer, idempotencyKey }: Call)
 export const sessionSurroundings: SessionSurroundings = {
   storage: browserStorage,
   now: () => Date.now(),
-  // Only secure contexts have locks; a page served over plain HTTP in a LAN goes without.
-  exclusively: (run) => (navigator.locks ? navigator.locks.request('claw-relay.session', run) : run()),
+  exclusively,
   send,
   newKey: () => randomHex(16),
+}
+
+/**
+ * Only secure contexts have locks; a page served over plain HTTP in a LAN goes without. The lock is kept for a moment
+ * longer than the answer: what one tab stores reaches the process of another one later than the lock does.
+ */
+function exclusively<T>(run: () => Promise<T>): Promise<T> {
+  if (!navigator.locks) return run()
+  return new Promise((resolve, reject) => {
+    const work = async () => {
+      const running = run()
+      resolve(running)
+      await running.finally(() => new Promise((settled) => setTimeout(settled, STORED_EVERYWHERE_MS)))
+    }
+    navigator.locks.request('claw-relay.session', work).catch(reject)
+  })
 }
 
 export function browserSurroundings(request: Request): Surroundings {
@@ -136,3 +153,6 @@ function storage(choose: () => Storage): Storage {
     }
   }
 }
+
+const REQUEST_MS_MAX = 60_000
+const STORED_EVERYWHERE_MS = 100

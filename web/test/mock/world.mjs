@@ -25,6 +25,8 @@ export class World {
   events = []
   audit = []
   accessMs = 15 * MINUTE
+  /** Refresh tokens that came a second time. */
+  reused = 0
   #count = 0
 
   constructor({ isNew = false, signUp = 'closed' } = {}) {
@@ -72,6 +74,7 @@ export class World {
     const session = [...this.sessions.values()].find(
       ({ refresh, spent }) => refresh === token || spent?.token === token,
     )
+    if (session?.refresh !== token) this.reused++
     if (!session) return null
     const isForgiven =
       session.spent?.token === token && !session.spent.isForgiven && Date.now() - session.spent.atMs < 30_000
