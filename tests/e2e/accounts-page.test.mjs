@@ -266,7 +266,12 @@ test('the account pages', async (t) => {
     assert.ok(mock.asked.includes('POST /v1/auth/oauth/acme/finish'))
     const other = await open(await context(t), `${mock.url}/?code=c1&state=stolen`)
     await other.getByText('was begun in another tab').waitFor()
-    assert.deepEqual([page.problems, other.problems], [[], []])
+    const stranger = await open(await context(t), mock.url)
+    mock.forced.set('POST /v1/auth/oauth/corp/finish', { status: 403, json: { type: '/errors/forbidden' } })
+    await stranger.getByTestId('provider-corp').click()
+    await stranger.getByTestId('arrival-problem').filter({ hasText: 'by invitation only' }).waitFor()
+    await shoot(stranger, 'sign-in-refused')
+    assert.deepEqual([page.problems, other.problems, stranger.problems], [[], [], []])
   })
 
   await t.test('a pairing link waits for the sign-in, asks, and connects', async (t) => {

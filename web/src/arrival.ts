@@ -5,6 +5,7 @@ import { ref } from 'vue'
 import { session, signOut, user } from './account'
 import { challenge, newVerifier, send, tabStorage } from './browser'
 import { doors } from './lib/account'
+import { Refused, Unreachable } from './lib/api'
 import { entrance } from './lib/entrance'
 import type { Session } from './lib/session'
 
@@ -14,7 +15,7 @@ const PAIRING_KEY = 'claw-relay.pairing'
 
 /** Signing in by what the address brought: under way, or why not. */
 export const arriving = ref(false)
-export const arrivalError = ref<unknown>(null)
+export const arrivalError = ref<{ by: 'link' | 'oauth'; error: unknown } | null>(null)
 /** A link signed in somebody else than was here before. */
 export const switched = ref(false)
 /** The other sign-in page said no, or was begun in another tab. */
@@ -43,9 +44,9 @@ export function arrive(): void {
   if (location.search !== '' || link !== undefined) {
     history.replaceState(null, '', location.pathname + (link === undefined ? location.hash : ''))
   }
-  if (link !== undefined) void signIn(() => doors(send).link(link))
+  if (link !== undefined) void signIn('link', () => doors(send).link(link))
   else if (oauth && begun) {
-    void signIn(() => doors(send).oauthFinish(begun.provider, { ...oauth, verifier: begun.verifier }))
+    void signIn('oauth', () => doors(send).oauthFinish(begun.provider, { ...oauth, verifier: begun.verifier }))
   } else if (oauth) oauthProblem.value = 'lost'
   else if (oauthRefused !== undefined) oauthProblem.value = 'refused'
 }
@@ -62,14 +63,15 @@ export async function leaveFor(provider: string): Promise<void> {
   location.assign(url)
 }
 
-export async function signIn(ask: () => Promise<Session>): Promise<void> {
+async function signIn(by: 'link' | 'oauth', ask: () => Promise<Session>): Promise<void> {
   arriving.value = true
   arrivalError.value = null
   oauthProblem.value = null
   try {
     await welcome(await ask())
   } catch (error) {
-    arrivalError.value = error
+    arrivalError.value = { by, error }
+    if (!(error instanceof Refused || error instanceof Unreachable)) throw error
   } finally {
     arriving.value = false
   }

@@ -19,6 +19,7 @@ class World {
   /** Nothing is answered before this. */
   hold: Promise<void> = Promise.resolve()
   deniedPath = ''
+  user = ADA
   /** Tabs do not hear yet what another one stored. */
   isSlowToTell = false
   refreshToken = ''
@@ -53,7 +54,7 @@ class World {
     return { keeper, seen, get: (path = '/v1/me') => call(keeper.request, 'GET', path) }
   }
 
-  session(user = ADA, id = 'ses_1', minutes = 15): Session {
+  session(user = this.user, id = 'ses_1', minutes = 15): Session {
     const access_token = `access-${++this.count}`
     this.accessTokens.add(access_token)
     this.refreshToken = `refresh-${++this.count}`
@@ -221,6 +222,18 @@ test('a revoked session signs out every tab, with a reason', async () => {
   expect(one.seen).toEqual([{ user: null, why: 'revoked' }])
   expect(two.seen).toEqual([{ user: null, why: 'elsewhere' }])
   await expect(two.get()).rejects.toMatchObject({ status: 401 })
+})
+
+test('another name or role is shown after the next refresh, in every tab', async () => {
+  const [one, two] = [world.tab(), world.tab()]
+  one.keeper.begin(world.session())
+  await Promise.resolve()
+  world.user = { ...ADA, role: 'operator' }
+  world.accessTokens.clear()
+  await one.get()
+  expect([one.keeper.user?.role, two.keeper.user?.role]).toEqual(['operator', 'operator'])
+  expect(one.seen).toHaveLength(2)
+  expect(two.seen).toHaveLength(2)
 })
 
 test('a session that ran out says so', async () => {

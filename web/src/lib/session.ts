@@ -89,7 +89,7 @@ export class SessionKeeper {
   storageChanged(): void {
     const before = this.known
     this.known = this.read()
-    if (before?.session === this.known?.session) return
+    if (before?.session === this.known?.session) return this.tellNews(before)
     this.access = null
     this.onChange(this.user, 'elsewhere')
   }
@@ -141,7 +141,9 @@ export class SessionKeeper {
     // Signed out meanwhile, or in as somebody else: what came belongs to nobody.
     if (this.read()?.session !== kept.session) throw new Refused(SIGNED_OUT)
     if (answer.status === 200) {
+      const before = this.known
       this.keep(answer.body as Session)
+      this.tellNews(before)
       return (answer.body as Session).access_token
     }
     if (answer.status === 401) this.end(this.around.now() >= kept.refresh_expires_at_ms ? 'expired' : 'revoked')
@@ -158,6 +160,12 @@ export class SessionKeeper {
     const other = this.read()
     const isOlder = other?.session === kept.session && other.refresh_expires_at_ms > kept.refresh_expires_at_ms
     if (!isOlder) this.write(kept)
+  }
+
+  /** Another name or another role, of the same user. */
+  private tellNews(before: Kept | null): void {
+    const { user } = this
+    if (user !== null && (before?.user.name !== user.name || before.user.role !== user.role)) this.onChange(user, 'new')
   }
 
   private read(): Kept | null {
