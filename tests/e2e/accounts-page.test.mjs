@@ -473,6 +473,12 @@ test('the account pages', async (t) => {
     await page.getByTestId('default-user').fill(root.id)
     await page.getByTestId('save-rules').click()
     await page.getByText('Saved', { exact: true }).waitFor()
+    await page.getByTestId('default-user').fill('')
+    await page.getByTestId('save-rules').click()
+    await until(() => mock.accounts.get('main').default_user === '', 'nobody to get what strangers write')
+    await page.getByTestId('default-user').fill(root.id)
+    await page.getByTestId('save-rules').click()
+    await until(() => mock.accounts.get('main').default_user === root.id, 'somebody to get it again')
     await page.getByTestId('new-sender').fill('ou_1')
     await page.getByTestId('add-sender').click()
     await page.getByTestId('sender').filter({ hasText: 'ou_1' }).waitFor()
@@ -574,6 +580,7 @@ test('the account pages', async (t) => {
     await page.getByTestId('section-audit').click()
     await page.getByTestId('more').click()
     await until(async () => (await page.getByTestId('log-line').count()) === 34, 'the whole log')
+    await page.getByTestId('log-line').first().filter({ hasText: 'Root' }).waitFor()
     assert.deepEqual(page.problems, [])
   })
 
@@ -691,12 +698,7 @@ function fillLogs(mock) {
     detail: n % 4 === 3 ? 'feishu om_x100b54 part 1 of 2' : undefined,
   }))
   for (let n = 0; n < 34; n++) {
-    mock.log(
-      'usr_00000001',
-      ['session.create', 'key.create', 'account.policy'][n % 3],
-      `agt_${n}`,
-      n % 3 ? undefined : 'web',
-    )
+    mock.log('aud_1', ['session.create', 'key.create', 'account.policy'][n % 3], `agt_${n}`, n % 3 ? undefined : 'web')
   }
 }
 

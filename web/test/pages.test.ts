@@ -23,7 +23,9 @@ test.each([
 test.each([
   ['ada@example.com', true],
   ['+86 138 0013 8000', true],
-  ['13800138000', true],
+  ['+44(20)7946-0958', true],
+  // Without its country code nobody knows whose it is.
+  ['13800138000', false],
   ['ada', false],
   ['ada@example', false],
   ['12', false],

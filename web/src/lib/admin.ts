@@ -42,6 +42,8 @@ export interface ListedGroup {
 export interface UserRow extends User {
   created_ms: number
   is_disabled: boolean
+  /** What stands for them in the audit log. */
+  audit_id?: string
 }
 export interface Invitation {
   id: string
@@ -49,10 +51,14 @@ export interface Invitation {
   uses: number
   expires_ms: number
 }
-export interface Provider {
+/** Without its settings, which hold secrets. */
+export interface ProviderRow {
   id: string
   kind: ProviderKind
+}
+export interface Provider extends ProviderRow {
   app_id: string
+  app_secret: string
   agent_id?: string
   organisations?: string[]
   api?: string
@@ -90,7 +96,8 @@ export function admin(request: Request) {
   return {
     accounts: async () => (await call<{ accounts: BotAccount[] }>(request, 'GET', '/v1/admin/accounts')).accounts,
     createAccount: (asked: FeishuAccount) => call(request, 'POST', '/v1/admin/accounts', asked),
-    changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string | null }) =>
+    /** What is absent stays; an empty `default_user` is nobody. */
+    changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string }) =>
       call(request, 'PATCH', at(account), change),
     removeAccount: (account: string) => call(request, 'DELETE', at(account)),
     senders: async (account: string) =>
@@ -108,11 +115,11 @@ export function admin(request: Request) {
       return { rows: page.users, next: page.next }
     },
     createUser: (asked: { name: string; role: User['role']; login?: string; password?: string }) =>
-      call<{ user: UserRow }>(request, 'POST', '/v1/admin/users', asked),
-    changeUser: async (
+      call(request, 'POST', '/v1/admin/users', asked),
+    changeUser: (
       user: string,
-      change: { role?: User['role']; is_disabled?: boolean; password?: { login: string; password: string } },
-    ) => (await call<{ user: UserRow }>(request, 'PATCH', `/v1/admin/users/${id(user)}`, change)).user,
+      change: { role?: User['role']; is_disabled?: boolean; login?: string; password?: string },
+    ) => call(request, 'PATCH', `/v1/admin/users/${id(user)}`, change),
     removeUser: (user: string) => call(request, 'DELETE', `/v1/admin/users/${id(user)}`),
     deadLetters: async (user: string) =>
       (await call<{ dead_letters: DeadLetter[] }>(request, 'GET', `/v1/admin/users/${id(user)}/dead-letters`))
@@ -131,8 +138,8 @@ export function admin(request: Request) {
       call<{ invitation: Invitation; code: string }>(request, 'POST', '/v1/admin/invitations', asked),
     revokeInvitation: (invitation: string) => call(request, 'DELETE', `/v1/admin/invitations/${id(invitation)}`),
 
-    providers: async () => (await call<{ providers: Provider[] }>(request, 'GET', '/v1/admin/providers')).providers,
-    createProvider: (asked: Provider & { app_secret: string }) => call(request, 'POST', '/v1/admin/providers', asked),
+    providers: async () => (await call<{ providers: ProviderRow[] }>(request, 'GET', '/v1/admin/providers')).providers,
+    createProvider: (asked: Provider) => call(request, 'POST', '/v1/admin/providers', asked),
     removeProvider: (provider: string) => call(request, 'DELETE', `/v1/admin/providers/${id(provider)}`),
 
     audit: async (cursor?: string): Promise<Page<AuditEntry>> => {

@@ -67,13 +67,13 @@ export const adminRoutes = [
   ['POST /v1/admin/users', ({ world, body }) => ok({ user: world.addUser(body.name, body) }, 201)],
   [
     'PATCH /v1/admin/users/{id}',
-    ({ world, parameters: [id], body: { password, ...change } }) => {
+    ({ world, parameters: [id], body: { login, password, ...change } }) => {
       const user = world.users.get(id)
       if (!user) return NONE
       Object.assign(user, change)
-      if (password) world.logins.set(password.login, { user: id, password: password.password })
+      if (login) world.logins.set(login, { user: id, password })
       if (user.is_disabled) world.endSessionsOf(id)
-      return ok({ user })
+      return ok({ user: { id, name: user.name, role: user.role } })
     },
   ],
   [
@@ -114,7 +114,7 @@ export const adminRoutes = [
   ],
   [
     'GET /v1/admin/providers',
-    ({ world }) => ok({ providers: [...world.providers.values()].map(({ app_secret: _, ...shown }) => shown) }),
+    ({ world }) => ok({ providers: [...world.providers.values()].map(({ id, kind }) => ({ id, kind })) }),
   ],
   [
     'POST /v1/admin/providers',

@@ -41,7 +41,14 @@ export class World {
   }
 
   addUser(name, { role = 'user', login, password } = {}) {
-    const user = { id: this.id('usr'), name, role, created_ms: Date.now() - 40 * DAY, is_disabled: false }
+    const user = {
+      id: this.id('usr'),
+      name,
+      role,
+      created_ms: Date.now() - 40 * DAY,
+      is_disabled: false,
+      audit_id: `aud_${this.users.size + 1}`,
+    }
     this.users.set(user.id, user)
     if (login) this.logins.set(login, { user: user.id, password })
     return user

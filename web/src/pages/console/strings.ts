@@ -84,7 +84,7 @@ const zh = {
   usersNote: '有账号的人。点开可以改角色、停用、重设密码，看死信和事件。',
   userNew: '新建用户',
   userName: '名字',
-  userLogin: '邮箱或手机号（可不填）',
+  userLogin: '邮箱或手机号（可不填，手机号带国家码）',
   userLoginHint: '不填的话，之后可以用邀请或企业账号登录',
   userPassword: '初始密码',
   passwordHint: '至少 12 个字符',
@@ -145,7 +145,6 @@ const zh = {
   providerRedirect: '在平台后台登记的重定向地址',
   providerRemoveTitle: (id: string) => `删除登录方式“${id}”？`,
   providerRemoveText: '用它登录的人要换一种方式登录；已经登录的不受影响。',
-  providerAbout: (appId: string, organisations: string) => (organisations ? `${appId} · 限 ${organisations}` : appId),
 
   auditNote: '谁做了什么，按时间从早到晚。每一条都带着前一条的哈希，改动会被发现。',
   auditNone: '还没有记录。',
@@ -235,7 +234,7 @@ const en: ConsoleStrings = {
   usersNote: 'Everyone with an account. Open one for role, access, password, dead letters and events.',
   userNew: 'New user',
   userName: 'Name',
-  userLogin: 'E-mail or phone (optional)',
+  userLogin: 'E-mail or phone with country code (optional)',
   userLoginHint: 'Without it they sign in by an invitation or an organisation’s account',
   userPassword: 'First password',
   passwordHint: 'At least 12 characters',
@@ -297,7 +296,6 @@ const en: ConsoleStrings = {
   providerRedirect: 'Redirect address to register on the platform',
   providerRemoveTitle: (id) => `Delete the sign-in “${id}”?`,
   providerRemoveText: 'People who used it sign in another way; who is signed in stays so.',
-  providerAbout: (appId, organisations) => (organisations ? `${appId} · only ${organisations}` : appId),
 
   auditNote: 'Who did what, oldest first. Every entry carries the hash of the one before, so that a change shows.',
   auditNone: 'No entries yet.',

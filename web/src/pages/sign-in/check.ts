@@ -3,9 +3,9 @@
 import { PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN } from '../../lib/account'
 import type { SignInStrings } from './strings'
 
-/** An e-mail address or a phone number, roughly: the relay decides. */
+/** An e-mail address, or a phone number with its country code, roughly: the relay decides. */
 export function looksLikeLogin(text: string): boolean {
-  return /^\S+@\S+\.\S+$|^\+?[\d\s-]{6,20}$/.test(text.trim())
+  return /^\S+@\S+\.\S+$|^\+[\d\s()-]{7,24}$/.test(text.trim())
 }
 
 export function passwordProblem(password: string, s: Pick<SignInStrings, 'passwordLong' | 'passwordShort'>): string {
