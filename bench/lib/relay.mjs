@@ -64,6 +64,7 @@ function workerOf(modules) {
       { name: 'SEALING_KEY', text: SECRETS.sealingKey },
       { name: 'OPERATOR_TOKEN', text: SECRETS.operatorToken },
       { name: 'RATE_LIMITS', text: 'off' },
+      { name: 'FRAMES_PER_S', text: '1000000' },
       { name: 'SOCKETS_MAX', text: '1024' },
       ...Object.entries(vars).map(([name, text]) => ({ name, text: String(text) })),
     ],

@@ -47,7 +47,7 @@ function drive(schemathesis, world, token) {
     ...['--checks', 'all', '--exclude-checks', UNSUITABLE.join(','), '--continue-on-failure', '--no-color'],
     ...LEFT_OUT.flatMap((name) => ['--exclude-operation-id', name]),
   ]
-  const child = spawn(schemathesis, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(schemathesis, args, { cwd: world.folder, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
   return new Promise((resolve) => child.once('exit', (code) => resolve({ code, output })))
