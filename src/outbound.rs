@@ -12,15 +12,16 @@ pub async fn perform(call: &HttpRequest, token: Option<&str>) -> std::result::Re
 
 async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse> {
     let headers = Headers::new();
+    headers.set("Accept", "application/json")?;
     headers.set("Content-Type", "application/json; charset=utf-8")?;
-    if let Some(token) = token {
-        headers.set("Authorization", &format!("Bearer {token}"))?;
+    if let Some((name, value)) = call.token_header(token) {
+        headers.set(name, &value)?;
     }
     let mut init = RequestInit::new(&call.method).headers(&headers).timeout(CALL_MS_MAX);
     if let Some(body) = &call.body {
         init = init.body(body);
     }
-    let response = fetch(&call.url, &init).await?;
+    let response = fetch(&call.url(token), &init).await?;
     let headers = response.headers();
     let wait = |name: &str| headers.get(name).ok().flatten().and_then(|text| text.parse().ok());
     let retry_after_s = wait("x-ogw-ratelimit-reset").or_else(|| wait("Retry-After"));

@@ -2,7 +2,7 @@
 
 use protocol::Code;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Inbound, Malformed, NoEvent, Raw};
+use relay::platform::{self, Inbound, Malformed, Method, NoEvent, Raw};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
 use crate::{ask, directory, request};
 
-/// `POST /webhook/{platform}/{account}`
+/// `GET, POST /webhook/{platform}/{account}`
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
@@ -21,15 +21,24 @@ pub async fn receive(
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
-    request::require_json(&request)?;
+    let method = if request.inner().method() == "GET" { Method::Get } else { Method::Post };
     let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
     let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
     let Some(account) = account else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
+    if !platform::methods(&account).contains(&method) {
+        let allow = Some(("Allow", "POST".to_owned()));
+        return Err(Error { header: allow, ..Error::new(Code::MethodNotAllowed, "this webhook takes POST") });
+    }
+    if platform::is_json(&account) {
+        request::require_json(&request)?;
+    }
+    let url = request.inner().url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
     let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
     let headers: Vec<(String, String)> = platform::headers(&account).iter().filter_map(header).collect();
-    let inbound = match platform::receive(&account, &Raw { headers: &headers, body: &body }, now()) {
+    let inbound = match platform::receive(&account, &Raw { method, query, headers: &headers, body: &body }, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
@@ -49,12 +58,14 @@ pub async fn receive(
             // TODO(#5): a pairing code.
             None => console_log!("webhook {}: ignored: sender {sender} is bound to nobody", account.id),
         },
+        // TODO(#6): the answer so far, which needs the webhook to be held. Without it none is asked for.
+        Inbound::Refresh { .. } => {}
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::recall(&config, &user, &id).await?;
             }
         }
     }
-    let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
+    let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)
 }

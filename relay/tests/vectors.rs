@@ -54,7 +54,7 @@ fn signatures() {
             }
             "header_signature" | "header_signature_freshness" => {
                 let now = input["now_unix"].as_u64().map_or(NOW, |seconds| Timestamp(seconds * 1000));
-                let raw = Raw { headers: &headers, body: body.as_bytes() };
+                let raw = Raw::post(&headers, body.as_bytes());
                 feishu::check_headers(&settings(input), &raw, now)
             }
             other => panic!("{id}: {other}"),
@@ -72,7 +72,7 @@ fn webhook_requests() {
         let account =
             Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings(input)) };
         let headers = headers(input);
-        let raw = Raw { headers: &headers, body: text(input, "body").as_bytes() };
+        let raw = Raw::post(&headers, text(input, "body").as_bytes());
         let received = platform::receive(&account, &raw, NOW);
         assert_eq!((received.is_ok(), valid), (expected["http_ok"] == json!(true), received.is_ok()), "{id}");
         if let Ok(inbound) = received {
@@ -265,13 +265,13 @@ fn check_message(id: &str, input: &Value, expected: &Value, received: &Received)
 fn parse(event: &Value) -> Result<Event, NoEvent> {
     let settings = Settings { verification_token: String::new(), ..settings(&Value::Null) };
     let body = event.to_string();
-    let raw = Raw { headers: &[], body: body.as_bytes() };
+    let raw = Raw::post(&[], body.as_bytes());
     let verified = feishu::verify(&settings, &raw, NOW).map_err(NoEvent::Rejected)?;
     feishu::parse(verified).map_err(NoEvent::Malformed)
 }
 
 fn verify_rejection(settings: &Settings, headers: &[(String, String)], body: &str) -> Rejected {
-    feishu::verify(settings, &Raw { headers, body: body.as_bytes() }, NOW).err().unwrap()
+    feishu::verify(settings, &Raw::post(headers, body.as_bytes()), NOW).err().unwrap()
 }
 
 fn settings(input: &Value) -> Settings {
@@ -295,15 +295,27 @@ fn headers(input: &Value) -> Vec<(String, String)> {
 fn name(rejected: Rejected) -> &'static str {
     match rejected {
         Rejected::BadBase64 => "bad_base64",
+        Rejected::BadKey => "bad_encoding_aes_key",
         Rejected::BadLength => "bad_length",
+        Rejected::BadMessageLength => "bad_message_length",
         Rejected::BadPadding => "bad_padding",
         Rejected::BodyNotJson | Rejected::NotJson => "not_json",
+        Rejected::BodyNotXml => "not_xml",
+        Rejected::ChallengeRefused => "validation_refused",
         Rejected::MissingEncrypt => "missing_encrypt",
         Rejected::NotUtf8 => "not_utf8",
+        Rejected::PlaintextRefused => "plaintext_refused",
+        Rejected::ReceiverMismatch => "receive_id_mismatch",
+        Rejected::SignatureEncoding => "signature_encoding",
+        Rejected::SignatureLength => "signature_length",
+        Rejected::SignatureMalformed => "signature_malformed",
         Rejected::SignatureMismatch => "signature_mismatch",
         Rejected::SignatureMissing => "signature_missing",
         Rejected::Stale => "stale_timestamp",
+        Rejected::TimestampMissing => "timestamp_missing",
         Rejected::TokenMismatch => "token_mismatch",
+        Rejected::TokenMissing => "secret_missing",
+        Rejected::TooShort => "too_short",
     }
 }
 
