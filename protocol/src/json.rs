@@ -155,6 +155,11 @@ impl Object {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
+    /// The fields, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// Takes a field out.
     pub fn take<T: FromJson>(&mut self, key: &str) -> Result<T, Wrong> {
         match self.remove(key)? {

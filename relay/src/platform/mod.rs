@@ -4,12 +4,15 @@
 //! request and its response into what became of it. All are pure: the shell does the HTTP.
 
 pub mod feishu;
+pub mod wecom;
 
 mod budget;
 mod call;
 mod encoding;
+mod markdown;
 mod split;
 mod webhook;
+pub mod wx;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
@@ -41,9 +44,12 @@ pub enum Platform {
     /// Feishu, or Lark.
     #[serde(rename = "feishu")]
     Feishu(feishu::Settings),
+    /// WeCom, a self-built app.
+    #[serde(rename = "wecom")]
+    Wecom(wecom::Settings),
 }
 
-from_json! { enum Platform by "platform" { "feishu" => Feishu(..) } }
+from_json! { enum Platform by "platform" { "feishu" => Feishu(..), "wecom" => Wecom(..) } }
 
 /// Calls the same function of whichever platform an account is on: `settings` are its own, `on` is its module.
 macro_rules! on {
@@ -51,6 +57,10 @@ macro_rules! on {
         match $platform {
             Platform::Feishu($settings) => {
                 use feishu as $on;
+                $call
+            }
+            Platform::Wecom($settings) => {
+                use wecom as $on;
                 $call
             }
         }
@@ -116,6 +126,23 @@ pub fn is_json(account: &Account) -> bool {
 /// What the platform expects to hear, with status 200.
 pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
     on!(&account.platform, |_settings, on| on::ack(inbound))
+}
+
+/// How long the response to a webhook may wait for its answer, in milliseconds from the webhook's arrival; nothing: the
+/// platform takes no answer there (design §6b).
+pub fn hold_ms(account: &Account) -> Option<u64> {
+    match &account.platform {
+        Platform::Feishu(_) => None,
+        Platform::Wecom(_) => Some(wecom::HOLD_MS),
+    }
+}
+
+/// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
+pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
+    match &account.platform {
+        Platform::Feishu(_) => None,
+        Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
+    }
 }
 
 /// How often the platform lets this bot send.
