@@ -4,6 +4,7 @@
 //! request and its response into what became of it. All are pure: the shell does the HTTP.
 
 pub mod feishu;
+pub mod wechat;
 pub mod wecom;
 
 mod budget;
@@ -44,12 +45,15 @@ pub enum Platform {
     /// Feishu, or Lark.
     #[serde(rename = "feishu")]
     Feishu(feishu::Settings),
+    /// A WeChat official account.
+    #[serde(rename = "wechat")]
+    Wechat(wechat::Settings),
     /// WeCom, a self-built app.
     #[serde(rename = "wecom")]
     Wecom(wecom::Settings),
 }
 
-from_json! { enum Platform by "platform" { "feishu" => Feishu(..), "wecom" => Wecom(..) } }
+from_json! { enum Platform by "platform" { "feishu" => Feishu(..), "wechat" => Wechat(..), "wecom" => Wecom(..) } }
 
 /// Calls the same function of whichever platform an account is on: `settings` are its own, `on` is its module.
 macro_rules! on {
@@ -57,6 +61,10 @@ macro_rules! on {
         match $platform {
             Platform::Feishu($settings) => {
                 use feishu as $on;
+                $call
+            }
+            Platform::Wechat($settings) => {
+                use wechat as $on;
                 $call
             }
             Platform::Wecom($settings) => {
@@ -133,6 +141,7 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
 pub fn hold_ms(account: &Account) -> Option<u64> {
     match &account.platform {
         Platform::Feishu(_) => None,
+        Platform::Wechat(_) => Some(wechat::HOLD_MS),
         Platform::Wecom(_) => Some(wecom::HOLD_MS),
     }
 }
@@ -141,6 +150,7 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
         Platform::Feishu(_) => None,
+        Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh),
         Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use protocol::limit::TEXT_BYTES_MAX;
-use protocol::{ConversationId, MessageId};
+use protocol::limit::{ID_BYTES_MAX, TEXT_BYTES_MAX};
+use protocol::{AccountId, ConversationId, MessageId};
 
-use super::encoding::unpercent;
-use crate::store::Question;
+use super::encoding::{conversation_id, question_id, unpercent};
+use crate::store::{Origin, Question};
 
 /// A webhook request as it came in.
 #[derive(Clone, Copy)]
@@ -191,6 +191,41 @@ impl Reply {
         Reply { content_type: "text/xml; charset=utf-8", body }
     }
 }
+
+/// A message in words, with the platform's own ids.
+pub(super) struct Words {
+    /// What makes it the same message when it comes again.
+    pub(super) id: String,
+    /// Where it was written.
+    pub(super) chat: String,
+    /// By whom.
+    pub(super) sender: String,
+    /// Where its answer goes: what `send` reads from [`Origin::message`].
+    pub(super) address: String,
+    /// What it says.
+    pub(super) text: String,
+}
+
+impl Words {
+    /// The question in them.
+    pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
+        let Words { id, chat, sender, address, text } = self;
+        let text = cut(text.trim().to_owned());
+        if text.is_empty() {
+            return Inbound::Ignored("empty");
+        }
+        let ids = question_id(platform, account, &id).zip(conversation_id(platform, account, &chat));
+        // Both are stored with the question.
+        let is_short = sender.len() <= ID_BYTES_MAX && address.len() <= ADDRESS_BYTES_MAX;
+        let Some((id, conversation)) = ids.filter(|_| is_short) else { return Inbound::Ignored("ids of another form") };
+        let (origin, via) = (Some(Origin { account: account.clone(), message: address }), platform.to_owned());
+        let question = Question { id, conversation, via, sender: Some(sender.clone()), text, origin };
+        Inbound::Message { sender, question }
+    }
+}
+
+/// Bytes of an answer's address, which is stored with each question.
+const ADDRESS_BYTES_MAX: usize = 1_000;
 
 /// A message as long as a question may be: what is over is cut, and the text says so. Refused, it would come again and
 /// again, and its writer would hear nothing.

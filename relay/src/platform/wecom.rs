@@ -10,18 +10,17 @@
 
 use std::fmt;
 
-use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, Timestamp, from_json};
 use serde::Serialize;
 
-use super::encoding::{conversation_id, percent, question_id};
+use super::encoding::percent;
 use super::markdown::{self, Fence, Heading, Style};
+use super::webhook::Words;
 use super::wx::{self, Fields, Key, cdata};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
-use crate::store::{Origin, Question};
 
 /// What the operator copies from the app's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -154,29 +153,21 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 
 /// What an event means to the relay: words are a question. Whoever writes to an app does so alone.
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
-    let (id, from, text) = match event {
-        Event::Challenge(challenge) => return Inbound::Challenge(challenge),
-        Event::Other(_) => return Inbound::Ignored("event type"),
+    match event {
+        Event::Challenge(challenge) => Inbound::Challenge(challenge),
+        Event::Other(_) => Inbound::Ignored("event type"),
         // TODO(#6): images, files, recordings and videos.
-        Event::Message { text: None, .. } => return Inbound::Ignored("message type"),
-        Event::Message { id, from, text: Some(text), .. } => (id, from, cut(text.trim().to_owned())),
-    };
-    if text.is_empty() {
-        return Inbound::Ignored("empty");
+        Event::Message { text: None, .. } => Inbound::Ignored("message type"),
+        Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),
+        Event::Message { id, from, text: Some(text), .. } => {
+            Words { id, chat: from.clone(), address: from.clone(), sender: from, text }.ask(NAME, account)
+        }
     }
-    let (id, conversation) = (question_id(NAME, account, &id), conversation_id(NAME, account, &from));
-    let (Some(id), Some(conversation), true) = (id, conversation, is_member(&from)) else {
-        return Inbound::Ignored("ids of another form");
-    };
-    let origin = Origin { account: account.clone(), message: from.clone() };
-    let question =
-        Question { id, conversation, via: NAME.into(), sender: Some(from.clone()), text, origin: Some(origin) };
-    Inbound::Message { sender: from, question }
 }
 
 /// A member's id: not `@all`, nor several, which would send to others.
 fn is_member(id: &str) -> bool {
-    id.len() <= ID_BYTES_MAX && !id.starts_with('@') && !id.contains('|')
+    !id.starts_with('@') && !id.contains('|')
 }
 
 /// What the platform expects: the bare text of an address check, else nothing, since answers come by themselves.
