@@ -21,6 +21,7 @@ pub(super) struct Style {
     /// A link with its text, which is rendered already, to an address of http or https.
     pub(super) link: fn(&str, &str) -> String,
     pub(super) strike: (&'static str, &'static str),
+    pub(super) table: Table,
 }
 
 /// How characters are written that would mean something.
@@ -47,6 +48,15 @@ pub(super) enum Fence {
     Quoted,
 }
 
+/// How tables are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    /// As they are.
+    Kept,
+    /// As lines, with the cells between bars.
+    Lines,
+}
+
 /// How headings are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heading {
@@ -69,6 +79,7 @@ pub(super) const PLAIN: Style = Style {
     italic: ("", ""),
     link: |text, url| if text == url { url.to_owned() } else { format!("{text} ({url})") },
     strike: ("", ""),
+    table: Table::Lines,
 };
 
 /// Everything but tables and pictures, as it was written.
@@ -82,6 +93,7 @@ pub(super) const FULL: Style = Style {
     italic: ("*", "*"),
     link,
     strike: ("~~", "~~"),
+    table: Table::Lines,
 };
 
 /// A link in Markdown.
@@ -105,7 +117,7 @@ pub(super) fn render(markdown: &str, style: &Style) -> String {
         } else if let Some(marker) = opens(line) {
             fence = Some(marker);
             page.open_fence(line);
-        } else if let Some(cells) = row(line) {
+        } else if let Some(cells) = row(line).filter(|_| style.table == Table::Lines) {
             if !is_separator(&cells) {
                 let is_head = lines.peek().and_then(|next| row(next)).is_some_and(|next| is_separator(&next));
                 page.row(&cells, is_head);

@@ -6,6 +6,7 @@
 pub mod feishu;
 pub mod wechat;
 pub mod wecom;
+pub mod wecom_bot;
 
 mod budget;
 mod call;
@@ -51,9 +52,19 @@ pub enum Platform {
     /// WeCom, a self-built app.
     #[serde(rename = "wecom")]
     Wecom(wecom::Settings),
+    /// WeCom, an AI bot.
+    #[serde(rename = "wecom-bot")]
+    WecomBot(wecom_bot::Settings),
 }
 
-from_json! { enum Platform by "platform" { "feishu" => Feishu(..), "wechat" => Wechat(..), "wecom" => Wecom(..) } }
+from_json! {
+    enum Platform by "platform" {
+        "feishu" => Feishu(..),
+        "wechat" => Wechat(..),
+        "wecom" => Wecom(..),
+        "wecom-bot" => WecomBot(..),
+    }
+}
 
 /// Calls the same function of whichever platform an account is on: `settings` are its own, `on` is its module.
 macro_rules! on {
@@ -69,6 +80,10 @@ macro_rules! on {
             }
             Platform::Wecom($settings) => {
                 use wecom as $on;
+                $call
+            }
+            Platform::WecomBot($settings) => {
+                use wecom_bot as $on;
                 $call
             }
         }
@@ -143,6 +158,7 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
         Platform::Feishu(_) => None,
         Platform::Wechat(_) => Some(wechat::HOLD_MS),
         Platform::Wecom(_) => Some(wecom::HOLD_MS),
+        Platform::WecomBot(_) => Some(wecom_bot::HOLD_MS),
     }
 }
 
@@ -152,6 +168,24 @@ pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<
         Platform::Feishu(_) => None,
         Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh),
         Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, outbound, fresh),
+    }
+}
+
+/// The response to a held webhook that shows its answer as far as it has come, and makes the platform ask again
+/// ([`Inbound::Refresh`]); nothing: the platform shows answers only whole.
+pub fn progress(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
+    match &account.platform {
+        Platform::Feishu(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
+        Platform::WecomBot(settings) => wecom_bot::progress(settings, outbound, fresh),
+    }
+}
+
+/// How long an answer may be shown by [`progress`], in milliseconds from its question.
+pub fn progress_ms(account: &Account) -> Option<u64> {
+    match &account.platform {
+        Platform::Feishu(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
+        Platform::WecomBot(_) => Some(wecom_bot::STREAM_MS),
     }
 }
 
