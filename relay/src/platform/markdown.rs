@@ -5,7 +5,7 @@ mod inline;
 mod parts;
 
 pub(super) use inline::span;
-pub(super) use parts::part;
+pub(super) use parts::{part, part_as};
 
 use inline::Inline;
 

@@ -4,6 +4,7 @@
 //! request and its response into what became of it. All are pure: the shell does the HTTP.
 
 pub mod feishu;
+pub mod qq;
 pub mod wechat;
 pub mod wecom;
 pub mod wecom_bot;
@@ -46,6 +47,9 @@ pub enum Platform {
     /// Feishu, or Lark.
     #[serde(rename = "feishu")]
     Feishu(feishu::Settings),
+    /// QQ, an official bot.
+    #[serde(rename = "qq")]
+    Qq(qq::Settings),
     /// A WeChat official account.
     #[serde(rename = "wechat")]
     Wechat(wechat::Settings),
@@ -60,6 +64,7 @@ pub enum Platform {
 from_json! {
     enum Platform by "platform" {
         "feishu" => Feishu(..),
+        "qq" => Qq(..),
         "wechat" => Wechat(..),
         "wecom" => Wecom(..),
         "wecom-bot" => WecomBot(..),
@@ -72,6 +77,10 @@ macro_rules! on {
         match $platform {
             Platform::Feishu($settings) => {
                 use feishu as $on;
+                $call
+            }
+            Platform::Qq($settings) => {
+                use qq as $on;
                 $call
             }
             Platform::Wechat($settings) => {
@@ -155,7 +164,7 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
 /// platform takes no answer there (design §6b).
 pub fn hold_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Feishu(_) => None,
+        Platform::Feishu(_) | Platform::Qq(_) => None,
         Platform::Wechat(_) => Some(wechat::HOLD_MS),
         Platform::Wecom(_) => Some(wecom::HOLD_MS),
         Platform::WecomBot(_) => Some(wecom_bot::HOLD_MS),
@@ -165,7 +174,7 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
-        Platform::Feishu(_) => None,
+        Platform::Feishu(_) | Platform::Qq(_) => None,
         Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh),
         Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
         Platform::WecomBot(settings) => wecom_bot::passive(settings, outbound, fresh),
@@ -176,7 +185,7 @@ pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<
 /// ([`Inbound::Refresh`]); nothing: the platform shows answers only whole.
 pub fn progress(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
+        Platform::Feishu(_) | Platform::Qq(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
         Platform::WecomBot(settings) => wecom_bot::progress(settings, outbound, fresh),
     }
 }
@@ -184,7 +193,7 @@ pub fn progress(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option
 /// How long an answer may be shown by [`progress`], in milliseconds from its question.
 pub fn progress_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
+        Platform::Feishu(_) | Platform::Qq(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
         Platform::WecomBot(_) => Some(wecom_bot::STREAM_MS),
     }
 }
@@ -197,6 +206,15 @@ pub fn rates(account: &Account) -> &'static [Rate] {
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
     on!(&account.platform, |settings, on| on::send(settings, outbound))
+}
+
+/// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
+/// Markdown, without links, as a message of its own.
+pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
+    match &account.platform {
+        Platform::Qq(settings) => qq::instead(settings, outbound, response),
+        _ => None,
+    }
 }
 
 /// What the platform's response to [`send`] means.

@@ -221,7 +221,6 @@ impl Inline<'_> {
             (Escape::Html, '&') => self.out.push_str("&amp;"),
             (Escape::Html, '<') => self.out.push_str("&lt;"),
             (Escape::Html, '>') => self.out.push_str("&gt;"),
-            (Escape::Html, '"') => self.out.push_str("&quot;"),
             _ => self.out.push(character),
         }
     }

@@ -16,17 +16,32 @@ pub(in crate::platform) fn part(
     style: &Style,
     fits: impl Fn(&str) -> bool,
 ) -> Result<(String, bool), Unsupported> {
+    part_as(markdown, index, max, style, style, fits)
+}
+
+/// The same part, cut where it would be in `style`, and `shown` in another: when a platform refuses one after the first
+/// parts were taken, the others must go on where those ended.
+pub(in crate::platform) fn part_as(
+    markdown: &str,
+    index: u32,
+    max: usize,
+    style: &Style,
+    shown: &Style,
+    fits: impl Fn(&str) -> bool,
+) -> Result<(String, bool), Unsupported> {
     let mut cutter = Cutter { rest: markdown.trim(), fence: None };
     for number in 0..max {
         let is_end = number + 1 == max;
         let before = (cutter.rest, cutter.fence);
-        let mut part = render(&cutter.next(|part| fits(&render(part, style))), style);
-        if is_end && !cutter.rest.is_empty() {
+        let mut part = cutter.next(|part| fits(&render(part, style)));
+        let is_cut = is_end && !cutter.rest.is_empty();
+        if is_cut {
             (cutter.rest, cutter.fence) = before;
-            part = render(&cutter.next(|part| fits(&(render(part, style) + CUT_NOTICE))), style) + CUT_NOTICE;
+            part = cutter.next(|part| fits(&(render(part, style) + CUT_NOTICE)));
         }
         let is_last = is_end || cutter.rest.is_empty();
         if number == index as usize {
+            let part = render(&part, shown) + if is_cut { CUT_NOTICE } else { "" };
             // An empty message is refused everywhere.
             return Ok((if part.trim().is_empty() { EMPTY.into() } else { part }, is_last));
         }
