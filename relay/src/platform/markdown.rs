@@ -4,7 +4,7 @@
 mod inline;
 mod parts;
 
-pub(super) use inline::span;
+pub(super) use inline::Spans;
 pub(super) use parts::{part, part_as};
 
 use inline::Inline;
@@ -246,7 +246,7 @@ fn opens(line: &str) -> Option<&str> {
     let length = trimmed.len() - trimmed.trim_start_matches(mark).len();
     let (marker, info) = trimmed.split_at_checked(length)?;
     // ```code``` in one line is no block.
-    (length >= 3 && !info.contains(mark)).then_some(marker)
+    ((3..=MARKER_BYTES_MAX).contains(&length) && !info.contains(mark)).then_some(marker)
 }
 
 fn closes(line: &str, marker: &str) -> bool {
@@ -267,3 +267,9 @@ fn is_rule(line: &str) -> bool {
     let marks = line.split_whitespace().collect::<String>();
     marks.len() >= 3 && ["-", "*", "_"].iter().any(|mark| marks.replace(mark, "").is_empty())
 }
+
+/// Marks that begin a block of code: more are no block, since each part of a long one repeats them.
+const MARKER_BYTES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Long answers in parts, cut where a reader would: between paragraphs, lines, sentences, words; never within a link,
 //! a word in bold, or what is seen as one character.
 
-use super::markdown::span;
+use super::markdown::Spans;
 
 /// Cuts `text` into parts that each `fits`. `fits` must hold for every beginning of what it holds for; a part has at
 /// least one character.
@@ -70,17 +70,13 @@ fn before_span(text: &str, at: usize) -> usize {
     let far = text.floor_char_boundary(at.saturating_sub(SPAN_BYTES));
     let begin = text.get(far..at).unwrap_or_default();
     let mut place = far + begin.rfind('\n').map_or(0, |newline| newline + 1);
-    let mut before = None;
-    while place < at {
-        let Some(rest) = text.get(place..) else { break };
-        let line = rest.split('\n').next().unwrap_or_default();
-        let Some(first) = line.chars().next() else { break };
-        let length = span(before, line).map_or(first.len_utf8(), |span| span.length);
-        if place + length > at {
+    let line = text.get(place..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
+    let mut spans = Spans::new(line);
+    while let Some((piece, _)) = spans.advance().filter(|_| place < at) {
+        if place + piece.len() > at {
             return place;
         }
-        before = line.get(..length).and_then(|spanned| spanned.chars().next_back());
-        place += length;
+        place += piece.len();
     }
     at
 }

@@ -4,8 +4,6 @@ use super::{Escape, Style};
 
 /// A piece of a line that belongs together.
 pub(in crate::platform) struct Span<'a> {
-    /// In bytes, with its marks.
-    pub(in crate::platform) length: usize,
     kind: Kind,
     /// Between its marks.
     text: &'a str,
@@ -27,103 +25,141 @@ enum Kind {
     Url,
 }
 
-/// The span at the beginning of `rest`, if there is one; `before` is the character before it.
-pub(in crate::platform) fn span(before: Option<char>, rest: &str) -> Option<Span<'_>> {
-    let is_word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
-    let near = rest.get(..rest.floor_char_boundary(SPAN_BYTES_MAX)).unwrap_or(rest);
-    match rest.as_bytes().first()? {
-        b'\\' => {
-            let escaped = near.get(1..2).filter(|escaped| escaped.bytes().all(|byte| byte.is_ascii_punctuation()))?;
-            Some(Span { length: 2, kind: Kind::Escaped, text: escaped, url: "" })
+/// A line, span by span and character by character. It remembers for each mark where the next one is that could end a
+/// span, so that a line of nothing but marks takes no longer than another.
+pub(in crate::platform) struct Spans<'a> {
+    line: &'a str,
+    at: usize,
+    next: [usize; MARKS],
+}
+
+impl<'a> Spans<'a> {
+    pub(in crate::platform) fn new(line: &'a str) -> Spans<'a> {
+        Spans { line, at: 0, next: [0; MARKS] }
+    }
+
+    /// The next span, or a character that belongs to none, as a text with its marks.
+    pub(in crate::platform) fn advance(&mut self) -> Option<(&'a str, Option<Span<'a>>)> {
+        let rest = self.line.get(self.at..)?;
+        let first = rest.chars().next()?;
+        let (length, span) = match self.span(rest) {
+            Some((length, span)) => (length, Some(span)),
+            None => (first.len_utf8(), None),
+        };
+        self.at += length;
+        Some((rest.get(..length)?, span))
+    }
+
+    fn span(&mut self, rest: &'a str) -> Option<(usize, Span<'a>)> {
+        match rest.as_bytes().first()? {
+            b'\\' => {
+                let text = rest.get(1..2).filter(|text| text.bytes().all(|byte| byte.is_ascii_punctuation()))?;
+                Some((2, Span { kind: Kind::Escaped, text, url: "" }))
+            }
+            b'`' => {
+                let count = rest.bytes().take(4).take_while(|&byte| byte == b'`').count();
+                let mark = ["`", "``", "```"].get(count - 1)?;
+                self.pair(rest, mark, count - 1, Kind::Code)
+            }
+            b'!' if rest.starts_with("![") => {
+                let (length, link) = self.link(rest.get(1..)?, self.at + 1)?;
+                Some((length + 1, Span { kind: Kind::Image, ..link }))
+            }
+            b'[' => self.link(rest, self.at),
+            b'<' if is_url(rest.get(1..)?) => {
+                let inner = rest.get(1..)?;
+                let end = inner.find(|character: char| character.is_whitespace() || "<>".contains(character))?;
+                let url = inner.get(..end).filter(|_| inner.as_bytes().get(end) == Some(&b'>'))?;
+                Some((end + 2, Span { kind: Kind::Url, text: "", url }))
+            }
+            b'h' if is_url(rest) && !self.is_within_word() => {
+                let url = rest.get(..rest.find(ends_url).unwrap_or(rest.len()))?;
+                let url = url.trim_end_matches(['.', ',', ':', ';', '!', '?', '*', '_', '~']);
+                Some((url.len(), Span { kind: Kind::Url, text: "", url }))
+            }
+            b'*' if rest.starts_with("**") => self.pair(rest, "**", 3, Kind::Bold),
+            b'*' => self.pair(rest, "*", 4, Kind::Italic),
+            b'~' if rest.starts_with("~~") => self.pair(rest, "~~", 5, Kind::Strike),
+            // Names have underscores, too.
+            b'_' if !self.is_within_word() => self.pair(rest, "_", 6, Kind::Italic),
+            _ => None,
         }
-        b'`' => {
-            let marks = near.get(..near.len() - near.trim_start_matches('`').len())?;
-            let inner = near.get(marks.len()..)?;
-            let end = inner.match_indices(marks).map(|(at, _)| at).find(|&at| {
-                let is_longer = inner.get(at + marks.len()..).is_some_and(|after| after.starts_with('`'));
-                !is_longer && !inner.get(..at).is_some_and(|code| code.ends_with('`'))
-            })?;
-            let text = inner.get(..end)?;
-            Some(Span { length: end + 2 * marks.len(), kind: Kind::Code, text, url: "" })
+    }
+
+    /// Whether the character before is a letter or digit.
+    fn is_within_word(&self) -> bool {
+        let before = self.line.get(..self.at).and_then(|before| before.chars().next_back());
+        before.is_some_and(char::is_alphanumeric)
+    }
+
+    /// What stands between two marks.
+    fn pair(&mut self, rest: &'a str, mark: &str, slot: usize, kind: Kind) -> Option<(usize, Span<'a>)> {
+        let begin = rest.get(mark.len()..)?.chars().next()?;
+        if kind != Kind::Code && (begin.is_whitespace() || mark == "_" && begin == '_') {
+            return None;
         }
-        b'!' => {
-            let link = link(near.get(1..)?)?;
-            Some(Span { length: link.length + 1, kind: Kind::Image, ..link })
+        let end = self.next(mark, slot, self.at + mark.len() + begin.len_utf8())? - self.at;
+        let text = rest.get(mark.len()..end)?;
+        Some((end + mark.len(), Span { kind, text, url: "" }))
+    }
+
+    /// `[text](address)`: the text holds no other link.
+    fn link(&mut self, rest: &'a str, at: usize) -> Option<(usize, Span<'a>)> {
+        let end = self.next("](", MARKS - 1, at + 1)? - at;
+        let text = rest.get(1..end).filter(|text| !text.contains('['))?;
+        let target = rest.get(end + 2..rest.floor_char_boundary(SPAN_BYTES_MAX))?;
+        let mut depth = 0usize;
+        let close = target.char_indices().find_map(|(at, character)| {
+            match character {
+                '(' => depth += 1,
+                ')' if depth == 0 => return Some(at),
+                ')' => depth -= 1,
+                _ => {}
+            }
+            None
+        })?;
+        // An address may be followed by a title.
+        let url = target.get(..close)?.split_whitespace().next().unwrap_or_default();
+        let url = url.trim_start_matches('<').trim_end_matches('>');
+        Some((end + close + 3, Span { kind: Kind::Link, text, url }))
+    }
+
+    /// Where the next `mark` is, from a place on, that could end a span which begins here.
+    fn next(&mut self, mark: &str, slot: usize, from: usize) -> Option<usize> {
+        let next = self.next.get_mut(slot)?;
+        if *next < from {
+            let begins = |&at: &usize| self.line.get(at..).is_some_and(|rest| rest.starts_with(mark));
+            let places = self.line.get(from..)?.match_indices(mark.chars().next()?).map(|(at, _)| from + at);
+            let end = places.filter(begins).find(|&at| is_end(self.line, at, mark));
+            *next = end.unwrap_or(self.line.len());
         }
-        b'[' => link(near),
-        b'<' => {
-            let (url, _) = near.get(1..)?.split_once('>')?;
-            is_url(url).then_some(Span { length: url.len() + 2, kind: Kind::Url, text: "", url })
-        }
-        b'h' if is_url(near) && !is_word(before) => {
-            let is_end = |character: char| {
-                character.is_whitespace() || "<>\"'`()[]{}|\\^，。！？；：、（）「」《》【】".contains(character)
-            };
-            let url = near
-                .get(..near.find(is_end).unwrap_or(near.len()))?
-                .trim_end_matches(['.', ',', ':', ';', '!', '?', '*', '_']);
-            Some(Span { length: url.len(), kind: Kind::Url, text: "", url })
-        }
-        b'*' if near.starts_with("**") => emphasis(near, "**", Kind::Bold),
-        b'*' => emphasis(near, "*", Kind::Italic),
-        b'~' => emphasis(near, "~~", Kind::Strike),
-        // Names have underscores, too.
-        b'_' if !is_word(before) && !near.starts_with("__") => {
-            let span = emphasis(near, "_", Kind::Italic)?;
-            let after = near.get(span.length..)?.chars().next();
-            (!is_word(after) && after != Some('_')).then_some(span)
-        }
-        _ => None,
+        Some(*next).filter(|&next| next < self.line.len() && next - self.at <= SPAN_BYTES_MAX)
     }
 }
 
-/// `[text](address)`
-fn link(near: &str) -> Option<Span<'_>> {
-    let inner = near.strip_prefix('[')?;
-    let mut depth = 0usize;
-    let end = inner.char_indices().find_map(|(at, character)| {
-        match character {
-            '[' => depth += 1,
-            ']' if depth == 0 => return Some(at),
-            ']' => depth -= 1,
-            _ => {}
+/// Whether a mark can end a span: it stands right after something, and is not a part of a longer mark.
+fn is_end(line: &str, at: usize, mark: &str) -> bool {
+    let before = line.get(..at).and_then(|before| before.chars().next_back());
+    let after = line.get(at + mark.len()..).and_then(|after| after.chars().next());
+    let same = mark.chars().next();
+    match mark {
+        "](" => true,
+        "`" | "``" | "```" => before != same && after != same,
+        "**" => !before.is_some_and(char::is_whitespace) && before != Some('\\') && after != same,
+        _ => {
+            let is_within_word = mark == "_" && after.is_some_and(char::is_alphanumeric);
+            let is_apart = before.is_some_and(char::is_whitespace) || before == Some('\\');
+            !is_apart && !is_within_word && before != same && after != same
         }
-        None
-    })?;
-    let target = inner.get(end + 1..)?.strip_prefix('(')?;
-    let mut depth = 0usize;
-    let close = target.char_indices().find_map(|(at, character)| {
-        match character {
-            '(' => depth += 1,
-            ')' if depth == 0 => return Some(at),
-            ')' => depth -= 1,
-            _ => {}
-        }
-        None
-    })?;
-    // An address may be followed by a title.
-    let url = target.get(..close)?.split_whitespace().next().unwrap_or_default();
-    let url = url.trim_start_matches('<').trim_end_matches('>');
-    Some(Span { length: end + close + 4, kind: Kind::Link, text: inner.get(..end)?, url })
-}
-
-fn emphasis<'a>(near: &'a str, mark: &str, kind: Kind) -> Option<Span<'a>> {
-    let inner = near.strip_prefix(mark)?;
-    if inner.starts_with(char::is_whitespace) {
-        return None;
     }
-    let end = inner.match_indices(mark).map(|(at, _)| at).find(|&at| {
-        let text = inner.get(..at).unwrap_or_default();
-        let after = inner.get(at + mark.len()..).unwrap_or_default();
-        // `*` within `**` is none of its own.
-        let is_half = mark.len() == 1 && (after.starts_with(mark) || text.ends_with(mark));
-        !text.is_empty() && !text.ends_with(char::is_whitespace) && !text.ends_with('\\') && !is_half
-    })?;
-    Some(Span { length: end + 2 * mark.len(), kind, text: inner.get(..end)?, url: "" })
 }
 
 fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
+}
+
+fn ends_url(character: char) -> bool {
+    character.is_whitespace() || "<>\"'`()[]{}|\\^，。！？；：、（）「」《》【】".contains(character)
 }
 
 /// Writes what stands within lines.
@@ -135,22 +171,15 @@ pub(super) struct Inline<'a> {
 impl Inline<'_> {
     /// A line, or a part of one within so many spans.
     pub(super) fn write(&mut self, line: &str, depth: usize) {
-        let (mut rest, mut before) = (line, None);
-        while let Some(first) = rest.chars().next() {
-            let span = if depth < DEPTH_MAX { span(before, rest) } else { None };
-            let length = match span {
-                Some(span) => {
-                    let length = span.length;
-                    self.span(span, depth + 1);
-                    length
-                }
-                None => {
-                    self.character(first);
-                    first.len_utf8()
-                }
-            };
-            let (done, after) = rest.split_at(length);
-            (before, rest) = (done.chars().next_back(), after);
+        if depth >= DEPTH_MAX {
+            return self.text(line);
+        }
+        let mut spans = Spans::new(line);
+        while let Some((piece, span)) = spans.advance() {
+            match span {
+                Some(span) => self.span(span, depth + 1),
+                None => self.text(piece),
+            }
         }
     }
 
@@ -228,5 +257,7 @@ impl Inline<'_> {
 
 /// Spans within spans; what is deeper stays as it was written.
 const DEPTH_MAX: usize = 4;
-/// A longer span stays as it was written, so that no line takes long.
+/// A longer span stays as it was written.
 const SPAN_BYTES_MAX: usize = 1_000;
+/// Of which the next is remembered: three of code, bold, italic twice, strike, links.
+const MARKS: usize = 8;
