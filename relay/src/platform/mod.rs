@@ -3,8 +3,10 @@
 //! `verify` → `parse` → `normalise` → `ack` turn a webhook into a message; `send` and `verdict` turn an answer into a
 //! request and its response into what became of it. All are pure: the shell does the HTTP.
 
+pub mod dingtalk;
 pub mod feishu;
 pub mod qq;
+pub mod telegram;
 pub mod wechat;
 pub mod wecom;
 pub mod wecom_bot;
@@ -44,12 +46,18 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "platform")]
 pub enum Platform {
+    /// DingTalk, the robot of an internal app.
+    #[serde(rename = "dingtalk")]
+    Dingtalk(dingtalk::Settings),
     /// Feishu, or Lark.
     #[serde(rename = "feishu")]
     Feishu(feishu::Settings),
     /// QQ, an official bot.
     #[serde(rename = "qq")]
     Qq(qq::Settings),
+    /// Telegram, a bot.
+    #[serde(rename = "telegram")]
+    Telegram(telegram::Settings),
     /// A WeChat official account.
     #[serde(rename = "wechat")]
     Wechat(wechat::Settings),
@@ -63,8 +71,10 @@ pub enum Platform {
 
 from_json! {
     enum Platform by "platform" {
+        "dingtalk" => Dingtalk(..),
         "feishu" => Feishu(..),
         "qq" => Qq(..),
+        "telegram" => Telegram(..),
         "wechat" => Wechat(..),
         "wecom" => Wecom(..),
         "wecom-bot" => WecomBot(..),
@@ -75,12 +85,20 @@ from_json! {
 macro_rules! on {
     ($platform:expr, |$settings:ident, $on:ident| $call:expr) => {
         match $platform {
+            Platform::Dingtalk($settings) => {
+                use dingtalk as $on;
+                $call
+            }
             Platform::Feishu($settings) => {
                 use feishu as $on;
                 $call
             }
             Platform::Qq($settings) => {
                 use qq as $on;
+                $call
+            }
+            Platform::Telegram($settings) => {
+                use telegram as $on;
                 $call
             }
             Platform::Wechat($settings) => {
@@ -164,20 +182,20 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
 /// platform takes no answer there (design §6b).
 pub fn hold_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Qq(_) => None,
         Platform::Wechat(_) => Some(wechat::HOLD_MS),
         Platform::Wecom(_) => Some(wecom::HOLD_MS),
         Platform::WecomBot(_) => Some(wecom_bot::HOLD_MS),
+        _ => None,
     }
 }
 
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Qq(_) => None,
         Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh),
         Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
         Platform::WecomBot(settings) => wecom_bot::passive(settings, outbound, fresh),
+        _ => None,
     }
 }
 
@@ -185,16 +203,16 @@ pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<
 /// ([`Inbound::Refresh`]); nothing: the platform shows answers only whole.
 pub fn progress(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Qq(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
         Platform::WecomBot(settings) => wecom_bot::progress(settings, outbound, fresh),
+        _ => None,
     }
 }
 
 /// How long an answer may be shown by [`progress`], in milliseconds from its question.
 pub fn progress_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Feishu(_) | Platform::Qq(_) | Platform::Wechat(_) | Platform::Wecom(_) => None,
         Platform::WecomBot(_) => Some(wecom_bot::STREAM_MS),
+        _ => None,
     }
 }
 
@@ -213,6 +231,7 @@ pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported>
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
         Platform::Qq(settings) => qq::instead(settings, outbound, response),
+        Platform::Telegram(settings) => telegram::instead(settings, outbound, response),
         _ => None,
     }
 }

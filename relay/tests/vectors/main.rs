@@ -1,8 +1,10 @@
 //! Every vector of `tests/vectors/`, the negative ones too.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod dingtalk;
 mod feishu;
 mod qq;
+mod telegram;
 mod wechat;
 mod wecom;
 
