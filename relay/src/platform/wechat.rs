@@ -224,9 +224,22 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 }
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
-    // A link in an answer may be a command to the app, whoever made the model say it.
-    let text = outbound.text.replace("<a", "＜a").replace("<A", "＜A");
+    let text = without_links(&outbound.text);
     markdown::part(&text, outbound.part, PARTS_MAX, &STYLE, |part| part.len() <= TEXT_BYTES_MAX)
+}
+
+/// A text without `<a …>` of its own, which may be a command to the app, whoever made the model say it.
+fn without_links(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.strip_prefix(['a', 'A']);
+        let is_link =
+            name.is_some_and(|rest| rest.is_empty() || rest.starts_with(|next: char| !next.is_alphanumeric()));
+        safe.push(if is_link { '＜' } else { '<' });
+        safe.push_str(part);
+    }
+    safe
 }
 
 #[derive(Serialize)]

@@ -320,7 +320,9 @@ pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupport
 /// An answer as far as the platform takes it: there is no second message for the rest.
 fn content(text: &str) -> String {
     let fits = |part: &str| part.len() <= CONTENT_BYTES_MAX;
-    markdown::part(text, 0, 1, &STYLE, fits).map(|(part, _)| part).unwrap_or_default()
+    // In a group this would call people, whoever made the model say it.
+    let text = text.replace("<@", "＜@");
+    markdown::part(&text, 0, 1, &STYLE, fits).map(|(part, _)| part).unwrap_or_default()
 }
 
 /// What the response to [`send`] means.
