@@ -7,7 +7,11 @@ use crate::runtime::{Headers, RequestInit, Result, fetch};
 /// Performs a call, with the access token if there is one. An answer of any status is an answer; `Err` means that none
 /// came whole within [`CALL_MS_MAX`].
 pub async fn perform(call: &HttpRequest, token: Option<&str>) -> std::result::Result<HttpResponse, String> {
-    attempt(call, token).await.map_err(|error| format!("no answer: {error}"))
+    attempt(call, token).await.map_err(|error| match error.to_string() {
+        // An address may hold a secret.
+        error if error.contains("://") => "no answer".to_owned(),
+        error => format!("no answer: {error}"),
+    })
 }
 
 async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse> {

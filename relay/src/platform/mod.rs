@@ -259,3 +259,78 @@ fn check_base(base: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::json;
+
+    use super::*;
+
+    /// An account of each platform, with everything that can be set.
+    const ACCOUNTS: [&str; 7] = [
+        r#"{"platform":"dingtalk","app_key":"k","app_secret":"SECRET","robot_code":"r","api_base":"https://a.b"}"#,
+        r#"{"platform":"feishu","app_id":"cli_1","app_secret":"SECRET","encrypt_key":"SECRET","verification_token":"SECRET",
+            "bot_open_id":"ou_1","api_base":"https://a.b"}"#,
+        r#"{"platform":"qq","app_id":"1","app_secret":"SECRET","bot_id":"2","markdown":false,"proactive":true,
+            "api_base":"https://a.b","token_base":"https://a.b"}"#,
+        r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","api_base":"https://a.b"}"#,
+        r#"{"platform":"wechat","app_id":"wx1","app_secret":"SECRET","token":"SECRET",
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"api_base":"https://a.b"}"#,
+        r#"{"platform":"wecom","corp_id":"ww1","agent_id":7,"secret":"SECRET","token":"SECRET",
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","markdown":false,"api_base":"https://a.b"}"#,
+        r#"{"platform":"wecom-bot","token":"SECRET","encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA",
+            "name":"b","api_base":"https://a.b"}"#,
+    ];
+
+    fn accounts() -> impl Iterator<Item = Account> {
+        ACCOUNTS.iter().map(|text| json::read(&text.replacen('{', r#"{"id":"main","default_user":null,"#, 1)).unwrap())
+    }
+
+    /// Settings are kept in D1: accounts of before must still be read.
+    #[test]
+    fn accounts_are_read_as_they_were_written() {
+        for (account, written) in accounts().zip(ACCOUNTS) {
+            let stored = serde_json::to_string(&account).unwrap();
+            assert_eq!(json::read(&stored), Ok(account.clone()));
+            let written: String = written.split("\n            ").collect();
+            assert_eq!(stored, written.replacen('{', r#"{"id":"main","default_user":null,"#, 1));
+            assert_eq!(check(&account), Ok(()), "{}", account.platform.name());
+            assert!(stored.contains(&format!(r#""platform":"{}""#, account.platform.name())));
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_logged() {
+        for account in accounts() {
+            let requests = [bot_request(&account), token_request(&account)];
+            let logged = format!("{account:?} {requests:?}");
+            assert!(!logged.contains("SECRET"), "{logged}");
+        }
+    }
+
+    /// Empty credentials would let anyone in.
+    #[test]
+    fn nothing_works_without_secrets() {
+        for account in accounts() {
+            let empty = serde_json::to_string(&account).unwrap().replace("1:SECRET", "").replace("SECRETA", "A");
+            let empty: Account = json::read(&empty.replace("SECRET", "")).unwrap();
+            let wrong = check(&empty).unwrap_err();
+            assert!(wrong.contains(": "), "{}: {wrong}", account.platform.name());
+        }
+    }
+
+    /// Whoever calls a webhook without proof hears nothing, by whatever method.
+    #[test]
+    fn nothing_is_taken_without_proof() {
+        let body = br#"{"op":0,"t":"C2C_MESSAGE_CREATE","update_id":1,"type":"x","schema":"2.0"}"#;
+        for account in accounts() {
+            for method in [Method::Get, Method::Post] {
+                for query in ["", "echostr=1", "echostr=1&signature=0&msg_signature=0&timestamp=0&nonce=0"] {
+                    let raw = Raw { method, query, headers: &[], body };
+                    let received = receive(&account, &raw, Timestamp(0));
+                    assert!(matches!(received, Err(NoEvent::Rejected(_))), "{}: {received:?}", account.platform.name());
+                }
+            }
+        }
+    }
+}
