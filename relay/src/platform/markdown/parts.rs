@@ -1,7 +1,5 @@
 //! An answer in parts, each rendered: a block of code that is cut ends in one part and begins again in the next.
 
-use std::borrow::Cow;
-
 use super::{Style, closes, opens, render};
 use crate::platform::Unsupported;
 use crate::platform::split::next;
@@ -61,66 +59,48 @@ struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     /// Cuts off what fits, in Markdown that stands for itself.
     fn next(&mut self, fits: impl Fn(&str) -> bool) -> String {
-        let rest = self.rest;
-        let fence = self.fence.filter(|line| line.len() <= INFO_BYTES_MAX).or(self.fence.and_then(opens));
-        let whole = |text: &str| -> String {
-            let text = match fence {
-                Some(line) => Cow::Owned([line, "\n", text].concat()),
-                None => Cow::Borrowed(text),
-            };
-            match open_fence(&text).and_then(|(_, line)| opens(line)) {
-                Some(marker) => [text.trim_end(), "\n", marker].concat(),
-                None => text.trim_end().to_owned(),
-            }
+        let Cutter { rest, fence } = *self;
+        let whole = |text: &str| {
+            let begin = fence.filter(|line| line.len() <= INFO_BYTES_MAX).or(fence.and_then(opens));
+            let end = open_fence(text, fence).and_then(|(_, line)| opens(line));
+            let lines = [begin, Some(text.trim_end()), end];
+            lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
         };
         let mut at = next(rest, |text| fits(&whole(text)));
         // Rather before a block of code than within it, and never longer than fits once it is cut.
-        if self.fence.is_none() && at < rest.len() {
-            let begin = rest.get(..at).and_then(open_fence).map_or(0, |(begin, _)| begin);
-            if begin > at / 2 {
-                at = begin;
-            }
+        if at < rest.len() {
+            let begin = rest.get(..at).and_then(|text| open_fence(text, fence)).map_or(0, |(begin, _)| begin);
+            at = if begin > at / 2 { begin } else { at };
         }
         let first = rest.chars().next().map_or(0, char::len_utf8);
         while at > first && !rest.get(..at).is_some_and(|text| fits(&whole(text))) {
             at = rest.floor_char_boundary(at - (at / 8).max(1)).max(first);
         }
         let (text, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        let before = self.fence;
-        self.fence = match before {
-            // Still within the block, or it ended and perhaps another began.
-            Some(line) => {
-                let marker = opens(line).unwrap_or_default();
-                match text.split_inclusive('\n').position(|line| closes(line, marker)) {
-                    None => Some(line),
-                    Some(end) => {
-                        let closed: usize = text.split_inclusive('\n').take(end + 1).map(str::len).sum();
-                        text.get(closed..).and_then(open_fence).map(|(_, line)| line)
-                    }
+        self.fence = open_fence(text, fence).map(|(_, line)| line);
+        self.rest = match self.fence.and_then(opens) {
+            Some(marker) => {
+                let after = after.strip_prefix('\n').unwrap_or(after);
+                let (line, more) = after.split_once('\n').unwrap_or((after, ""));
+                // A block that ends right here does not begin again.
+                if closes(line, marker) {
+                    self.fence = None;
+                    more.trim_start_matches('\n')
+                } else {
+                    after
                 }
             }
-            None => open_fence(text).map(|(_, line)| line),
-        };
-        self.rest = match self.fence {
-            Some(_) => after.strip_prefix('\n').unwrap_or(after),
             None if after.trim().is_empty() => "",
             None => after.trim_start_matches('\n'),
         };
-        // A block that ends right here does not begin again.
-        if let Some(marker) = self.fence.and_then(opens) {
-            let line = self.rest.split_inclusive('\n').next().unwrap_or_default();
-            if closes(line, marker) && !line.trim().is_empty() {
-                self.rest = self.rest.get(line.len()..).unwrap_or_default().trim_start();
-                self.fence = None;
-            }
-        }
         whole(text)
     }
 }
 
-/// Where the block of code begins that is still open at the end of `text`, and by which line.
-fn open_fence(text: &str) -> Option<(usize, &str)> {
-    let (mut at, mut open) = (0, None);
+/// Where the block of code begins that is still open at the end of `text`, and by which line; `begun` is the line of one
+/// that was open at its beginning.
+fn open_fence<'a>(text: &'a str, begun: Option<&'a str>) -> Option<(usize, &'a str)> {
+    let (mut at, mut open) = (0, begun.map(|line| (0, line)));
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end_matches(['\n', '\r']);
         open = match open {
