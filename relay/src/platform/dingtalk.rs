@@ -296,7 +296,8 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
 }
 
 pub(super) const NAME: &str = "dingtalk";
-pub(super) const IS_JSON: bool = true;
+/// What it calls its bodies is not documented.
+pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What callbacks are signed with.
 pub(super) const HEADERS: &[&str] = &[SIGN_HEADER, TIMESTAMP_HEADER];
