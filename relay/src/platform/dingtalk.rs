@@ -18,7 +18,7 @@ use sha2::Sha256;
 
 use super::encoding::same;
 use super::markdown;
-use super::webhook::Words;
+use super::webhook::{Words, at, required, text_at};
 use super::{
     Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
     Scope, Sent, Token, Unsupported, Verdict, check_base,
@@ -118,65 +118,26 @@ pub struct Event {
     pub text: Option<String>,
 }
 
-struct Callback {
-    msg_id: String,
-    msgtype: String,
-    conversation_id: String,
-    conversation_type: String,
-    sender_id: String,
-    sender_staff_id: Option<String>,
-    text: Option<Text>,
-    content: Option<Content>,
-}
-
-struct Text {
-    content: String,
-}
-
-struct Content {
-    recognition: Option<String>,
-    rich_text: Option<Vec<Piece>>,
-}
-
-struct Piece {
-    text: Option<String>,
-}
-
-from_json! {
-    struct Callback {
-        msg_id as "msgId",
-        msgtype,
-        conversation_id as "conversationId",
-        conversation_type as "conversationType",
-        sender_id as "senderId",
-        sender_staff_id as "senderStaffId",
-        text,
-        content,
-    }
-}
-from_json! { struct Text { content } }
-from_json! { struct Content { recognition, rich_text as "richText" } }
-from_json! { struct Piece { text } }
-
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
-    let callback = Callback::from_json(verified.0).map_err(|wrong| Malformed::BadEvent(wrong.to_string()))?;
-    let text = match callback.msgtype.as_str() {
-        "text" => Some(callback.text.ok_or(Malformed::BadContent)?.content),
-        "audio" => callback.content.and_then(|content| content.recognition),
-        "richText" => callback.content.and_then(|content| content.rich_text).and_then(|pieces| {
-            let texts: Vec<String> = pieces.into_iter().filter_map(|piece| piece.text).collect();
-            (!texts.is_empty()).then(|| texts.concat())
-        }),
+    let body = verified.0;
+    let text = match required(&body, "msgtype")?.as_str() {
+        "text" => Some(at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?.to_owned()),
+        "audio" => text_at(&body, "content.recognition"),
+        "richText" => {
+            let pieces = at(&body, "content.richText").and_then(Json::as_list).unwrap_or_default();
+            Some(pieces.iter().filter_map(|piece| piece.text("text")).collect())
+                .filter(|text: &String| !text.is_empty())
+        }
         _ => None,
     };
-    let staff = callback.sender_staff_id.filter(|id| !id.is_empty());
+    let staff = text_at(&body, "senderStaffId");
     Ok(Event {
-        id: callback.msg_id,
-        conversation: callback.conversation_id,
-        is_group: callback.conversation_type == "2",
+        id: required(&body, "msgId")?,
+        conversation: required(&body, "conversationId")?,
+        is_group: required(&body, "conversationType")? == "2",
         is_member: staff.is_some(),
-        from: staff.unwrap_or(callback.sender_id),
+        from: staff.map_or_else(|| required(&body, "senderId"), Ok)?,
         text,
     })
 }
@@ -204,7 +165,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         return Err(Unsupported("the question has no address".into()));
     };
     let fits = |part: &str| part.len() <= TEXT_BYTES_MAX;
-    let (text, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, &markdown::FULL, fits)?;
+    let (text, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, &markdown::FULL, &fits)?;
     // In the list of chats; the message itself shows only the text.
     let title: String = markdown::render(&text, &markdown::PLAIN).chars().take(TITLE_CHARS_MAX).collect();
     let param = object! { "title": title.replace('\n', " "), "text": text };

@@ -19,14 +19,14 @@ pub(super) fn split(text: &str, fits: impl Fn(&str) -> bool) -> Vec<&str> {
 }
 
 /// The length in bytes of the first part of `text`: all of it, if it fits.
-pub(super) fn next(text: &str, fits: impl Fn(&str) -> bool) -> usize {
+pub(super) fn next(text: &str, fits: &dyn Fn(&str) -> bool) -> usize {
     let longest = longest(text, fits);
     if longest == text.len() { longest } else { cut(text, longest) }
 }
 
 /// The length of the longest beginning that fits: by doubling, then by halving, so that it takes as long as the part is.
-fn longest(text: &str, fits: impl Fn(&str) -> bool) -> usize {
-    let fits = |length: usize| text.get(..length).is_some_and(&fits);
+fn longest(text: &str, fits: &dyn Fn(&str) -> bool) -> usize {
+    let fits = |length: usize| text.get(..length).is_some_and(fits);
     let mut fitting = text.chars().next().map_or(0, char::len_utf8);
     let mut step = FIRST_STEP;
     let mut too_long = loop {

@@ -14,7 +14,7 @@ use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::markdown::{self, Escape, Fence, Heading, Style};
-use super::webhook::Words;
+use super::webhook::{Words, at, number, text_at};
 use super::{
     Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
     Scope, Sent, Token, Unsupported, Verdict, check_base,
@@ -110,58 +110,22 @@ pub struct Received {
     pub text: Option<String>,
 }
 
-struct Update {
-    update_id: i64,
-    message: Option<Message>,
-}
-
-struct Message {
-    message_id: i64,
-    message_thread_id: Option<i64>,
-    from: Option<User>,
-    chat: Chat,
-    text: Option<String>,
-    caption: Option<String>,
-    reply_to_message: Option<RepliedTo>,
-}
-
-struct User {
-    id: i64,
-    is_bot: bool,
-    username: Option<String>,
-}
-
-struct Chat {
-    id: i64,
-    r#type: String,
-}
-
-struct RepliedTo {
-    from: Option<User>,
-}
-
-from_json! { struct Update { update_id, message } }
-from_json! {
-    struct Message { message_id, message_thread_id, from, chat, text, caption, reply_to_message }
-}
-from_json! { struct User { id, is_bot or false, username } }
-from_json! { struct Chat { id, r#type as "type" } }
-from_json! { struct RepliedTo { from } }
-
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
-    let update = Update::from_json(verified.0).map_err(|wrong| Malformed::BadEvent(wrong.to_string()))?;
-    let Some(message) = update.message else { return Ok(Event::Other) };
+    let update = verified.0;
+    let update_id = number(&update, "update_id")?;
+    let Some(message) = update.get("message") else { return Ok(Event::Other) };
+    let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
     Ok(Event::Message(Received {
-        update_id: update.update_id,
-        chat: message.chat.id,
-        message: message.message_id,
-        topic: message.message_thread_id,
-        is_private: message.chat.r#type == "private",
-        is_bot: message.from.as_ref().is_some_and(|user| user.is_bot),
-        from: message.from.map(|user| user.id),
-        replies_to: message.reply_to_message.and_then(|to| to.from).and_then(|user| user.username),
-        text: message.text.or(message.caption),
+        update_id,
+        chat: number(message, "chat.id")?,
+        message: number(message, "message_id")?,
+        topic: number(message, "message_thread_id").ok(),
+        is_private: text_at(message, "chat.type").as_deref() == Some("private"),
+        is_bot: is_true("from.is_bot"),
+        from: number(message, "from.id").ok(),
+        replies_to: text_at(message, "reply_to_message.from.username"),
+        text: text_at(message, "text").or_else(|| text_at(message, "caption")),
     }))
 }
 
@@ -228,7 +192,7 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     };
     // Units of UTF-16 with the markup: never less than what the platform counts.
     let fits = |part: &str| part.encode_utf16().count() <= TEXT_UNITS_MAX;
-    let (text, is_last) = markdown::part_as(&outbound.text, outbound.part, PARTS_MAX, &STYLE, shown, fits)?;
+    let (text, is_last) = markdown::part_as(&outbound.text, outbound.part, PARTS_MAX, &STYLE, shown, &fits)?;
     let mut body = json::Writer::default();
     body.field("\"chat_id\":", &chat);
     if topic != 0 {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::encoding::is_plain;
 use super::markdown::{self, Style};
 use super::webhook::Words;
-use super::wx::{self, Fields, Key, cdata};
+use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Sent, Token, Unsupported, Verdict, check_base,
@@ -76,11 +76,6 @@ pub fn check(settings: &Settings) -> Result<(), &'static str> {
 /// A body, or what an address check wants to hear. Only [`verify`] makes one.
 pub struct Verified(Checked);
 
-enum Checked {
-    Challenge(String),
-    Event(Fields),
-}
-
 /// Checks the signature and, if the account has a key, encryption and whom it was meant for.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
     let token = &settings.token;
@@ -103,58 +98,9 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
     Fields::read(&text).map(|fields| Verified(Checked::Event(fields))).ok_or(Rejected::BodyNotXml)
 }
 
-/// What a request to the webhook holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The platform checks the address.
-    Challenge(String),
-    /// A message, or a button of the menu.
-    Message {
-        /// `MsgId`; events have none, and are known by who, when and what.
-        id: String,
-        /// `FromUserName`: the reader's openid.
-        from: String,
-        /// `ToUserName`: the account's own id, `gh_…`.
-        to: String,
-        /// What it says, if it can be said in words.
-        text: Option<String>,
-    },
-    /// Something that is no message, by its kind: `subscribe`, `SCAN`, `VIEW` …
-    Other(String),
-}
-
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
-    let fields = match verified.0 {
-        Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
-        Checked::Event(fields) => fields,
-    };
-    let get = |name: &str| fields.get(name).map(str::to_owned);
-    let or_empty = |name: &str| get(name).unwrap_or_default();
-    let required = |name: &str| get(name).ok_or_else(|| Malformed::BadEvent(format!("missing field `{name}`")));
-    let (kind, from, to) = (required("MsgType")?, required("FromUserName")?, required("ToUserName")?);
-    if kind == "event" {
-        let event = required("Event")?;
-        // A button of the menu says its key, which the operator chose.
-        if event != "CLICK" {
-            return Ok(Event::Other(event));
-        }
-        let key = required("EventKey")?;
-        let id = format!("{from}/{}/{key}", required("CreateTime")?);
-        return Ok(Event::Message { id, from, to, text: Some(key) });
-    }
-    let text = match kind.as_str() {
-        "text" => Some(or_empty("Content")),
-        // Only of accounts that have speech recognition, and not always.
-        "voice" => get("Recognition"),
-        "link" => Some(markdown::link(&or_empty("Title"), &required("Url")?)),
-        "location" => {
-            let (x, y) = (required("Location_X")?, required("Location_Y")?);
-            Some(format!("📍 {} ({x}, {y})", or_empty("Label")))
-        }
-        _ => None,
-    };
-    Ok(Event::Message { id: required("MsgId")?, from, to, text })
+    wx::read_event(verified.0)
 }
 
 /// What an event means to the relay: words are a question. Whoever writes to an account does so alone.
@@ -194,12 +140,7 @@ pub const HOLD_MS: u64 = 4_500;
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     let (to, from) = outbound.origin.message.split_once('/')?;
     let (content, is_last) = part(outbound).ok()?;
-    let (to, from, content) = (cdata(to), cdata(from), cdata(&content));
-    let seconds = fresh.now.0 / 1000;
-    let text = format!(
-        "<xml><ToUserName>{to}</ToUserName><FromUserName>{from}</FromUserName><CreateTime>{seconds}</CreateTime>\
-         <MsgType><![CDATA[text]]></MsgType><Content>{content}</Content></xml>"
-    );
+    let text = wx::text_message(to, from, &content, fresh);
     if settings.encoding_aes_key.is_empty() {
         return Some(Held { reply: Reply::xml(text), is_last });
     }
@@ -225,7 +166,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
     let text = without_links(&outbound.text);
-    markdown::part(&text, outbound.part, PARTS_MAX, &STYLE, |part| part.len() <= TEXT_BYTES_MAX)
+    markdown::part(&text, outbound.part, PARTS_MAX, &STYLE, &|part| part.len() <= TEXT_BYTES_MAX)
 }
 
 /// A text without `<a …>` of its own, which may be a command to the app, whoever made the model say it.
@@ -235,7 +176,7 @@ fn without_links(text: &str) -> String {
     for part in parts {
         let name = part.strip_prefix(['a', 'A']);
         let is_link =
-            name.is_some_and(|rest| rest.is_empty() || rest.starts_with(|next: char| !next.is_alphanumeric()));
+            name.is_some_and(|rest| rest.is_empty() || rest.starts_with(|next: char| !next.is_ascii_alphanumeric()));
         safe.push(if is_link { '＜' } else { '<' });
         safe.push_str(part);
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::encoding::percent;
 use super::markdown::{self, Fence, Heading, Style};
 use super::webhook::Words;
-use super::wx::{self, Fields, Key, cdata};
+use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
@@ -78,11 +78,6 @@ pub fn check(settings: &Settings) -> Result<(), &'static str> {
 /// A body, or what an address check wants to hear. Only [`verify`] makes one.
 pub struct Verified(Checked);
 
-enum Checked {
-    Challenge(String),
-    Event(Fields),
-}
-
 /// Checks signature, encryption and whom it was meant for.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
     let open = |encrypt: &str| {
@@ -99,56 +94,9 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
     Fields::read(&text).map(|fields| Verified(Checked::Event(fields))).ok_or(Rejected::BodyNotXml)
 }
 
-/// What a request to the webhook holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The platform checks the address.
-    Challenge(String),
-    /// Something that is no message, by its kind.
-    Other(String),
-    /// A message, or a button of the menu.
-    Message {
-        /// `MsgId`; events have none, and are known by who, what and when.
-        id: String,
-        /// `FromUserName`: a member's id.
-        from: String,
-        /// `MsgType`, or `click`.
-        kind: String,
-        /// What it says, if it can be said in words.
-        text: Option<String>,
-    },
-}
-
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
-    let fields = match verified.0 {
-        Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
-        Checked::Event(fields) => fields,
-    };
-    let get = |name: &str| fields.get(name).map(str::to_owned);
-    let required = |name: &str| get(name).ok_or_else(|| Malformed::BadEvent(format!("missing field `{name}`")));
-    let (kind, from) = (required("MsgType")?, required("FromUserName"));
-    if kind == "event" {
-        let event = required("Event")?;
-        if event != "click" {
-            return Ok(Event::Other(event));
-        }
-        let (from, at, key) = (from?, required("CreateTime")?, get("EventKey"));
-        let id = format!("{from}/{at}/{}", key.as_deref().unwrap_or_default());
-        return Ok(Event::Message { id, from, kind: event, text: key });
-    }
-    let text = match kind.as_str() {
-        "text" => Some(get("Content").unwrap_or_default()),
-        "link" => Some(markdown::link(&get("Title").unwrap_or_default(), &required("Url")?)),
-        "location" => Some(format!(
-            "📍 {} ({}, {})",
-            get("Label").unwrap_or_default(),
-            required("Location_X")?,
-            required("Location_Y")?
-        )),
-        _ => None,
-    };
-    Ok(Event::Message { id: required("MsgId")?, from: from?, kind, text })
+    wx::read_event(verified.0)
 }
 
 /// What an event means to the relay: words are a question. Whoever writes to an app does so alone.
@@ -185,12 +133,7 @@ pub const HOLD_MS: u64 = 4_000;
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     let content = markdown::render(&outbound.text, &markdown::PLAIN);
     let key = Key::read(&settings.encoding_aes_key).filter(|_| content.len() <= MESSAGE_BYTES_MAX)?;
-    let (to, from, content) = (cdata(&outbound.origin.message), cdata(&settings.corp_id), cdata(&content));
-    let seconds = fresh.now.0 / 1000;
-    let text = format!(
-        "<xml><ToUserName>{to}</ToUserName><FromUserName>{from}</FromUserName><CreateTime>{seconds}</CreateTime>\
-         <MsgType><![CDATA[text]]></MsgType><Content>{content}</Content></xml>"
-    );
+    let text = wx::text_message(&outbound.origin.message, &settings.corp_id, &content, fresh);
     let sealed = wx::sealed(&key, &settings.token, &settings.corp_id, &text, fresh);
     Some(Held { reply: sealed.xml(), is_last: true })
 }
@@ -200,7 +143,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     let style = if settings.markdown { &STYLE } else { &markdown::PLAIN };
     let mark = mark(outbound);
     let fits = |part: &str| part.len() + mark.len() <= MESSAGE_BYTES_MAX;
-    let (part, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, style, fits)?;
+    let (part, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, style, &fits)?;
     let kind = if settings.markdown { "markdown" } else { "text" };
     Ok(Call { request: message(settings, outbound, kind, part + &mark), is_last })
 }

@@ -11,13 +11,13 @@
 
 use std::fmt;
 
-use protocol::json::{self, FromJson, Json};
+use protocol::json::{self, Json};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::key;
 use super::markdown::{self, Style, Table};
-use super::webhook::Words;
+use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
@@ -127,90 +127,39 @@ impl Received {
     }
 }
 
-struct Callback {
-    msgid: String,
-    chatid: Option<String>,
-    from: From,
-    response_url: Option<String>,
-    msgtype: String,
-    text: Option<Content>,
-    voice: Option<Content>,
-    mixed: Option<Mixed>,
-    quote: Option<Quote>,
-    stream: Option<Stream>,
-    event: Option<Kind>,
-}
-
-struct From {
-    userid: String,
-}
-
-struct Content {
-    content: String,
-}
-
-struct Mixed {
-    msg_item: Vec<Quote>,
-}
-
-/// A message within another.
-struct Quote {
-    text: Option<Content>,
-    voice: Option<Content>,
-}
-
-struct Stream {
-    id: String,
-}
-
-struct Kind {
-    eventtype: String,
-}
-
-from_json! {
-    struct Callback { msgid, chatid, from, response_url, msgtype, text, voice, mixed, quote, stream, event }
-}
-from_json! { struct From { userid } }
-from_json! { struct Content { content } }
-from_json! { struct Mixed { msg_item } }
-from_json! { struct Quote { text, voice } }
-from_json! { struct Stream { id } }
-from_json! { struct Kind { eventtype } }
-
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let event = match verified.0 {
         Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
         Checked::Event(event) => event,
     };
-    let callback = Callback::from_json(event).map_err(|wrong| Malformed::BadEvent(wrong.to_string()))?;
-    let from = callback.from.userid;
-    let text = match callback.msgtype.as_str() {
-        "event" => return Ok(Event::Other(callback.event.map_or_else(String::new, |event| event.eventtype))),
-        "stream" => {
-            let stream = callback.stream.ok_or(Malformed::BadContent)?;
-            return Ok(Event::Refresh { stream_id: stream.id, from });
-        }
-        "text" => Some(callback.text.ok_or(Malformed::BadContent)?.content),
-        "voice" => Some(callback.voice.ok_or(Malformed::BadContent)?.content),
+    let from = required(&event, "from.userid")?;
+    let content = |path: &str| at(&event, path).and_then(Json::as_str).map(str::to_owned);
+    let text = match required(&event, "msgtype")?.as_str() {
+        "event" => return Ok(Event::Other(text_at(&event, "event.eventtype").unwrap_or_default())),
+        "stream" => return Ok(Event::Refresh { stream_id: required(&event, "stream.id")?, from }),
+        "text" => Some(content("text.content").ok_or(Malformed::BadContent)?),
+        "voice" => Some(content("voice.content").ok_or(Malformed::BadContent)?),
         "mixed" => {
-            let items = callback.mixed.ok_or(Malformed::BadContent)?.msg_item;
-            let texts: Vec<String> = items.into_iter().filter_map(|item| item.text).map(|text| text.content).collect();
-            (!texts.is_empty()).then(|| texts.join("\n"))
+            let items = at(&event, "mixed.msg_item").and_then(Json::as_list).ok_or(Malformed::BadContent)?;
+            let texts: Vec<&str> = items.iter().filter_map(|item| at(item, "text.content")?.as_str()).collect();
+            Some(texts.join("\n")).filter(|text| !text.is_empty())
         }
         _ => None,
     };
-    let quoted = callback.quote.and_then(|quote| quote.text.or(quote.voice)).map(|text| text.content);
+    let quoted = content("quote.text.content").or_else(|| content("quote.voice.content"));
     let text = text.map(|text| match &quoted {
-        Some(quoted) => {
-            let lines: String = quoted.lines().map(|line| ["> ", line, "\n"].concat()).collect();
-            // A mention, and a command, stand at the beginning.
-            [&text, "\n\n", lines.trim_end()].concat()
-        }
+        // A mention, and a command, stand at the beginning.
+        Some(quoted) => [&text, "\n\n> ", &quoted.replace('\n', "\n> ")].concat(),
         None => text,
     });
-    let (group, response_url) = (callback.chatid.filter(|chat| !chat.is_empty()), callback.response_url);
-    Ok(Event::Message(Received { id: callback.msgid, group, from, text, response_url }))
+    Ok(Event::Message(Received {
+        id: required(&event, "msgid")?,
+        group: text_at(&event, "chatid"),
+        from,
+        text,
+        response_url: text_at(&event, "response_url"),
+    }))
 }
 
 /// What an event means to the relay: words are a question. In groups a bot hears only what mentions it.
@@ -322,7 +271,7 @@ fn content(text: &str) -> String {
     let fits = |part: &str| part.len() <= CONTENT_BYTES_MAX;
     // In a group this would call people, whoever made the model say it.
     let text = text.replace("<@", "＜@");
-    markdown::part(&text, 0, 1, &STYLE, fits).map(|(part, _)| part).unwrap_or_default()
+    markdown::part(&text, 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default()
 }
 
 /// What the response to [`send`] means.

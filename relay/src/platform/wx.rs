@@ -4,11 +4,14 @@
 mod answer;
 mod crypto;
 mod fields;
+mod message;
 
 pub(super) use answer::{Answer, expiring_token, read, read_found};
 pub(super) use crypto::check_signature;
 pub use crypto::{Key, signature};
 pub(super) use fields::{Fields, cdata};
+pub use message::Event;
+pub(super) use message::{Checked, read_event, text_message};
 
 use protocol::object;
 

@@ -89,7 +89,7 @@ impl<'a> Spans<'a> {
     /// Whether the character before is a letter or digit.
     fn is_within_word(&self) -> bool {
         let before = self.line.get(..self.at).and_then(|before| before.chars().next_back());
-        before.is_some_and(char::is_alphanumeric)
+        before.is_some_and(|before| before.is_ascii_alphanumeric())
     }
 
     /// What stands between two marks.
@@ -147,7 +147,7 @@ fn is_end(line: &str, at: usize, mark: &str) -> bool {
         "`" | "``" | "```" => before != same && after != same,
         "**" => !before.is_some_and(char::is_whitespace) && before != Some('\\') && after != same,
         _ => {
-            let is_within_word = mark == "_" && after.is_some_and(char::is_alphanumeric);
+            let is_within_word = mark == "_" && after.is_some_and(|after| after.is_ascii_alphanumeric());
             let is_apart = before.is_some_and(char::is_whitespace) || before == Some('\\');
             !is_apart && !is_within_word && before != same && after != same
         }

@@ -12,7 +12,7 @@ pub(in crate::platform) fn part(
     index: u32,
     max: usize,
     style: &Style,
-    fits: impl Fn(&str) -> bool,
+    fits: &dyn Fn(&str) -> bool,
 ) -> Result<(String, bool), Unsupported> {
     part_as(markdown, index, max, style, style, fits)
 }
@@ -25,17 +25,17 @@ pub(in crate::platform) fn part_as(
     max: usize,
     style: &Style,
     shown: &Style,
-    fits: impl Fn(&str) -> bool,
+    fits: &dyn Fn(&str) -> bool,
 ) -> Result<(String, bool), Unsupported> {
     let mut cutter = Cutter { rest: markdown.trim(), fence: None };
     for number in 0..max {
         let is_end = number + 1 == max;
         let before = (cutter.rest, cutter.fence);
-        let mut part = cutter.next(|part| fits(&render(part, style)));
+        let mut part = cutter.next(&|part| fits(&render(part, style)));
         let is_cut = is_end && !cutter.rest.is_empty();
         if is_cut {
             (cutter.rest, cutter.fence) = before;
-            part = cutter.next(|part| fits(&(render(part, style) + CUT_NOTICE)));
+            part = cutter.next(&|part| fits(&(render(part, style) + CUT_NOTICE)));
         }
         let is_last = is_end || cutter.rest.is_empty();
         if number == index as usize {
@@ -58,7 +58,7 @@ struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     /// Cuts off what fits, in Markdown that stands for itself.
-    fn next(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    fn next(&mut self, fits: &dyn Fn(&str) -> bool) -> String {
         let Cutter { rest, fence } = *self;
         let whole = |text: &str| {
             let begin = fence.filter(|line| line.len() <= INFO_BYTES_MAX).or(fence.and_then(opens));
@@ -66,7 +66,7 @@ impl<'a> Cutter<'a> {
             let lines = [begin, Some(text.trim_end()), end];
             lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
         };
-        let mut at = next(rest, |text| fits(&whole(text)));
+        let mut at = next(rest, &|text| fits(&whole(text)));
         // Rather before a block of code than within it, and never longer than fits once it is cut.
         if at < rest.len() {
             let begin = rest.get(..at).and_then(|text| open_fence(text, fence)).map_or(0, |(begin, _)| begin);

@@ -75,10 +75,10 @@ fn parts(markdown: &str, max: usize, bytes: usize) -> Vec<String> {
     let mut parts = Vec::new();
     loop {
         let index = parts.len() as u32;
-        let (text, is_last) = part(markdown, index, max, &FULL, |part| part.len() <= bytes).unwrap();
+        let (text, is_last) = part(markdown, index, max, &FULL, &|part| part.len() <= bytes).unwrap();
         parts.push(text);
         if is_last {
-            assert!(part(markdown, index + 1, max, &FULL, |part| part.len() <= bytes).is_err());
+            assert!(part(markdown, index + 1, max, &FULL, &|part| part.len() <= bytes).is_err());
             return parts;
         }
     }
@@ -142,7 +142,7 @@ fn hard_texts() {
         for style in [&PLAIN, &FULL] {
             let (mut index, bytes) = (0, 80 + round % 50);
             loop {
-                let (text, is_last) = part(&text, index, 1_000, style, |part| part.len() <= bytes).unwrap();
+                let (text, is_last) = part(&text, index, 1_000, style, &|part| part.len() <= bytes).unwrap();
                 assert!(text.len() <= bytes, "{} bytes: {text}", text.len());
                 index += 1;
                 if is_last {
@@ -159,7 +159,7 @@ fn hard_texts() {
 fn long_texts_take_no_time() {
     for piece in ["*a ", "[a ", "`", "[", "**a*", "https://a.b/c", "|", "```\n", "<"] {
         let text = piece.repeat(protocol::limit::TEXT_BYTES_MAX / piece.len());
-        let (part, is_last) = part(&text, 5, 400, &FULL, |part| part.len() <= 2_048).unwrap();
+        let (part, is_last) = part(&text, 5, 400, &FULL, &|part| part.len() <= 2_048).unwrap();
         assert!(part.len() <= 2_048 && !is_last, "{piece}");
         render(&text, &PLAIN);
     }

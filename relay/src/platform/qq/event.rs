@@ -1,10 +1,10 @@
 //! QQ's events as types, as in the platform's event list. Only the fields that the relay reads.
 
 use base64ct::{Base64, Encoding};
-use protocol::from_json;
-use protocol::json::{FromJson, Json, parse};
+use protocol::json::{Json, parse};
 
 use crate::platform::Malformed;
+use crate::platform::webhook::{at, missing, required, text_at};
 
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,70 +88,33 @@ impl Received {
     }
 }
 
-struct Envelope {
-    t: Option<String>,
-    d: Json,
-}
-
-struct Message {
-    id: String,
-    content: Option<String>,
-    author: Author,
-    group_openid: Option<String>,
-    guild_id: Option<String>,
-    channel_id: Option<String>,
-    attachments: Option<Vec<Attachment>>,
-}
-
-struct Author {
-    id: Option<String>,
-    user_openid: Option<String>,
-    member_openid: Option<String>,
-    bot: Option<bool>,
-}
-
-struct Attachment {
-    asr_refer_text: Option<String>,
-}
-
-from_json! { struct Envelope { t, d or Json::Null } }
-from_json! { struct Message { id, content, author, group_openid, guild_id, channel_id, attachments } }
-from_json! { struct Author { id, user_openid, member_openid, bot } }
-from_json! { struct Attachment { asr_refer_text } }
-
 /// Reads a checked body.
 pub(super) fn read(body: Json) -> Result<Event, Malformed> {
     if body.get("op") == Some(&Json::Integer(OP_CHALLENGE)) {
         return challenge(&body).ok_or(Malformed::BadContent);
     }
-    let Envelope { t, d } = from_value(body)?;
-    let t = t.unwrap_or_default();
-    let kind = t.as_str();
-    if !MESSAGES.contains(&kind) {
-        return Ok(Event::Other(t));
+    let kind = text_at(&body, "t").unwrap_or_default();
+    if !MESSAGES.contains(&kind.as_str()) {
+        return Ok(Event::Other(kind));
     }
-    let Message { id, content, author, group_openid, guild_id, channel_id, attachments } = from_value(d)?;
-    let Author { id: author_id, user_openid, member_openid, bot } = author;
-    let missing = |field: &str| Malformed::BadEvent(format!("missing field `{field}`"));
-    let (place, author) = match kind {
-        C2C => {
-            let user = user_openid.ok_or_else(|| missing("user_openid"))?;
-            (Place::C2c(user.clone()), Some(user))
-        }
-        GROUP => (Place::Group(group_openid.ok_or_else(|| missing("group_openid"))?), member_openid),
-        DIRECT => (Place::Dm(guild_id.ok_or_else(|| missing("guild_id"))?), author_id),
-        _ => (Place::Channel(channel_id.ok_or_else(|| missing("channel_id"))?), author_id),
+    let d = body.get("d").ok_or_else(|| missing("d"))?;
+    let id = |path: &str| required(d, path);
+    let (place, author) = match kind.as_str() {
+        C2C => (Place::C2c(id("author.user_openid")?), id("author.user_openid")?),
+        GROUP => (Place::Group(id("group_openid")?), id("author.member_openid")?),
+        DIRECT => (Place::Dm(id("guild_id")?), id("author.id")?),
+        _ => (Place::Channel(id("channel_id")?), id("author.id")?),
     };
-    let attachments = attachments.unwrap_or_default();
+    let files = d.get("attachments").and_then(Json::as_list).unwrap_or_default();
     Ok(Event::Message(Received {
-        id,
+        id: id("id")?,
         place,
-        author: author.ok_or_else(|| missing("author"))?,
-        is_bot: bot == Some(true),
+        author,
+        is_bot: at(d, "author.bot") == Some(&Json::Bool(true)),
         must_mention: kind == EVERYTHING,
-        content: content.unwrap_or_default(),
-        has_files: !attachments.is_empty(),
-        transcript: attachments.into_iter().find_map(|file| file.asr_refer_text).filter(|text| !text.is_empty()),
+        content: text_at(d, "content").unwrap_or_default(),
+        transcript: files.iter().find_map(|file| text_at(file, "asr_refer_text")),
+        has_files: !files.is_empty(),
     }))
 }
 
@@ -185,10 +148,6 @@ fn words_for_faces(text: &str) -> String {
         words.push_str(rest);
     }
     words
-}
-
-fn from_value<T: FromJson>(value: Json) -> Result<T, Malformed> {
-    T::from_json(value).map_err(|wrong| Malformed::BadEvent(wrong.to_string()))
 }
 
 /// The `op` of an address check.
