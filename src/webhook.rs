@@ -2,7 +2,7 @@
 
 use protocol::Code;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Inbound, Malformed, Method, NoEvent, Raw};
+use relay::platform::{self, Inbound, Malformed, NoEvent, Raw};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -21,16 +21,18 @@ pub async fn receive(
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
-    let method = if request.inner().method() == "GET" { Method::Get } else { Method::Post };
     let body = request::body(&mut request, WEBHOOK_BYTES_MAX).await?;
     let account = directory::account(&config, account).await?.filter(|account| account.platform.name() == platform);
     let Some(account) = account else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
-    if !platform::methods(&account).contains(&method) {
-        let allow = Some(("Allow", "POST".to_owned()));
-        return Err(Error { header: allow, ..Error::new(Code::MethodNotAllowed, "this webhook takes POST") });
-    }
+    let method = request.inner().method();
+    let methods = platform::methods(&account);
+    let Some(&method) = methods.iter().find(|known| known.as_str() == method) else {
+        let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = format!("this webhook takes {allow}");
+        return Err(Error { header: Some(("Allow", allow)), ..Error::new(Code::MethodNotAllowed, detail) });
+    };
     if platform::is_json(&account) {
         request::require_json(&request)?;
     }

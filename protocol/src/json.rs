@@ -77,6 +77,12 @@ impl Writer {
         serde_json::to_writer(&mut self.0, value).expect("our own types are JSON");
     }
 
+    /// Adds a field that is JSON already.
+    pub fn raw(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
     /// The whole object.
     pub fn end(mut self) -> String {
         if self.0.is_empty() {

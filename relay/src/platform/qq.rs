@@ -204,7 +204,7 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
         body.field("\"content\":", &content);
     } else if way.is_markdown {
         body.field("\"msg_type\":", &2);
-        body.field("\"markdown\":", &Content { content });
+        body.raw("\"markdown\":", &object! { "content": content });
     } else {
         body.field("\"msg_type\":", &0);
         body.field("\"content\":", &content);
@@ -217,11 +217,6 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
     }
     let url = format!("{}/{path}/messages", settings.api_base);
     Ok(Call { request: HttpRequest::post(url, body.end(), Auth::Qq), is_last })
-}
-
-#[derive(Serialize)]
-struct Content {
-    content: String,
 }
 
 /// Unique among the answers to one message, the same for every try, and small as in the platform's SDKs.

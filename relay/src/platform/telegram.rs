@@ -202,20 +202,10 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     if shown.escape == Escape::Html {
         body.field("\"parse_mode\":", "HTML");
     }
-    body.field("\"reply_parameters\":", &ReplyTo { message_id: message, allow_sending_without_reply: true });
-    body.field("\"link_preview_options\":", &Preview { is_disabled: true });
+    let reply_to = object! { "message_id": message, "allow_sending_without_reply": true };
+    body.raw("\"reply_parameters\":", &reply_to);
+    body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
-}
-
-#[derive(Serialize)]
-struct ReplyTo {
-    message_id: i64,
-    allow_sending_without_reply: bool,
-}
-
-#[derive(Serialize)]
-struct Preview {
-    is_disabled: bool,
 }
 
 fn method(settings: &Settings, name: &str) -> String {

@@ -31,6 +31,16 @@ pub enum Method {
     Post,
 }
 
+impl Method {
+    /// As HTTP has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
 impl<'a> Raw<'a> {
     /// A POST without a query.
     pub fn post(headers: &'a [(String, String)], body: &'a [u8]) -> Raw<'a> {

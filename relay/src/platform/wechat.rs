@@ -11,6 +11,7 @@
 
 use std::fmt;
 
+use protocol::json::Writer;
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
@@ -158,10 +159,12 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     }
     let (content, is_last) = part(outbound)?;
     let to = outbound.origin.message.split('/').next().unwrap_or_default();
-    let text = Content { content: &content };
-    let body = object! { "touser": to, "msgtype": "text", "text": text };
+    let mut body = Writer::default();
+    body.field("\"touser\":", to);
+    body.raw("\"msgtype\":", "\"text\"");
+    body.raw("\"text\":", &object! { "content": content });
     let url = format!("{}/cgi-bin/message/custom/send", settings.api_base);
-    Ok(Call { request: HttpRequest::post(url, body, Auth::Query), is_last })
+    Ok(Call { request: HttpRequest::post(url, body.end(), Auth::Query), is_last })
 }
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
@@ -181,11 +184,6 @@ fn without_links(text: &str) -> String {
         safe.push_str(part);
     }
     safe
-}
-
-#[derive(Serialize)]
-struct Content<'a> {
-    content: &'a str,
 }
 
 /// What the response to [`send`] means: the codes of "全局返回码".

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use protocol::{AccountId, Timestamp, from_json};
+use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::percent;
@@ -153,15 +153,10 @@ fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: String
     body.field("\"touser\":", &outbound.origin.message);
     body.field("\"msgtype\":", kind);
     body.field("\"agentid\":", &settings.agent_id);
-    body.field(if kind == "text" { "\"text\":" } else { "\"markdown\":" }, &Content { content });
+    body.raw(if kind == "text" { "\"text\":" } else { "\"markdown\":" }, &object! { "content": content });
     body.field("\"enable_duplicate_check\":", &1);
     body.field("\"duplicate_check_interval\":", &DUPLICATE_S);
     HttpRequest::post(format!("{}/cgi-bin/message/send", settings.api_base), body.end(), Auth::Query)
-}
-
-#[derive(Serialize)]
-struct Content {
-    content: String,
 }
 
 /// Eight characters without width, of two kinds: the place of the answer and its part, modulo 256. Two messages to one

@@ -237,33 +237,28 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
 }
 
 fn stream(settings: &Settings, outbound: &Outbound, fresh: &Fresh, finish: bool) -> Option<Reply> {
-    #[derive(Serialize)]
-    struct State<'a> {
-        id: &'a str,
-        finish: bool,
-        content: &'a str,
-    }
     let (id, _) = outbound.origin.message.split_once(' ')?;
     let content = if outbound.text.trim().is_empty() && !finish { String::new() } else { content(&outbound.text) };
-    let text = object! { "msgtype": "stream", "stream": State { id, finish, content: &content } };
+    let text = message("stream", &object! { "id": id, "finish": finish, "content": content });
     let key = Key::read(&settings.encoding_aes_key)?;
     Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
 }
 
 /// Sends an answer to the address that came with its question, as plain JSON.
 pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
-    #[derive(Serialize)]
-    struct Content {
-        content: String,
-    }
     let url = outbound.origin.message.split_once(' ').map(|(_, url)| url).filter(|url| !url.is_empty());
     let Some(url) = url else {
         return Err(Unsupported(
             "这条消息没有带来回复地址 · the message came without an address for its answer".into(),
         ));
     };
-    let body = object! { "msgtype": "markdown", "markdown": Content { content: content(&outbound.text) } };
+    let body = message("markdown", &object! { "content": content(&outbound.text) });
     Ok(Call { request: HttpRequest::post(url.to_owned(), body, Auth::None), is_last: true })
+}
+
+/// A message of a kind, which is JSON.
+fn message(kind: &str, content: &str) -> String {
+    [r#"{"msgtype":""#, kind, r#"",""#, kind, r#"":"#, content, "}"].concat()
 }
 
 /// An answer as far as the platform takes it: there is no second message for the rest.
