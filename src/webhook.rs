@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
-/// `POST /webhook/{platform}/{account}`
+/// `GET, POST /webhook/{platform}/{account}`
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
@@ -25,16 +25,27 @@ pub async fn receive(
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
-    request::require_json(&request)?;
     let body = request::body(&request, WEBHOOK_BYTES_MAX).await?;
     let bot = directory::bot(&config, account).await?.filter(|bot| bot.account.platform.name() == platform);
     let Some(bot) = bot else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
     let account = &bot.account;
+    let method = request.inner().method();
+    let methods = platform::methods(account);
+    let Some(&method) = methods.iter().find(|known| known.as_str() == method) else {
+        let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = format!("this webhook takes {allow}");
+        return Err(Error::new(Code::MethodNotAllowed, detail).with_header("Allow", allow));
+    };
+    if platform::is_json(account) {
+        request::require_json(&request)?;
+    }
+    let url = request.inner().url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
     let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
     let headers: Vec<(String, String)> = platform::headers(account).iter().filter_map(header).collect();
-    let inbound = match platform::receive(account, &Raw { headers: &headers, body: &body }, now()) {
+    let inbound = match platform::receive(account, &Raw { method, query, headers: &headers, body: &body }, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
@@ -67,13 +78,15 @@ pub async fn receive(
                 }
             }
         }
+        // TODO(#6): the answer so far, which needs the webhook to be held. Without it none is asked for.
+        Inbound::Refresh { .. } => {}
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
             }
         }
     }
-    let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
+    let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)
 }
 
