@@ -68,7 +68,7 @@ fn an_event_needs_a_signature() {
 #[test]
 fn where_messages_are_written_and_answered() {
     let check = |kind: &str, d: Value, chat: &str, sender: &str, path: &str, body: &str| {
-        let Inbound::Message { sender: actual, question } = received(kind, d) else { panic!("{kind}") };
+        let Inbound::Message { sender: actual, question, .. } = received(kind, d) else { panic!("{kind}") };
         assert_eq!((actual.as_str(), question.text.as_str()), (sender, "你好"), "{kind}");
         assert_eq!(question.conversation.as_str(), format!("qq:main:{chat}"));
         let outbound = outbound(&question.origin.unwrap().message, "**4** < 5");

@@ -44,7 +44,7 @@ fn secrets() {
 #[test]
 fn messages() {
     let check = |message: Value, expected: Result<(&str, &str), &'static str>| match (received(&message), expected) {
-        (Inbound::Message { question, sender }, Ok((text, chat))) => {
+        (Inbound::Message { question, sender, .. }, Ok((text, chat))) => {
             assert_eq!((question.text.as_str(), sender.as_str()), (text, "5"), "{message}");
             assert_eq!(question.conversation.as_str(), format!("telegram:main:{chat}"), "{message}");
             assert_eq!(question.id.as_str(), "telegram:main:1", "{message}");

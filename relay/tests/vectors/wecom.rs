@@ -28,7 +28,7 @@ fn app_crypto() {
                 let query = query(input);
                 let raw = Raw { query: &query, ..Raw::post(&[], text(input, "body").as_bytes()) };
                 let inbound = platform::receive(&account, &raw, now(input)).unwrap();
-                let Inbound::Message { sender, question } = inbound else { panic!("{id}: {inbound:?}") };
+                let Inbound::Message { sender, question, .. } = inbound else { panic!("{id}: {inbound:?}") };
                 let fields = &expected["fields"];
                 assert_eq!(sender, text(fields, "FromUserName"));
                 assert_eq!(question.text, text(fields, "Content"));
@@ -142,7 +142,7 @@ fn check_bot_message(id: &str, message: &Value, inbound: Inbound) {
         ("mixed", _) => text(&message["mixed"]["msg_item"][0]["text"], "content"),
         other => panic!("{id}: {other:?}"),
     };
-    let Inbound::Message { sender, question } = inbound else { panic!("{id}: {inbound:?}") };
+    let Inbound::Message { sender, question, .. } = inbound else { panic!("{id}: {inbound:?}") };
     assert_eq!(sender, text(&message["from"], "userid"), "{id}");
     let is_group = text(message, "chattype") == "group";
     assert_eq!(question.text, if is_group { said.split_once(' ').unwrap().1 } else { said }, "{id}");
