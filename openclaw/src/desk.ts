@@ -8,20 +8,20 @@ import type { Clock, Timer } from './clock'
 import type { Log } from './log'
 import { Outbox, type Send } from './outbox'
 import type { Store } from './store'
-import { fit, Stream } from './stream'
+import { bounded, Stream } from './stream'
 
 /** Whoever answers: OpenClaw. */
 export interface Agent {
   /** Questions of one lane are answered one after another; `null`: at once, whatever goes on. */
   lane(question: Envelope): string | null
   /** The writer began the conversation anew: forget what was said in it. */
-  renew(question: Envelope): Promise<void>
-  /** Answers through `turn`. Resolves when no more will come; with the reason, if the question was turned away. */
-  answer(question: Envelope, turn: Turn): Promise<Refusal | undefined>
+  renew(question: Envelope): Promise<Outcome>
+  /** Answers through `turn`, and resolves when no more will come. */
+  answer(question: Envelope, turn: Turn): Promise<Outcome>
 }
 
-/** Why a question gets no answer, in words that its writer may read. */
-export type Refusal = { reason: string }
+/** `later`: the agent takes no questions at present. Or why there is no answer, in words that the writer may read. */
+export type Outcome = 'over' | 'later' | { refused: string }
 
 /** One question being answered. */
 export interface Turn {
@@ -50,6 +50,8 @@ export class Desk {
   private acked: Seq = 0
   private send: Send | null = null
   private isOpen = false
+  /** Runs while the agent takes no questions. */
+  private later: Timer | null = null
 
   constructor(
     private readonly store: Store,
@@ -63,6 +65,8 @@ export class Desk {
   /** The channel runs: questions are handed to the agent. */
   open(): void {
     this.isOpen = true
+    if (this.later !== null) this.clock.cancel(this.later)
+    this.later = null
     this.fill()
   }
 
@@ -180,7 +184,7 @@ export class Desk {
 
   /** Hands over every question whose lane is free. */
   private fill(): void {
-    if (!this.isOpen) return
+    if (!this.isOpen || this.later !== null) return
     for (const [seq, question] of [...this.questions]) {
       const { lane } = question
       if (question.isRunning || (lane !== null && this.lanes.has(lane))) continue
@@ -192,33 +196,46 @@ export class Desk {
 
   private async run(seq: Seq, question: Question): Promise<void> {
     const began = this.clock.now()
-    const refusal = await this.ask(seq, question).catch((error: unknown): Refusal => {
+    let outcome: Outcome
+    try {
+      outcome = await this.ask(seq, question)
+    } catch (error) {
       this.log.error(`question ${seq}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-      return { reason: 'OpenClaw could not take this: the log of its gateway says why' }
-    })
-    const hasAnswer = question.said.length > 0 || question.wasPushed || refusal !== undefined
-    if (this.questions.get(seq) === question) {
-      if (hasAnswer || this.isOpen) {
-        this.log.info(`question ${seq} took ${this.clock.now() - began} ms`)
-        this.finish(seq, question, refusal)
-      } else {
-        // The channel stops, and took the turn along.
-        this.log.warn(`question ${seq} was interrupted and waits for the next start`)
-        this.questions.set(seq, new Question(question.envelope, question.lane))
-      }
+      outcome = { refused: 'OpenClaw could not take this: the log of its gateway says why' }
+    }
+    const isHeld = () => this.questions.get(seq) === question
+    // A gateway that is being ended takes its turns along, and stops its channels next: that is no answer.
+    const isEmpty = () => outcome === 'over' && question.said.length === 0 && !question.wasPushed
+    if (isHeld() && isEmpty()) await new Promise<void>((resolve) => this.clock.after(EMPTY_MS, resolve))
+    if (isHeld()) {
+      this.log.info(`question ${seq} took ${this.clock.now() - began} ms`)
+      if (outcome === 'later' || (isEmpty() && !this.isOpen)) this.putBack(seq, question)
+      else this.finish(seq, question, outcome)
     }
     this.release(question)
   }
 
-  private async ask(seq: Seq, question: Question): Promise<Refusal | undefined> {
+  private async ask(seq: Seq, question: Question): Promise<Outcome> {
     const { conversation, session = 0 } = question.envelope
-    if (this.store.try(seq) > TRIES_MAX)
-      return { reason: `OpenClaw was ended ${TRIES_MAX} times while it worked on this` }
+    if (this.store.tries(seq) >= TRIES_MAX)
+      return { refused: `OpenClaw was ended ${TRIES_MAX} times while it worked on this` }
     if (session > this.store.session(conversation)) {
-      await this.agent.renew(question.envelope)
+      const outcome = await this.agent.renew(question.envelope)
+      if (outcome === 'later') return outcome
+      if (outcome !== 'over') this.log.warn(`${conversation} was not begun anew: ${outcome.refused}`)
       this.store.putSession(conversation, session)
     }
     return this.agent.answer(question.envelope, this.turn(seq, question))
+  }
+
+  /** It was not begun, or not by its own fault ended: it keeps its place. */
+  private putBack(seq: Seq, { envelope, lane }: Question): void {
+    this.log.warn(`question ${seq} waits until OpenClaw takes it`)
+    this.questions.set(seq, new Question(envelope, lane))
+    this.later ??= this.clock.after(LATER_MS, () => {
+      this.later = null
+      this.fill()
+    })
   }
 
   private turn(seq: Seq, question: Question): Turn {
@@ -231,6 +248,7 @@ export class Desk {
     return {
       signal: question.abort.signal,
       adopted: () => {
+        if (!question.isAdopted) this.store.try(seq)
         question.isAdopted = true
         this.acknowledge()
       },
@@ -258,12 +276,12 @@ export class Desk {
   }
 
   /** One final answer for everything that was said: the relay takes no second one. */
-  private finish(seq: Seq, question: Question, refusal: Refusal | undefined): void {
+  private finish(seq: Seq, question: Question, outcome: Outcome): void {
     this.questions.delete(seq)
     const text = question.said.join('\n\n') || (question.wasPushed ? SEE_ABOVE : '')
-    if (text !== '') this.outbox.put({ type: 'reply', reply_to: seq, text: fit(text) })
+    if (text !== '') this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text) })
     else {
-      const { reason } = refusal ?? { reason: 'OpenClaw ended its turn without an answer' }
+      const reason = typeof outcome === 'object' ? outcome.refused : 'OpenClaw ended its turn without an answer'
       this.log.warn(`question ${seq} failed: ${reason}`)
       this.outbox.put({ type: 'fail', reply_to: seq, reason })
     }
@@ -335,8 +353,12 @@ class Question {
   }
 }
 
+/** A turn that ends without a word may be the gateway's own end: so long it is given to stop its channels. */
+const EMPTY_MS = 2_000
 /** As docs/protocol.md §3 has it. */
 const HELD_MAX = 1_000
+/** How long to leave an agent alone that takes no questions at present. */
+const LATER_MS = 5_000
 /** The answer went as messages of its own, which the relay cannot tell from others. */
 const SEE_ABOVE = '↑ 见上 · see above'
 /** How long a stopped turn may take to end before the next one begins. */

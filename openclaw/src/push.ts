@@ -6,7 +6,7 @@ import { envelope } from '../../web/src/lib/codec'
 import type { Envelope } from '../../web/src/lib/frame'
 import type { Account } from './account'
 import type { Clock } from './clock'
-import { fit } from './stream'
+import { bounded } from './stream'
 
 export interface Push {
   conversation: string
@@ -51,7 +51,7 @@ async function attempt(
         'content-type': 'application/json',
         'idempotency-key': key,
       },
-      body: JSON.stringify({ text: fit(text), conversation }),
+      body: JSON.stringify({ text: bounded(text), conversation }),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     })
     if (response.ok) return envelope(((await response.json()) as { message: unknown }).message)

@@ -21,8 +21,10 @@ export interface Store {
   settle(seq: Seq): void
   /** Questions from this one on do not exist any more. */
   dropFrom(seq: Seq): void
-  /** Counts another try, and answers how many there were with it. */
-  try(seq: Seq): number
+  /** OpenClaw has taken this question over, once more. */
+  try(seq: Seq): void
+  /** How often it has. */
+  tries(seq: Seq): number
   /** Questions that were tried or answered and are not settled: the oldest, as many as a `hello` may name. */
   held(): Seq[]
   /** The session that a conversation was last seen in; 0 for one that never was. */
@@ -42,9 +44,8 @@ export function openStore(file: string): Store {
   const keep = db.prepare('insert or replace into answer (seq, frame) values (?, ?)')
   const settleAnswer = db.prepare('delete from answer where seq = ?')
   const settleTries = db.prepare('delete from attempt where seq = ?')
-  const tried = db.prepare(
-    'insert into attempt (seq, count) values (?, 1) on conflict do update set count = count + 1 returning count',
-  )
+  const tried = db.prepare('insert into attempt (seq, count) values (?, 1) on conflict do update set count = count + 1')
+  const tries = db.prepare('select count from attempt where seq = ?')
   const held = db.prepare('select seq from answer union select seq from attempt order by seq limit ?')
   const session = db.prepare('select session from conversation where id = ?')
   const putSession = db.prepare('insert or replace into conversation (id, session) values (?, ?)')
@@ -68,7 +69,8 @@ export function openStore(file: string): Store {
       settleTries.run(seq)
     },
     dropFrom: (seq) => db.exec(`delete from answer where seq >= ${seq}; delete from attempt where seq >= ${seq}`),
-    try: (seq) => tried.get(seq)?.count as number,
+    try: (seq) => void tried.run(seq),
+    tries: (seq) => (tries.get(seq)?.count as number | undefined) ?? 0,
     held: () => held.all(HELD_MAX).map((row) => row.seq as number),
     session: (conversation) => (session.get(conversation)?.session as number | undefined) ?? 0,
     putSession(conversation, value) {

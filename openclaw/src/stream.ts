@@ -12,7 +12,7 @@ export class Stream {
 
   /** The answer as it should be seen now, whole: OpenClaw tells texts cumulatively, and takes them back too. */
   show(text: string): void {
-    this.seen = fit(text)
+    this.seen = bounded(text)
   }
 
   /** The relay does not have what was sent: the next piece is the whole, at once. */
@@ -38,7 +38,7 @@ export class Stream {
 }
 
 /** A text that the relay takes: Unicode, at most 128 KiB. A longer one is cut, and says so. */
-export function fit(text: string): string {
+export function bounded(text: string): string {
   const whole = wellFormed(text)
   if (utf8Bytes(whole) <= TEXT_BYTES_MAX) return whole
   const room = new Uint8Array(TEXT_BYTES_MAX - utf8Bytes(CUT_NOTICE))

@@ -5,7 +5,7 @@ import { defineStableChannelIngressIdentity } from 'openclaw/plugin-sdk/channel-
 import { createChannelPairingController } from 'openclaw/plugin-sdk/channel-pairing'
 import type { Envelope } from '../../web/src/lib/frame'
 import { type Account, CHANNEL } from './account'
-import type { Agent, Refusal, Turn } from './desk'
+import type { Agent, Outcome, Turn } from './desk'
 import type { Log } from './log'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
 import { textOf } from './payload'
@@ -33,34 +33,36 @@ export class OpenClaw implements Agent {
     return this.route(question).sessionKey
   }
 
-  async renew(question: Envelope): Promise<void> {
-    const told: string[] = []
-    const quiet: Turn = {
+  renew(question: Envelope): Promise<Outcome> {
+    const nobody: Turn = {
       signal: new AbortController().signal,
       adopted() {},
       deferred() {},
       partial() {},
       doing() {},
-      say: (text) => void told.push(text),
+      say() {},
     }
-    const refusal = await this.answer({ ...question, id: `${question.id}:new`, text: '/new' }, quiet)
-    if (refusal !== undefined)
-      this.log.warn(`the session of ${question.conversation} was not begun anew: ${refusal.reason}`)
+    return this.answer({ ...question, id: `${question.id}:new`, text: '/new' }, nobody)
   }
 
-  async answer(question: Envelope, turn: Turn): Promise<Refusal | undefined> {
+  async answer(question: Envelope, turn: Turn): Promise<Outcome> {
     const facts = factsOf(question)
     const route = this.route(question)
     const access = await this.admit(question, facts, route)
     const { admission, reasonCode = '' } = access.ingress
     if (admission === 'pairing-required') return this.challenge(facts, turn)
     if (admission !== 'dispatch') {
-      return {
-        reason: `OpenClaw did not let this in (${reasonCode || admission}): see dmPolicy and allowFrom of channels.${CHANNEL}`,
-      }
+      const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
+      return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
     }
-    await this.dispatch(question, facts, route, access, turn)
-    return undefined
+    try {
+      await this.dispatch(question, facts, route, access, turn)
+    } catch (error) {
+      // The gateway is being ended, or is about to be suspended.
+      if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
+      throw error
+    }
+    return 'over'
   }
 
   private get config(): Config {
@@ -106,14 +108,14 @@ export class OpenClaw implements Agent {
     })
   }
 
-  private async challenge({ sender, conversation }: Facts, turn: Turn): Promise<Refusal> {
+  private async challenge({ sender, conversation }: Facts, turn: Turn): Promise<Outcome> {
     await this.pairing().issueChallenge({
       senderId: sender,
       senderIdLine: `Your id: ${sender}`,
       meta: { conversation },
       sendPairingReply: async (text) => turn.say(text),
     })
-    return { reason: `OpenClaw waits for its owner to let you in (openclaw pairing list ${CHANNEL})` }
+    return { refused: `OpenClaw waits for its owner to let you in (openclaw pairing list ${CHANNEL})` }
   }
 
   private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<void> {

@@ -176,7 +176,7 @@ function config(folder, port, model) {
 /**
  * An OpenAI-compatible server: streams `answer to: {question}` word by word, with `delayMs` between words. A question
  * `run: {command}` makes it call OpenClaw's `exec` first, and answer with what that printed. `questions` are those that
- * were asked, `streaming` counts the answers being made.
+ * were asked, `onQuestion` sees the messages of each, `streaming` counts the answers being made.
  */
 export async function startClawModel() {
   const model = { delayMs: 0, questions: [], streaming: 0 }
@@ -187,6 +187,7 @@ export async function startClawModel() {
     const { role, text } = asked(messages)
     const command = role === 'user' ? /^run: (.*)$/.exec(text)?.[1] : undefined
     if (role === 'user') model.questions.push(text)
+    model.onQuestion?.(messages)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const id = `chatcmpl-${Date.now()}`
     const write = (value) =>
