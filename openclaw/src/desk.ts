@@ -201,7 +201,9 @@ export class Desk {
       outcome = await this.ask(seq, question)
     } catch (error) {
       this.log.error(`question ${seq}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-      outcome = { refused: 'OpenClaw could not take this: the log of its gateway says why' }
+      // A gateway that has just started may be busy with its own state. A turn that was begun is not begun again.
+      const mayPass = !question.isAdopted && ++question.troubles < TROUBLES_MAX
+      outcome = mayPass ? 'later' : { refused: 'OpenClaw could not take this: the log of its gateway says why' }
     }
     const isHeld = () => this.questions.get(seq) === question
     // A gateway that is being ended takes its turns along, and stops its channels next: that is no answer.
@@ -229,9 +231,9 @@ export class Desk {
   }
 
   /** It was not begun, or not by its own fault ended: it keeps its place. */
-  private putBack(seq: Seq, { envelope, lane }: Question): void {
+  private putBack(seq: Seq, { envelope, lane, troubles }: Question): void {
     this.log.warn(`question ${seq} waits until OpenClaw takes it`)
-    this.questions.set(seq, new Question(envelope, lane))
+    this.questions.set(seq, new Question(envelope, lane, troubles))
     this.later ??= this.clock.after(LATER_MS, () => {
       this.later = null
       this.fill()
@@ -340,6 +342,8 @@ class Question {
   constructor(
     readonly envelope: Envelope,
     readonly lane: string | null,
+    /** How often OpenClaw failed to take it. */
+    public troubles = 0,
   ) {}
 
   say(text: string): void {
@@ -365,5 +369,7 @@ const SEE_ABOVE = '↑ 见上 · see above'
 const STOP_WITHIN_MS = 10_000
 /** A question that ends the gateway each time must not do so for ever. */
 const TRIES_MAX = 3
+/** How often OpenClaw may fail to take a question, at intervals of `LATER_MS`. */
+const TROUBLES_MAX = 6
 /** Questions that wait for OpenClaw, from which on they are acknowledged: the relay sends 256 beyond its last ack. */
 const UNADOPTED_MAX = 128

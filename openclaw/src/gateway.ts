@@ -92,7 +92,7 @@ function take(account: Account, runtime: Runtime, log: Log): Held {
     return before
   }
   before?.desk.close()
-  const agent = new OpenClaw(runtime, account, log)
+  const agent = new OpenClaw(runtime, account, clock, log)
   // Another relay has other numbers: what is kept for it is kept apart.
   const name = `${accountId}-${createHash('sha256').update(relayUrl).digest('hex').slice(0, 8)}.sqlite`
   const store = openStore(join(runtime.state.resolveStateDir(), CHANNEL, name))

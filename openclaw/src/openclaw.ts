@@ -10,6 +10,7 @@ export type Config = {
 
 export type Runtime = {
   config: { current(): Config }
+  events: { onAgentEvent(hear: (event: RunEvent) => void): () => void }
   state: { resolveStateDir(): string }
   channel: {
     routing: { resolveAgentRoute(params: object): Route }
@@ -28,6 +29,14 @@ export type Access = {
   commandAccess: { authorized: boolean }
 }
 export type Dispatched = { dispatchResult?: { deferredToActiveRun?: 'steer' | 'followup' } }
+
+/** What happens in a run, also in one that OpenClaw began by itself. */
+export type RunEvent = {
+  runId: string
+  sessionKey?: string
+  stream: string
+  data: { phase?: string; text?: string }
+}
 
 /** What OpenClaw wants delivered. */
 export type Payload = {

@@ -5,10 +5,12 @@ import { defineStableChannelIngressIdentity } from 'openclaw/plugin-sdk/channel-
 import { createChannelPairingController } from 'openclaw/plugin-sdk/channel-pairing'
 import type { Envelope } from '../../web/src/lib/frame'
 import { type Account, CHANNEL } from './account'
+import type { Clock } from './clock'
 import type { Agent, Outcome, Turn } from './desk'
 import type { Log } from './log'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
 import { textOf } from './payload'
+import { Resumed } from './resumed'
 
 /** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
 interface Facts {
@@ -23,6 +25,7 @@ export class OpenClaw implements Agent {
     private readonly runtime: Runtime,
     /** Replaced when the channel starts again with other settings. */
     public account: Account,
+    private readonly clock: Clock,
     private readonly log: Log,
   ) {}
 
@@ -55,12 +58,20 @@ export class OpenClaw implements Agent {
       const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
       return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
     }
+    const resumed = new Resumed(this.runtime.events, route.sessionKey, turn, this.clock)
     try {
-      await this.dispatch(question, facts, route, access, turn)
+      if (await this.dispatch(question, facts, route, access, turn)) return 'over'
+      // OpenClaw remembers this message from before its restart. It takes up the interrupted turn by itself, soon …
+      if (await resumed.end()) return 'over'
+      // … unless that turn was over, and only its answer got lost.
+      const anew = { ...question, id: `${question.id}:${Date.now()}` }
+      await this.dispatch(anew, facts, route, await this.admit(anew, facts, route), turn)
     } catch (error) {
       // The gateway is being ended, or is about to be suspended.
       if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
       throw error
+    } finally {
+      resumed.leave()
     }
     return 'over'
   }
@@ -118,7 +129,9 @@ export class OpenClaw implements Agent {
     return { refused: `OpenClaw waits for its owner to let you in (openclaw pairing list ${CHANNEL})` }
   }
 
-  private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<void> {
+  /** Whether OpenClaw took the question: it passes over a message that it knows. */
+  private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<boolean> {
+    let isTaken = false
     const { kind, conversation, sender } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
@@ -150,7 +163,10 @@ export class OpenClaw implements Agent {
       messageId,
       turnAdoptionLifecycle: {
         admission: 'exclusive',
-        onAdopted: () => turn.adopted(),
+        onAdopted: () => {
+          isTaken = true
+          turn.adopted()
+        },
         onAbandoned: () => settled.resolve(),
         onSettled: () => settled.resolve(),
         abortSignal: turn.signal,
@@ -168,6 +184,7 @@ export class OpenClaw implements Agent {
       delivery: {
         observeMessageSent: true,
         deliver: async (payload: Payload) => {
+          isTaken = true
           const said = textOf(payload)
           if (said !== '') turn.say(said)
           return { messageIds: [`reply:${question.seq}`], visibleReplySent: said !== '' }
@@ -176,9 +193,10 @@ export class OpenClaw implements Agent {
           this.log.error(`question ${question.seq}: a part could not be delivered: ${error}`),
       },
     })
-    if (dispatchResult?.deferredToActiveRun === undefined) return
+    if (dispatchResult?.deferredToActiveRun === undefined) return isTaken || this.isCommand(text)
     turn.deferred()
     await settled.promise
+    return true
   }
 
   private pairing() {

@@ -104,6 +104,7 @@ test('a turn without an answer, one that was turned away and one that broke are 
   await world.ask(2, 'a')
   await world.agent.turns.get(2)!.end({ refused: 'not you' })
   await world.ask(3, 'a')
+  world.agent.turns.get(3)!.adopted()
   await world.agent.turns.get(3)!.fail(new Error('boom'))
   expect(world.take('fail').map(({ reply_to, reason }) => [reply_to, reason])).toEqual([
     [1, 'OpenClaw ended its turn without an answer'],
@@ -256,6 +257,20 @@ test('what OpenClaw does not take at present keeps its place and is no try', asy
   expect(world.agent.asked).toEqual([1, 1, 3])
   expect(world.store.tries(1)).toBe(0)
   expect(world.sent).toEqual([])
+})
+
+test('a question that OpenClaw fails to take is handed over again, but not for ever', async () => {
+  const world = new World()
+  world.connect()
+  await world.ask(1)
+  for (let n = 1; n <= 6; n++) {
+    expect(world.agent.asked.length).toBe(n)
+    expect(world.take('fail')).toEqual([])
+    await world.agent.turns.get(1)!.fail(new Error('busy'))
+    await world.clock.advance(5_000)
+  }
+  expect(world.agent.asked.length).toBe(6)
+  expect(world.take('fail')).toMatchObject([{ reply_to: 1 }])
 })
 
 test('a turn that the gateway takes along when it stops is no answer, and begins again with the channel', async () => {
