@@ -107,7 +107,7 @@ function addressMistake(place: string, text: string | undefined): string | null 
 }
 
 function tokenMistake(place: string, token: string | undefined): string | null {
-  const fix = `write an agent key, made on the page of the relay, or \${NAME} of a variable that holds one`
+  const fix = `write an agent key that was made at the relay, or \${NAME} of a variable that holds one`
   if (!token?.trim()) return `${place}.token is missing: ${fix}`
   // Visible ASCII, as a header takes it. Its value is never said.
   return /^[\x21-\x7e]+$/.test(token.trim()) && !token.includes('${') ? null : `${place}.token is no agent key: ${fix}`

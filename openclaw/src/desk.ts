@@ -4,6 +4,7 @@
 
 import { parseCursor } from '../../web/src/lib/codec'
 import type { ClientFrame, Envelope, Seq, ServerFrame } from '../../web/src/lib/frame'
+import { TEXT_BYTES_MAX } from '../../web/src/lib/text'
 import type { Clock, Timer } from './clock'
 import type { Log } from './log'
 import { Outbox, type Send } from './outbox'
@@ -250,7 +251,8 @@ export class Desk {
     return {
       signal: question.abort.signal,
       adopted: () => {
-        if (!question.isAdopted) this.store.try(seq)
+        if (this.questions.get(seq) !== question || question.isAdopted) return
+        this.store.try(seq)
         question.isAdopted = true
         this.acknowledge()
       },
@@ -347,7 +349,8 @@ class Question {
   ) {}
 
   say(text: string): void {
-    this.said.push(text)
+    // What is over the limit is cut anyway.
+    if (this.said.join('').length <= TEXT_BYTES_MAX) this.said.push(text)
     this.partial = ''
     this.doing = ''
   }

@@ -73,7 +73,7 @@ async function serve(
       logStatus(account, status, log)
       setStatus(statusFields(status))
     },
-    () => setStatus({ lastTransportActivityAt: Date.now() }),
+    soundTeller(setStatus),
   )
   desk.open()
   link.dial()
@@ -162,6 +162,16 @@ function statusFields(status: Status): Record<string, unknown> {
   }
 }
 
+/** Tells that the connection lives, now and then: the health monitor restarts a channel that is silent for half an hour. */
+function soundTeller(setStatus: (status: Record<string, unknown>) => void): () => void {
+  let toldAtMs = 0
+  return () => {
+    if (Date.now() - toldAtMs < SOUND_EVERY_MS) return
+    toldAtMs = Date.now()
+    setStatus({ lastTransportActivityAt: toldAtMs })
+  }
+}
+
 function logStatus({ accountId, relayUrl }: Account, status: Status, log: Log): void {
   switch (status.state) {
     case 'connecting':
@@ -188,3 +198,4 @@ export const clock = {
   cancel: (timer: unknown) => clearTimeout(timer as NodeJS.Timeout),
 }
 const DIAL_WITHIN_MS = 15_000
+const SOUND_EVERY_MS = 20_000

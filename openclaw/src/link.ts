@@ -117,7 +117,7 @@ export class Link {
 
   private closed(connection: Connection, code: number, reason: string): void {
     if (connection !== this.connection) return
-    if (code === CLOSE_FORBIDDEN) return this.end('this user has too many agents: delete one on the page of the relay')
+    if (code === CLOSE_FORBIDDEN) return this.end('this user has too many agents: the relay takes no more of them')
     if (code === CLOSE_REPLACED) return this.end('another gateway connected with this key: give each a key of its own')
     if (code === CLOSE_BAD_HELLO) this.talker.forgetCursor()
     this.lost(connection, `the connection was closed (${code} ${reason})`.replace(' )', ')'), code)
@@ -166,8 +166,8 @@ const CLOSE_REPLACED = 4409
 const PING_MS_MAX = 300_000
 const PING_MS_MIN = 50
 const REFUSALS: Record<number, string> = {
-  401: 'the relay does not take the key in `token`: make a new one on its page',
-  403: 'the relay does not let this key in: make a new one on its page',
+  401: 'the relay does not take the key in `token`: make a new one at the relay',
+  403: 'the relay does not let this key in: make a new one at the relay',
 }
 const RETRY_MS = 500
 const RETRY_MS_MAX = 30_000

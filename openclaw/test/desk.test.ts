@@ -114,6 +114,17 @@ test('a turn without an answer, one that was turned away and one that broke are 
   expect(world.lines.some((line) => line.includes('question 3: Error: boom'))).toBe(true)
 })
 
+test('an agent that talks without end is cut at 128 KiB', async () => {
+  const world = new World()
+  world.connect()
+  await world.ask(1)
+  for (let n = 0; n < 200; n++) world.agent.turns.get(1)!.say('x'.repeat(1024))
+  await world.agent.turns.get(1)!.end()
+  const [reply] = world.take('reply')
+  expect(reply!.text.length).toBeLessThanOrEqual(128 * 1024)
+  expect(reply!.text.endsWith('[cut at 128 KiB]')).toBe(true)
+})
+
 test('an answer that went as messages of its own closes the question', async () => {
   const world = new World()
   world.connect()

@@ -134,7 +134,7 @@ test('openclaw', { skip }, async (t) => {
       const section = channels['claw-relay']
       section.accounts = {
         default: { token: section.token },
-        office: { token: '${OFFICE_KEY}', dmPolicy: 'open', allowFrom: ['*'] },
+        office: { token: `\${OFFICE_KEY}`, dmPolicy: 'open', allowFrom: ['*'] },
       }
       delete section.token
     })

@@ -228,10 +228,11 @@ function asked(messages) {
     const text = raw
       .replace(/<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>[\s\S]*?<<<END_OPENCLAW_INTERNAL_CONTEXT>>>/g, '')
       .trim()
-    // After a restart OpenClaw asks for what it was interrupted in: that is the question before.
-    if (text === '' || text.startsWith('[System] Your previous turn was interrupted')) continue
+    if (text === '') continue
     if (role === 'tool') return { role, text }
     const said = text.split('\n\nRuntime: ')[0].replace(/^\[[^\]]*\] /, '')
+    // After a restart OpenClaw asks for what it was interrupted in: that is the question before.
+    if (said.startsWith('[System] Your previous turn was interrupted')) continue
     return { role, text: said.split('\n').at(-1) }
   }
   return { role: 'user', text: '' }
