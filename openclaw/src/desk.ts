@@ -282,8 +282,9 @@ export class Desk {
   /** One final answer for everything that was said: the relay takes no second one. */
   private finish(seq: Seq, question: Question, outcome: Outcome): void {
     this.questions.delete(seq)
-    const text = question.said.join('\n\n') || (question.wasPushed ? SEE_ABOVE : '')
-    if (text !== '') this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text) })
+    // What a turn wrote and did not deliver is better than nothing.
+    const text = question.said.join('\n\n') || question.partial || (question.wasPushed ? SEE_ABOVE : '')
+    if (text.trim() !== '') this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text) })
     else {
       const reason = typeof outcome === 'object' ? outcome.refused : 'OpenClaw ended its turn without an answer'
       this.log.warn(`question ${seq} failed: ${reason}`)

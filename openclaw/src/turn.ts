@@ -10,7 +10,7 @@ import type { Agent, Outcome, Turn } from './desk'
 import type { Log } from './log'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
 import { textOf } from './payload'
-import { Resumed } from './resumed'
+import { OtherRun } from './run'
 
 /** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
 interface Facts {
@@ -58,11 +58,12 @@ export class OpenClaw implements Agent {
       const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
       return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
     }
-    const resumed = new Resumed(this.runtime.events, route.sessionKey, turn, this.clock)
+    const other = new OtherRun(this.runtime.events, route.sessionKey, turn, this.clock)
     try {
       if (await this.dispatch(question, facts, route, access, turn)) return 'over'
-      // OpenClaw remembers this message from before its restart. It takes up the interrupted turn by itself, soon …
-      if (await resumed.end()) return 'over'
+      // It went into a run that is not ours; or OpenClaw remembers it from before a restart, and takes up the interrupted
+      // turn by itself, soon …
+      if (await other.end()) return 'over'
       // … unless that turn was over, and only its answer got lost.
       const anew = { ...question, id: `${question.id}:${Date.now()}` }
       await this.dispatch(anew, facts, route, await this.admit(anew, facts, route), turn)
@@ -71,7 +72,7 @@ export class OpenClaw implements Agent {
       if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
       throw error
     } finally {
-      resumed.leave()
+      other.leave()
     }
     return 'over'
   }
@@ -129,7 +130,7 @@ export class OpenClaw implements Agent {
     return { refused: `OpenClaw waits for its owner to let you in (openclaw pairing list ${CHANNEL})` }
   }
 
-  /** Whether OpenClaw took the question: it passes over a message that it knows. */
+  /** Whether a turn of ours answered, or will have by now. */
   private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<boolean> {
     let isTaken = false
     const { kind, conversation, sender } = facts
@@ -193,10 +194,17 @@ export class OpenClaw implements Agent {
           this.log.error(`question ${question.seq}: a part could not be delivered: ${error}`),
       },
     })
-    if (dispatchResult?.deferredToActiveRun === undefined) return isTaken || this.isCommand(text)
-    turn.deferred()
-    await settled.promise
-    return true
+    switch (dispatchResult?.deferredToActiveRun) {
+      case 'followup':
+        turn.deferred()
+        await settled.promise
+        return true
+      case 'steer':
+        // Into a run that another surface began, and that answers there.
+        return false
+      case undefined:
+        return isTaken || this.isCommand(text)
+    }
   }
 
   private pairing() {

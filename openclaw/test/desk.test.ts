@@ -114,6 +114,16 @@ test('a turn without an answer, one that was turned away and one that broke are 
   expect(world.lines.some((line) => line.includes('question 3: Error: boom'))).toBe(true)
 })
 
+test('what a turn wrote without delivering it is its answer', async () => {
+  const world = new World()
+  world.connect()
+  await world.ask(1)
+  world.agent.turns.get(1)!.partial('said elsewhere')
+  await world.agent.turns.get(1)!.end()
+  await world.clock.advance(2_000)
+  expect(world.take('reply')).toEqual([{ type: 'reply', reply_to: 1, text: 'said elsewhere' }])
+})
+
 test('an agent that talks without end is cut at 128 KiB', async () => {
   const world = new World()
   world.connect()

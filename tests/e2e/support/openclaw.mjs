@@ -230,10 +230,13 @@ function asked(messages) {
       .trim()
     if (text === '') continue
     if (role === 'tool') return { role, text }
-    const said = text.split('\n\nRuntime: ')[0].replace(/^\[[^\]]*\] /, '')
-    // After a restart OpenClaw asks for what it was interrupted in: that is the question before.
-    if (said.startsWith('[System] Your previous turn was interrupted')) continue
-    return { role, text: said.split('\n').at(-1) }
+    // After a restart OpenClaw asks to go on with what it was interrupted in: that is the question before.
+    const lines = text
+      .split('\n\nRuntime: ')[0]
+      .split('\n')
+      .map((line) => line.replace(/^\[[^\]]*\] /, '').trim())
+      .filter((line) => line !== '' && !line.startsWith('Your previous turn was interrupted'))
+    if (lines.length > 0) return { role, text: lines.at(-1) }
   }
   return { role: 'user', text: '' }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RunEvent } from '../src/openclaw'
-import { Resumed } from '../src/resumed'
+import { OtherRun } from '../src/run'
 import { settle, TestClock } from './support'
 
 /** A session whose events the test tells. */
@@ -25,16 +25,16 @@ function session() {
       }
     },
   }
-  const resumed = new Resumed(events, 'agent:main:a', turn, clock)
+  const run = new OtherRun(events, 'agent:main:a', turn, clock)
   const outcome = { value: undefined as boolean | undefined }
   return {
     clock,
     abort,
     told,
-    resumed,
+    run,
     outcome,
     wait() {
-      void resumed.end().then((value) => {
+      void run.end().then((value) => {
         outcome.value = value
       })
       return settle()
@@ -49,8 +49,8 @@ function session() {
   }
 }
 
-test('a run that OpenClaw resumes is followed to its end', async () => {
-  const { tell, told, wait, outcome, resumed, ...world } = session()
+test('a run is followed to its end', async () => {
+  const { tell, told, wait, outcome, run, ...world } = session()
   await wait()
   await tell({ runId: 'other', sessionKey: 'agent:main:b', data: { phase: 'end' } })
   expect(told).toEqual([])
@@ -58,21 +58,21 @@ test('a run that OpenClaw resumes is followed to its end', async () => {
   await tell({ stream: 'assistant', data: { text: 'half' } })
   await tell({ stream: 'tool', data: { phase: 'end' } })
   await tell({ data: { phase: 'finishing' } })
-  expect([told, outcome.value]).toEqual([['adopted', 'deferred', 'half'], undefined])
+  expect([told, outcome.value]).toEqual([['adopted', 'deferred', '', 'half'], undefined])
   await tell({ data: { phase: 'end' } })
   expect(outcome.value).toBe(true)
   expect(world.clock.waiting).toBe(0)
-  resumed.leave()
+  run.leave()
   expect(world.isListening()).toBe(false)
 })
 
-test('one that was resumed, or over, before anybody waited for it counts too', async () => {
+test('one that began, or was over, before anybody waited for it counts too', async () => {
   const { tell, told, wait, outcome } = session()
   await tell({ sessionKey: 'agent:main:a', data: { phase: 'start' } })
-  await tell({ stream: 'assistant', data: { text: 'of a turn that tells itself' } })
+  await tell({ stream: 'assistant', data: { text: 'told before' } })
   await tell({ data: { phase: 'end' } })
   await wait()
-  expect([told, outcome.value]).toEqual([['adopted', 'deferred'], true])
+  expect([told, outcome.value]).toEqual([['adopted', 'deferred', 'told before'], true])
 })
 
 test('without one there is an end to the waiting', async () => {

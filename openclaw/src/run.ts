@@ -1,13 +1,15 @@
-// After a restart OpenClaw goes on by itself with turns that were interrupted. What comes of one is told by its events,
-// and its answer comes as a message to the conversation.
+// A run that answers a question and is not ours: after a restart OpenClaw goes on by itself with turns that were
+// interrupted, and it puts a question into the run that its session is in. What comes of it is told by its events; its
+// answer may also come as a message to the conversation.
 
 import type { Clock } from './clock'
 import type { Turn } from './desk'
 import type { RunEvent, Runtime } from './openclaw'
 
 /** Hears of the runs in one session, until it is told to leave. */
-export class Resumed {
+export class OtherRun {
   private runId: string | null = null
+  private text = ''
   private isAwaited = false
   private readonly begun = Promise.withResolvers<void>()
   private readonly over = Promise.withResolvers<void>()
@@ -26,7 +28,7 @@ export class Resumed {
     })
   }
 
-  /** Waits until a run of OpenClaw's own is over; false if there is none. */
+  /** Waits until the run is over; false if there is none. */
   async end(): Promise<boolean> {
     this.isAwaited = true
     const timer = this.clock.after(BEGUN_WITHIN_MS, () => this.begun.resolve())
@@ -35,6 +37,7 @@ export class Resumed {
     if (this.runId !== null) {
       this.turn.adopted()
       this.turn.deferred()
+      this.turn.partial(this.text)
       await this.over.promise
     }
     return this.runId !== null || this.turn.signal.aborted
@@ -44,7 +47,10 @@ export class Resumed {
     if (sessionKey === this.sessionKey) this.runId = runId
     if (runId !== this.runId) return
     this.begun.resolve()
-    if (stream === 'assistant' && data.text !== undefined && this.isAwaited) this.turn.partial(data.text)
+    if (stream === 'assistant') {
+      this.text = data.text ?? this.text
+      if (this.isAwaited) this.turn.partial(this.text)
+    }
     // The answer is delivered before this is told.
     if (stream === 'lifecycle' && (data.phase === 'end' || data.phase === 'error')) this.over.resolve()
   }
