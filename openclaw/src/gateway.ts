@@ -30,16 +30,17 @@ export async function startAccount(context: ChannelContext<Account>, runtime: Ru
   const { account, abortSignal, accountId } = context
   const log = context.log ?? console
   const setStatus = (status: Record<string, unknown>) => context.setStatus({ accountId, ...status })
-  if (account.mistake !== null) {
-    log.error(account.mistake)
-    setStatus({
-      running: true,
-      connected: false,
-      lifecycle: 'blocked',
-      terminalDisconnect: true,
-      lastError: account.mistake,
-    })
+  const blocked = (why: string) => {
+    log.error(why)
+    setStatus({ running: true, connected: false, lifecycle: 'blocked', terminalDisconnect: true, lastError: why })
     return aborted(abortSignal)
+  }
+  if (account.mistake !== null) return blocked(account.mistake)
+  let desk: Desk
+  try {
+    desk = take(account, runtime, log)
+  } catch (error) {
+    return blocked(`${accountId} cannot keep its answers in OpenClaw's state directory: ${error}`)
   }
   const run = await outsideRequest(Number(process.env.OPENCLAW_GATEWAY_PORT ?? context.cfg.gateway?.port ?? 18789))
   if (run === null) {
@@ -47,17 +48,16 @@ export async function startAccount(context: ChannelContext<Account>, runtime: Ru
       'this channel was started by a command: for exec approvals and the message tool run `openclaw gateway restart`',
     )
   }
-  await (run ?? ((what) => what()))(() => serve(account, abortSignal, runtime, log, setStatus))
+  await (run ?? ((what) => what()))(() => serve(account, desk, abortSignal, log, setStatus))
 }
 
 async function serve(
   account: Account,
+  desk: Desk,
   abortSignal: AbortSignal,
-  runtime: Runtime,
   log: Log,
   setStatus: (status: Record<string, unknown>) => void,
 ): Promise<void> {
-  const { desk } = take(account, runtime, log)
   setStatus({
     running: true,
     connected: false,
@@ -84,21 +84,21 @@ async function serve(
   setStatus({ running: false, connected: false, lifecycle: 'stopped', lastStopAt: Date.now() })
 }
 
-function take(account: Account, runtime: Runtime, log: Log): Held {
+function take(account: Account, runtime: Runtime, log: Log): Desk {
   const { accountId, relayUrl, token } = account
   const before = held.get(accountId)
   if (before?.relayUrl === relayUrl && before.token === token) {
     before.agent.account = account
-    return before
+    return before.desk
   }
   before?.desk.close()
   const agent = new OpenClaw(runtime, account, clock, log)
   // Another relay has other numbers: what is kept for it is kept apart.
-  const name = `${accountId}-${createHash('sha256').update(relayUrl).digest('hex').slice(0, 8)}.sqlite`
+  const name = `${encodeURIComponent(accountId)}-${createHash('sha256').update(relayUrl).digest('hex').slice(0, 8)}.sqlite`
   const store = openStore(join(runtime.state.resolveStateDir(), CHANNEL, name))
-  const now = { desk: new Desk(store, agent, clock, log), agent, relayUrl, token }
-  held.set(accountId, now)
-  return now
+  const desk = new Desk(store, agent, clock, log)
+  held.set(accountId, { desk, agent, relayUrl, token })
+  return desk
 }
 
 function open({ relayUrl, token }: Account, on: SocketEvents): Socket {

@@ -36,16 +36,11 @@ export class OpenClaw implements Agent {
     return this.route(question).sessionKey
   }
 
-  renew(question: Envelope): Promise<Outcome> {
-    const nobody: Turn = {
-      signal: new AbortController().signal,
-      adopted() {},
-      deferred() {},
-      partial() {},
-      doing() {},
-      say() {},
-    }
-    return this.answer({ ...question, id: `${question.id}:new`, text: '/new' }, nobody)
+  async renew(question: Envelope): Promise<Outcome> {
+    const command = { ...question, id: `${question.id}:new`, text: '/new' }
+    const access = await this.admit(command, factsOf(command), this.route(command))
+    // Whoever is not let in has said nothing that could be forgotten.
+    return access.ingress.admission === 'dispatch' ? this.answer(command, NOBODY) : 'over'
   }
 
   async answer(question: Envelope, turn: Turn): Promise<Outcome> {
@@ -218,6 +213,15 @@ function factsOf({ conversation, from }: Envelope): Facts {
   return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
 }
 
+/** Nobody reads what comes of it. */
+const NOBODY: Turn = {
+  signal: new AbortController().signal,
+  adopted() {},
+  deferred() {},
+  partial() {},
+  doing() {},
+  say() {},
+}
 /** The platform, or the relay's own sign-in, has proved who wrote; the relay passes it on. */
 const IDENTITY = defineStableChannelIngressIdentity({
   key: 'sender',
