@@ -135,10 +135,12 @@ test('openclaw', { skip }, async (t) => {
       section.accounts = {
         default: { token: section.token },
         office: { token: `\${OFFICE_KEY}`, dmPolicy: 'open', allowFrom: ['*'] },
+        guest: { token: 'no-key' },
       }
       delete section.token
     })
     await connected('office')
+    await until(() => /guest does not connect .*the relay does not take the key/.test(claw.gateway.output), 'a refusal')
     const page = await device()
     const both = [await writes('@home to one'), await writes('@office to the other')]
     for (const id of both) await told(id)
@@ -195,6 +197,17 @@ test('openclaw', { skip }, async (t) => {
       [id, ...late].map((id) => world.feishu.repliesTo(id).length),
       [1, 1, 1],
     )
+  })
+
+  await t.test('the newest connection of an account wins, and is not fought', async () => {
+    const headers = { authorization: `Bearer ${home.key}` }
+    const address = `${world.url.replace('http', 'ws')}/v1/ws`
+    const other = new WebSocket(address, { protocols: ['claw-relay.v1'], headers })
+    other.addEventListener('open', () => other.send('{"type":"hello"}'))
+    await until(() => claw.gateway.output.includes('another gateway connected with this key'), 'the other one to win')
+    await sleep(2000)
+    assert.equal(other.readyState, WebSocket.OPEN)
+    other.close()
   })
 
   await t.test('fifty questions asked while the gateway is down are answered once, in order', async () => {
