@@ -144,7 +144,11 @@ test('openclaw', { skip }, async (t) => {
     const page = await device()
     const both = [await writes('@home to one'), await writes('@office to the other')]
     for (const id of both) await told(id)
-    const authors = await Promise.all(both.map(async (id) => page.answerTo(await seqOf(page, id)).from.id))
+    const answers = both.map(async (id) => {
+      const seq = await seqOf(page, id)
+      return until(() => page.answerTo(seq), `the answer to ${id} on the page`)
+    })
+    const authors = (await Promise.all(answers)).map((answer) => answer.from.id)
     assert.deepEqual(authors, [home.id, office.id])
     await page.close()
   })
