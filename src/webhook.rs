@@ -1,5 +1,7 @@
 //! Webhooks: checked, read, and committed in the Hub before the platform hears 200.
 
+use std::time::Duration;
+
 use protocol::{Code, Seq};
 use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
@@ -11,7 +13,7 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
-use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
+use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
@@ -130,12 +132,22 @@ async fn try_welcome(
     }
     // Not an answer of any timeline; the place counts for the idempotency key alone.
     let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0 };
-    match account::send(config, &outbound).await {
-        Sent::Taken | Sent::Partly => Ok(()),
-        failed => {
-            // Their next message tries again.
-            db::delete_pairing(&db, &hash).await?;
-            Err(Error::internal("pairing", format!("{failed:?}")))
+    for _ in 0..WELCOME_TRIES {
+        match account::send(config, &outbound).await {
+            Sent::Taken | Sent::Partly => return Ok(()),
+            // Not its turn: the bot may say only so much at once.
+            Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
+            Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
+            Sent::Refused(why) => {
+                console_log!("a stranger was not told how to be bound: {why}");
+                break;
+            }
         }
     }
+    // Their next message tries again.
+    db::delete_pairing(&db, &hash).await
 }
+
+/// Of the 30 s that the runtime gives to what goes on after an answer.
+const WELCOME_TRIES: u32 = 8;
+const WELCOME_WAIT_MS_MAX: u64 = 2_000;
