@@ -13,13 +13,14 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
+use crate::hold::{self, Waited};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
-/// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
-/// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
+/// A platform that wants the answer inside its webhook's response (official accounts, WeCom) waits here, after the commit,
+/// for the Hub's answer until the platform's deadline: [`hold`].
 pub async fn receive(
     request: Request,
     config: Config,
@@ -52,7 +53,9 @@ pub async fn receive(
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
-    let reply = platform::ack(account, &inbound);
+    let mut reply = platform::ack(account, &inbound);
+    let nonce = Raw { method, query, headers: &headers, body: &body }.param("nonce").unwrap_or_default();
+    let mut waited = Waited::Acknowledge;
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
@@ -64,8 +67,12 @@ pub async fn receive(
             };
             match speaker {
                 Speaker::User(user) => {
-                    let conversation = question.conversation.clone();
-                    ask::post(&config, &user, question).await?;
+                    let (conversation, id) = (question.conversation.clone(), question.id.clone());
+                    let plan = hold::plan(&bot);
+                    ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?;
+                    if let Some(plan) = plan {
+                        waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
+                    }
                     if !directory::has_chat(&conversation, &user) {
                         context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
                     }
@@ -80,13 +87,23 @@ pub async fn receive(
                 }
             }
         }
-        // TODO(#6): the answer so far, which needs the webhook to be held. Without it none is asked for.
-        Inbound::Refresh { .. } => {}
+        Inbound::Refresh { sender, group, id } => {
+            let speaker = directory::speaker(&config, &bot, &sender, group.as_deref()).await?;
+            if let (Speaker::User(user), Some(plan)) = (speaker, hold::plan(&bot)) {
+                ask::tell(&config, &user, &ask::Ask::Hold { id: id.clone(), ms: plan.keep_ms }).await?;
+                waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
+            }
+        }
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
             }
         }
+    }
+    match waited {
+        Waited::Acknowledge => {}
+        Waited::Reply(answer) => reply = answer,
+        Waited::Silence => return Err(Error::unavailable("the answer is not there yet", "asked again")),
     }
     let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)

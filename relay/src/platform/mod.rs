@@ -189,6 +189,23 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
     }
 }
 
+/// How long after a wait the platform may take to ask again, in milliseconds: until then the answer goes no other way.
+pub fn again_ms(account: &Account) -> u64 {
+    match &account.platform {
+        Platform::Wechat(_) => wechat::AGAIN_MS,
+        Platform::WecomBot(_) => wecom_bot::AGAIN_MS,
+        _ => AGAIN_MS,
+    }
+}
+
+/// Room for the way, where the platform does not ask again.
+const AGAIN_MS: u64 = 500;
+
+/// Whether the platform asks once more if it hears nothing, `age_ms` after the question.
+pub fn asks_again(account: &Account, age_ms: u64) -> bool {
+    matches!(&account.platform, Platform::Wechat(_) if age_ms < wechat::LAST_ATTEMPT_MS)
+}
+
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {

@@ -137,6 +137,12 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// platform asks again twice, and joins the wait.
 pub const HOLD_MS: u64 = 4_500;
 
+/// How long after a wait the next attempt may take to come: it comes 5 s after the one before.
+pub const AGAIN_MS: u64 = 2_500;
+
+/// An attempt that ends later than this after the question was the third, and last: they begin at 0, 5 and 10 s.
+pub const LAST_ATTEMPT_MS: u64 = 12_000;
+
 /// A part of the answer in the callback's own response, encrypted if the account has a key.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     let (to, from) = outbound.origin.message.split_once('/')?;
