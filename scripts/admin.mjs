@@ -18,6 +18,11 @@ const SHARED = {
   relay: { type: 'string', hint: 'the address of another relay than that signed in to last' },
 }
 
+/** 12 random bytes as URL-safe text, where that looks like a flag; no flag of ours has so many letters. */
+const KEY_ID = /^-[\w-]{15}$/
+/** What no word of a command line can begin with. */
+const MARK = '\0'
+
 await main(async () => {
   const words = process.argv.slice(2)
   const command = find(words)
@@ -53,11 +58,14 @@ function parse(command, rest) {
   let parsed
   try {
     const options = { ...SHARED, ...command.options }
-    parsed = parseArgs({ args: rest, options, allowPositionals: true })
+    // An id of a key may begin with a dash: it is no flag.
+    const args = rest.map((word) => (KEY_ID.test(word) ? MARK + word : word))
+    parsed = parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
     throw fix(error.message)
   }
-  const { values, positionals } = parsed
+  const { values } = parsed
+  const positionals = parsed.positionals.map((word) => word.replace(MARK, ''))
   if (values.help) return { values, args: [] }
   const takes = command.takes ?? []
   const missing = takes.filter((name) => !name.endsWith('?'))[positionals.length]

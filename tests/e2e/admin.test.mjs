@@ -202,6 +202,8 @@ test('the command line', async (t) => {
     await does(['key', 'revoke', agent.id, rotated.id])
     assert.equal(await active(rotated.key), 401)
     await refuses(['key', 'rotate', agent.id, rotated.id], 1, /no such key of this agent/)
+    // An id may begin with a dash.
+    await refuses(['key', 'revoke', agent.id, '--AbcdefGhijklmn'], 1, /no such key of this agent/)
     await refuses(['key', 'create', agent.id, '--scopes', 'all'], 2, /--scopes all: expected receive/)
     await does(['agent', 'delete', agent.id])
   })
