@@ -8,7 +8,9 @@ use protocol::Timestamp;
 use protocol::from_json;
 use relay::auth::hash;
 use relay::auth::seal::Place;
-use relay::platform::{self, Account as Settings, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict};
+use relay::platform::{
+    self, Account as Settings, Auth, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict,
+};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -96,18 +98,21 @@ impl Account {
     async fn call(&self, settings: &Settings, call: &HttpRequest) -> Sent {
         let mut expired = None;
         for _ in 0..2 {
-            let token = match self.token(settings, expired.as_deref()).await {
-                Ok(token) => token,
-                Err(NoToken::Later(why)) => return Sent::Later { after_ms: None, why },
-                Err(NoToken::Refused(why)) => return Sent::Refused(why),
+            let token = match call.auth {
+                Auth::None => None,
+                _ => match self.token(settings, expired.as_deref()).await {
+                    Ok(token) => Some(token),
+                    Err(NoToken::Later(why)) => return Sent::Later { after_ms: None, why },
+                    Err(NoToken::Refused(why)) => return Sent::Refused(why),
+                },
             };
-            let response = match outbound::perform(call, Some(&token)).await {
+            let response = match outbound::perform(call, token.as_deref()).await {
                 Ok(response) => response,
                 Err(why) => return Sent::Later { after_ms: None, why },
             };
             match platform::verdict(settings, &response) {
                 Verdict::Sent(sent) => return sent,
-                Verdict::TokenExpired => expired = Some(token),
+                Verdict::TokenExpired => expired = token,
             }
         }
         Sent::Later { after_ms: None, why: "the platform refuses even a new access token".into() }
@@ -166,6 +171,9 @@ async fn fetch_token(settings: &Settings) -> Result<Held, NoToken> {
 /// Asks the platform who the bot is, with a token that is fetched for this alone: how new settings are tried before
 /// they are kept.
 pub async fn introduce(settings: &Settings, call: &HttpRequest) -> Result<HttpResponse, String> {
+    if call.auth == Auth::None {
+        return outbound::perform(call, None).await;
+    }
     let held = fetch_token(settings).await.map_err(|error| match error {
         NoToken::Later(why) | NoToken::Refused(why) => why,
     })?;

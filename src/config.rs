@@ -7,7 +7,7 @@ use protocol::api::SignUp;
 use relay::auth::seal::Seals;
 use relay::auth::{Keys, SECRET_BYTES_MIN};
 use relay::hub::{Log, Options};
-use relay::limit::SOCKETS_CEILING;
+use relay::limit::{FRAMES_PER_S_CEILING, SOCKETS_CEILING};
 
 use crate::error::Error;
 use crate::runtime::{D1Database, Env, Limiter, ObjectNamespace};
@@ -82,8 +82,8 @@ impl Config {
         self.text("ALLOWED_ORIGINS").split_whitespace().map(str::to_owned).collect()
     }
 
-    /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days), what the event log holds (`EVENT_LOG`), and how many
-    /// sockets a user may have (`SOCKETS_MAX`).
+    /// How long questions wait (`QUESTION_TTL_S`, 1 s to 30 days), what the event log holds (`EVENT_LOG`), how many
+    /// sockets a user may have (`SOCKETS_MAX`), and how much one may say (`FRAMES_PER_S`).
     pub fn hub_options(&self) -> Result<Options, Error> {
         let mut options = Options::default();
         if let Some(seconds) = self.env.text("QUESTION_TTL_S") {
@@ -100,6 +100,11 @@ impl Config {
         if let Some(sockets) = self.env.text("SOCKETS_MAX") {
             let sockets = sockets.parse().ok().filter(|sockets| (1..=SOCKETS_CEILING).contains(sockets));
             options.sockets = sockets.ok_or_else(|| wrong(&format!("SOCKETS_MAX: 1 to {SOCKETS_CEILING}")))?;
+        }
+        if let Some(frames) = self.env.text("FRAMES_PER_S") {
+            let frames = frames.parse().ok().filter(|frames| (1..=FRAMES_PER_S_CEILING).contains(frames));
+            options.frames_per_s =
+                frames.ok_or_else(|| wrong(&format!("FRAMES_PER_S: 1 to {FRAMES_PER_S_CEILING}")))?;
         }
         Ok(options)
     }

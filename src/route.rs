@@ -70,6 +70,7 @@ routes! {
     Bind => "POST" "/v1/admin/identities",
     Users => "GET" "/v1/admin/users",
     UserCreate => "POST" "/v1/admin/users",
+    User => "GET" "/v1/admin/users/{user}",
     UserChange => "PATCH" "/v1/admin/users/{user}",
     UserDelete => "DELETE" "/v1/admin/users/{user}",
     UserDeadLetters => "GET" "/v1/admin/users/{user}/dead-letters",

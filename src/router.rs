@@ -16,9 +16,9 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     // Webhooks come most often, and have nothing to do with what follows.
     if let Some(rest) = path.strip_prefix("/webhook/") {
         let parts: Vec<&str> = rest.split('/').collect();
-        return match (method.as_str(), parts.as_slice()) {
-            ("POST", [platform, account]) => webhook::receive(request, config, &context, platform, account).await,
-            (_, [_, _]) => Err(method_not_allowed(&["POST"])),
+        // Which methods it takes, its platform says.
+        return match parts.as_slice() {
+            [platform, account] => webhook::receive(request, config, &context, platform, account).await,
             _ => Err(nowhere()),
         };
     }
@@ -113,6 +113,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::Bind => Box::pin(admin::accounts::bind(call)),
         Op::Users => Box::pin(admin::users::list(call)),
         Op::UserCreate => Box::pin(admin::users::create(call)),
+        Op::User => Box::pin(admin::users::get(call)),
         Op::UserChange => Box::pin(admin::users::change(call)),
         Op::UserDelete => Box::pin(admin::users::delete(call)),
         Op::UserDeadLetters => Box::pin(admin::users::dead_letters(call)),

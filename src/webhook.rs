@@ -1,5 +1,7 @@
 //! Webhooks: checked, read, and committed in the Hub before the platform hears 200.
 
+use std::time::Duration;
+
 use protocol::{Code, Seq};
 use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
@@ -11,10 +13,10 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
-use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
+use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
-/// `POST /webhook/{platform}/{account}`
+/// `GET, POST /webhook/{platform}/{account}`
 ///
 /// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
 /// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
@@ -25,16 +27,27 @@ pub async fn receive(
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
-    request::require_json(&request)?;
     let body = request::body(&request, WEBHOOK_BYTES_MAX).await?;
     let bot = directory::bot(&config, account).await?.filter(|bot| bot.account.platform.name() == platform);
     let Some(bot) = bot else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
     };
     let account = &bot.account;
+    let method = request.inner().method();
+    let methods = platform::methods(account);
+    let Some(&method) = methods.iter().find(|known| known.as_str() == method) else {
+        let allow = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = format!("this webhook takes {allow}");
+        return Err(Error::new(Code::MethodNotAllowed, detail).with_header("Allow", allow));
+    };
+    if platform::is_json(account) {
+        request::require_json(&request)?;
+    }
+    let url = request.inner().url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
     let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
     let headers: Vec<(String, String)> = platform::headers(account).iter().filter_map(header).collect();
-    let inbound = match platform::receive(account, &Raw { headers: &headers, body: &body }, now()) {
+    let inbound = match platform::receive(account, &Raw { method, query, headers: &headers, body: &body }, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
@@ -67,13 +80,15 @@ pub async fn receive(
                 }
             }
         }
+        // TODO(#6): the answer so far, which needs the webhook to be held. Without it none is asked for.
+        Inbound::Refresh { .. } => {}
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
             }
         }
     }
-    let response = ResponseBuilder::new().with_header("Content-Type", "application/json; charset=utf-8")?;
+    let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)
 }
 
@@ -117,12 +132,22 @@ async fn try_welcome(
     }
     // Not an answer of any timeline; the place counts for the idempotency key alone.
     let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0 };
-    match account::send(config, &outbound).await {
-        Sent::Taken | Sent::Partly => Ok(()),
-        failed => {
-            // Their next message tries again.
-            db::delete_pairing(&db, &hash).await?;
-            Err(Error::internal("pairing", format!("{failed:?}")))
+    for _ in 0..WELCOME_TRIES {
+        match account::send(config, &outbound).await {
+            Sent::Taken | Sent::Partly => return Ok(()),
+            // Not its turn: the bot may say only so much at once.
+            Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
+            Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
+            Sent::Refused(why) => {
+                console_log!("a stranger was not told how to be bound: {why}");
+                break;
+            }
         }
     }
+    // Their next message tries again.
+    db::delete_pairing(&db, &hash).await
 }
+
+/// Of the 30 s that the runtime gives to what goes on after an answer.
+const WELCOME_TRIES: u32 = 8;
+const WELCOME_WAIT_MS_MAX: u64 = 2_000;

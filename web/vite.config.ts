@@ -9,8 +9,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       output: {
-        // The library changes rarely, the pages often: a returning visitor fetches only what changed.
-        codeSplitting: { groups: [{ name: 'vendor', test: /node_modules/ }] },
+        // The library changes rarely, the pages often: a returning visitor fetches only what changed. What only a page
+        // needs that is fetched later (its icons, QR codes) stays out of what the chat begins with.
+        codeSplitting: { groups: [{ name: 'vendor', test: /node_modules/, entriesAware: true }] },
       },
     },
   },

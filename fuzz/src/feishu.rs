@@ -72,6 +72,7 @@ pub fn check(account: &Account, inbound: &Inbound) {
             assert!(origin.message.len() <= ID_BYTES_MAX, "a message's id of {} bytes", origin.message.len());
             assert!(sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", sender.len());
         }
+        Inbound::Refresh { .. } => panic!("Feishu asks for no answers"),
         Inbound::Recall { conversation, id } => {
             assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));
         }

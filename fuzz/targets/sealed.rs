@@ -17,9 +17,9 @@ fn run(data: &[u8]) {
     let plaintext = long_text(plaintext, TEXT_BYTES_MAX + 32_768);
     let (headers, mut body) = seal(&plaintext);
     let sealed = account(ENCRYPT_KEY, TOKEN);
-    let received = receive(&sealed, &Raw { headers: &headers, body: &body }, NOW);
+    let received = receive(&sealed, &Raw::post(&headers, &body), NOW);
     let open = account("", TOKEN);
-    let plain = receive(&open, &Raw { headers: &[], body: plaintext.as_bytes() }, NOW);
+    let plain = receive(&open, &Raw::post(&[], plaintext.as_bytes()), NOW);
     match (&received, &plain) {
         (Ok(inbound), _) => {
             check(&sealed, inbound);
@@ -31,6 +31,6 @@ fn run(data: &[u8]) {
     }
     let at = usize::from(*damage) * (body.len() - 1) / 255;
     body[at] ^= 1;
-    let damaged = receive(&sealed, &Raw { headers: &headers, body: &body }, NOW);
+    let damaged = receive(&sealed, &Raw::post(&headers, &body), NOW);
     assert!(matches!(damaged, Err(NoEvent::Rejected(_))), "{damaged:?}");
 }

@@ -22,7 +22,7 @@ fn run(data: &[u8]) {
     let key = if choice & 1 == 0 { "" } else { ENCRYPT_KEY };
     let token = if choice & 2 == 0 { TOKEN } else { "" };
 
-    let raw = Raw { headers: &headers, body };
+    let raw = Raw::post(&headers, body);
     let account = account(key, token);
     if let Ok(inbound) = receive(&account, &raw, NOW) {
         check(&account, &inbound);

@@ -6,6 +6,7 @@ use crate::id::{AgentId, ConversationId, MessageId, Seq, Timestamp};
 
 /// A message at its place in the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Envelope {
     /// Place in the user's timeline.
     pub seq: Seq,
@@ -39,6 +40,7 @@ pub struct Envelope {
 
 /// Who wrote a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Author {
     /// One of the user's agents.
@@ -60,6 +62,7 @@ pub enum Author {
 
 /// How far a question has come. In order of progress; `replied`, `failed` and `expired` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Stored; no agent has it yet.

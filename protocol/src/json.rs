@@ -77,6 +77,12 @@ impl Writer {
         serde_json::to_writer(&mut self.0, value).expect("our own types are JSON");
     }
 
+    /// Adds a field that is JSON already.
+    pub fn raw(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
     /// The whole object.
     pub fn end(mut self) -> String {
         if self.0.is_empty() {
@@ -158,6 +164,11 @@ impl Object {
     /// The value of its first field.
     pub fn into_first(self) -> Option<Json> {
         self.0.into_iter().next().map(|(_, value)| value)
+    }
+
+    /// The fields, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Takes a field out.

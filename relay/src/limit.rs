@@ -55,6 +55,14 @@ pub const BUFFERED_BYTES_MAX: u32 = 4 * 1024 * 1024;
 pub const BUFFER_CHECK_BYTES: u32 = 64 * 1024;
 /// An alarm that is this late was lost, and is set again: 30 s.
 pub const ALARM_LATE_MS_MAX: u64 = 30_000;
+/// Frames a second that one connection may send for long, unless the operator says otherwise (`FRAMES_PER_S`).
+pub const FRAMES_PER_S: u64 = 500;
+/// The most that the operator may allow.
+pub const FRAMES_PER_S_CEILING: u64 = 1_000_000;
+/// For how many seconds' worth of frames a connection may save up: 30,000 frames.
+pub const FLOOD_BURST_S: u64 = 60;
+/// Bytes that a connection may send for each frame that it may: 1 MiB a second, and 60 MiB at once.
+pub const FLOOD_BYTES_PER_FRAME: u64 = 2 * 1024;
 /// Sockets of one user, unless the operator says otherwise (`SOCKETS_MAX`).
 pub const SOCKETS_MAX: usize = 64;
 /// The most that the operator may allow: what waits for readers is memory that all objects of an isolate share.

@@ -54,11 +54,21 @@ export async function startDemo({ port, folder, agent, log }) {
   }
 }
 
-/** The demo agent's key: made at the first start, kept for the next ones. */
+/** The demo agent's key: made at the first start, kept for the next ones as long as it is good. */
 async function agentKey(relay, token, path) {
-  if (existsSync(path)) return readFileSync(path, 'utf8')
-  const { agent } = await relay.call(token, 'POST', '/v1/agents', { name: 'demo' })
-  const { key } = await relay.call(token, 'POST', `/v1/agents/${agent.id}/keys`)
+  if (existsSync(path)) {
+    const key = readFileSync(path, 'utf8')
+    const verified = await fetch(`${relay.url}/v1/auth/verify`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+    })
+    if (verified.ok) return key
+    say('the demo agent has a key of an earlier version, or one that was revoked: making another')
+  }
+  const { agents } = await relay.call(token, 'GET', '/v1/agents')
+  const known = agents.find(({ name }) => name === NAME)
+  const { id } = known ?? (await relay.call(token, 'POST', '/v1/agents', { name: NAME })).agent
+  const { key } = await relay.call(token, 'POST', `/v1/agents/${id}/keys`)
   writeFileSync(path, key, { mode: 0o600 })
   return key
 }
@@ -78,3 +88,6 @@ function kept(path, make) {
   if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o600 })
   return readFileSync(path, 'utf8')
 }
+
+/** The demo agent's. */
+const NAME = 'demo'

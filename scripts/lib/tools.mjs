@@ -41,6 +41,24 @@ export async function chromium() {
   return '/usr/bin/chromium'
 }
 
+/**
+ * A program from PyPI, installed into the cache once per version; null, with the reason said, on a machine without Python.
+ * @param {string} name @param {string} version
+ */
+export async function pythonTool(name, version) {
+  const root = join(CACHE, `${name}-${version}`)
+  const path = join(root, 'bin', name)
+  if (existsSync(path)) return path
+  say(`installing ${name} ${version} from PyPI into ${root} (about 1 min)`)
+  const made = await capture('python3', ['-m', 'venv', root]).catch((error) => ({ code: 1, stderr: error.message }))
+  if (made.code !== 0) {
+    say(`no ${name}: python3 with venv is missing (Debian: apt-get install python3-venv): ${made.stderr}`)
+    return null
+  }
+  await run(join(root, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', `${name}==${version}`])
+  return path
+}
+
 function checkNode() {
   if (!atLeast(process.versions.node, NODE_MIN)) {
     throw new Fix(`Node ${process.versions.node} is too old: install Node ${NODE_MIN.join('.')} or newer (nodejs.org)`)

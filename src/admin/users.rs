@@ -96,24 +96,30 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
 
 /// `GET /v1/admin/users/{user}/dead-letters`
 pub async fn dead_letters(call: &Call) -> Result<Response, Error> {
-    theirs(call, &Ask::DeadLetters).await
+    theirs(call, |_| Ok(Ask::DeadLetters)).await
 }
 
 /// `POST /v1/admin/users/{user}/dead-letters/{seq}/replay`
 pub async fn replay(call: &Call) -> Result<Response, Error> {
-    theirs(call, &Ask::Replay { seq: seq_of(call.param(1))? }).await
+    theirs(call, |call| Ok(Ask::Replay { seq: seq_of(call.param(1))? })).await
 }
 
 /// `GET /v1/admin/users/{user}/events?before={next}&limit={n}`
 pub async fn events(call: &Call) -> Result<Response, Error> {
-    theirs(call, &events_asked(call)?).await
+    theirs(call, events_asked).await
 }
 
 /// Asks the Hub of a user whom an operator asks about.
-async fn theirs(call: &Call, ask: &Ask) -> Result<Response, Error> {
-    let caller = call.operator().await?;
+async fn theirs(call: &Call, asked: fn(&Call) -> Result<Ask, Error>) -> Result<Response, Error> {
+    call.operator().await?;
     let row = row_of(call).await?;
-    ask::ask(&call.config, &row.id, &caller.session, ask).await
+    ask::ask(&call.config, &row.id, "", &asked(call)?).await
+}
+
+/// `GET /v1/admin/users/{user}`
+pub async fn get(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    answer(&row_of(call).await?)
 }
 
 /// `GET /v1/admin/invitations`

@@ -15,11 +15,15 @@ use crate::{db, limit};
 
 /// `GET /v1/conversations`
 pub async fn conversations(call: &Call) -> Result<Response, Error> {
-    own(call, &Ask::Conversations).await
+    own(call, |_| Ok(Ask::Conversations)).await
 }
 
 /// `GET /v1/conversations/{conversation}/messages?before={cursor}&limit={n}`
 pub async fn messages(call: &Call) -> Result<Response, Error> {
+    own(call, messages_asked).await
+}
+
+fn messages_asked(call: &Call) -> Result<Ask, Error> {
     let wrong = |error| Error::new(Code::BadRequest, format!("conversation: {error}"));
     let conversation: ConversationId = call.param(0).parse().map_err(wrong)?;
     let before = call.query("before")?.map(|text| text.parse::<Cursor>());
@@ -27,7 +31,7 @@ pub async fn messages(call: &Call) -> Result<Response, Error> {
     let limit = call.query("limit")?.map_or(Ok(PAGE_MESSAGES_DEFAULT), |text| text.parse());
     let limit = limit.ok().filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
     let limit = limit.ok_or_else(|| Error::new(Code::BadRequest, format!("limit: 1 to {PAGE_MESSAGES_MAX}")))?;
-    own(call, &Ask::Messages { conversation, before, limit }).await
+    Ok(Ask::Messages { conversation, before, limit })
 }
 
 /// `POST /v1/messages`: an agent, a script or a clock says something unasked.
@@ -69,23 +73,24 @@ async fn places(call: &Call, user: &UserId, named: Option<ConversationId>) -> Re
 
 /// `GET /v1/dead-letters`
 pub async fn dead_letters(call: &Call) -> Result<Response, Error> {
-    own(call, &Ask::DeadLetters).await
+    own(call, |_| Ok(Ask::DeadLetters)).await
 }
 
 /// `POST /v1/dead-letters/{seq}/replay`
 pub async fn replay(call: &Call) -> Result<Response, Error> {
-    own(call, &Ask::Replay { seq: seq_of(call.param(0))? }).await
+    own(call, |call| Ok(Ask::Replay { seq: seq_of(call.param(0))? })).await
 }
 
 /// `GET /v1/events?before={next}&limit={n}`
 pub async fn events(call: &Call) -> Result<Response, Error> {
-    own(call, &events_asked(call)?).await
+    own(call, events_asked).await
 }
 
-async fn own(call: &Call, ask: &Ask) -> Result<Response, Error> {
+/// Asks the caller's Hub; who asks is looked at before what is asked.
+async fn own(call: &Call, asked: fn(&Call) -> Result<Ask, Error>) -> Result<Response, Error> {
     let access = call.access()?;
     limit::credential(call, &access.session).await?;
-    ask::ask(&call.config, &access.user, &access.session, ask).await
+    ask::ask(&call.config, &access.user, &access.session, &asked(call)?).await
 }
 
 /// The page of the event log that a request asks for.

@@ -51,7 +51,7 @@ test('the page', async (t) => {
   await t.test('send, watch the answer grow, reload in the middle, read the whole', async () => {
     const page = await open(demo.link)
     await online(page)
-    assert.ok(!page.url().includes('token'), 'the token does not stay in the address')
+    assert.ok(!page.url().includes('link'), 'the link does not stay in the address')
     const words = Array.from({ length: 60 }, (_, n) => `word${n}`).join(' ')
     await ask(page, words)
     await streaming(page).waitFor()
@@ -88,7 +88,8 @@ test('the page', async (t) => {
   await t.test('every state of a message is shown, and why it failed', async (t) => {
     const world = await startFeishuWorld(t, { delayMs: 80 })
     const agent = await createAgent(world)
-    const page = await open(`${world.url}/#token=${world.token}`, { ours: world.url })
+    const { code } = await world.call(world.token, 'POST', '/v1/me/links')
+    const page = await open(`${world.url}/#link=${code}`, { ours: world.url })
     await online(page)
     const state = (name) => page.locator(`[data-testid=message][data-from=user][data-state=${name}]`)
     await ask(page, 'is anybody there')
@@ -150,6 +151,7 @@ test('the page', async (t) => {
   await t.test('without a sign-in the page says how to get one', async () => {
     const page = await open(demo.relay.url)
     await page.getByTestId('signed-out').waitFor()
+    await page.getByTestId('to-link').click()
     assert.match(await page.getByTestId('signed-out').textContent(), /npm start/)
   })
 
@@ -179,7 +181,8 @@ test('the page', async (t) => {
     // A reload while the relay is away shows nothing; what was written is still there when it is back.
     page.on('dialog', (dialog) => dialog.accept())
     await assert.rejects(page.reload())
-    const secrets = { SIGNING_KEY: readFileSync(join(folder, 'signing-key'), 'utf8'), OPERATOR_TOKEN: 'spent' }
+    const kept = (name) => readFileSync(join(folder, name), 'utf8')
+    const secrets = { SIGNING_KEY: kept('signing-key'), SEALING_KEY: kept('sealing-key'), OPERATOR_TOKEN: 'spent' }
     const relay = await startRelay({ port, folder: join(folder, 'relay'), secrets })
     t.after(() => relay.stop())
     await until(() => goes(page, relay.url), 'the page to load')

@@ -43,7 +43,7 @@ test('what is missing is one clear line', async (t) => {
 test('Ctrl-C stops every process', async () => {
   const port = await freePort()
   const { group, ended, output } = begin({ PORT: String(port) })
-  await until(() => output().includes('#token='), 'the link', 60_000)
+  await until(() => output().includes('#link='), 'the link', 60_000)
   assert.match(output(), /operator token opr_/)
   assert.match(output(), /echoes what you write|answers with/)
   process.kill(-group, 'SIGINT')

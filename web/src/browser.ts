@@ -1,9 +1,10 @@
 // The browser, as `lib/` wants it: the only file that touches sockets, fetch, storage and randomness.
 
-import type { Request } from './lib/api'
-import { socketAddress } from './lib/api'
+import type { Answer, Request } from './lib/api'
+import { socketAddress, Unreachable } from './lib/api'
 import type { Surroundings } from './lib/client'
-import type { Storage } from './lib/token'
+import type { Call, SessionSurroundings } from './lib/session'
+import type { Storage } from './lib/storage'
 
 /** `localStorage`, or memory where a browser forbids it (private windows, embedded views). */
 export const browserStorage: Storage = storage(() => localStorage)
@@ -11,12 +12,53 @@ export const browserStorage: Storage = storage(() => localStorage)
 /** The same for this tab alone: it outlives a reload, not the tab. */
 export const tabStorage: Storage = storage(() => sessionStorage)
 
-export function browserRequest(token: string, onUnauthorized: () => void): Request {
-  return async (method, path) => {
-    const response = await fetch(path, { method, headers: { authorization: `Bearer ${token}` }, cache: 'no-store' })
-    if (response.status === 401) onUnauthorized()
-    return { status: response.status, body: await response.json().catch(() => undefined) }
+/** One request. Rejects with `Unreachable` only. */
+export async function send({ method, path, body, bearer, idempotencyKey }: Call): Promise<Answer> {
+  const headers: Record<string, string> = {}
+  if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      cache: 'no-store',
+      // One that never ends would keep the lock of all tabs.
+      signal: AbortSignal.timeout(REQUEST_MS_MAX),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    text = await response.text()
+  } catch (cause) {
+    throw new Unreachable(path, { cause })
   }
+  const retryAfterS = Number(response.headers.get('retry-after'))
+  return { status: response.status, body: json(text), ...(retryAfterS > 0 ? { retryAfterS } : {}) }
+}
+
+export const sessionSurroundings: SessionSurroundings = {
+  storage: browserStorage,
+  now: () => Date.now(),
+  exclusively,
+  send,
+  newKey: () => randomHex(16),
+}
+
+/**
+ * Only secure contexts have locks; a page served over plain HTTP in a LAN goes without. The lock is kept for a moment
+ * longer than the answer: what one tab stores reaches the process of another one later than the lock does.
+ */
+function exclusively<T>(run: () => Promise<T>): Promise<T> {
+  if (!navigator.locks) return run()
+  return new Promise((resolve, reject) => {
+    const work = async () => {
+      const running = run()
+      resolve(running)
+      await running.finally(() => new Promise((settled) => setTimeout(settled, STORED_EVERYWHERE_MS)))
+    }
+    navigator.locks.request('claw-relay.session', work).catch(reject)
+  })
 }
 
 export function browserSurroundings(request: Request): Surroundings {
@@ -43,10 +85,32 @@ export function browserSurroundings(request: Request): Surroundings {
   }
 }
 
-/** An id for a new message. Not `crypto.randomUUID`: pages served over plain HTTP in a LAN do not have it. */
+/** An id for a new message. */
 export function newMessageId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(12))
-  return `m-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+  return `m-${randomHex(12)}`
+}
+
+/** Proves at the end of an OAuth sign-in that it was begun here (RFC 7636). */
+export function newVerifier(): string {
+  return randomHex(32)
+}
+
+export async function challenge(verifier: string): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))
+  return btoa(String.fromCharCode(...new Uint8Array(hash)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '')
+}
+
+/** Hands a file to the person. */
+export function download(name: string, text: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(address)
 }
 
 export async function copyText(text: string): Promise<void> {
@@ -59,6 +123,21 @@ export async function copyText(text: string): Promise<void> {
   area.select()
   document.execCommand('copy')
   area.remove()
+}
+
+// Not `crypto.randomUUID`: pages served over plain HTTP in a LAN do not have it.
+function randomHex(length: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(length))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // An empty answer, or a page of something between here and the relay: the status says enough.
+    return undefined
+  }
 }
 
 function storage(choose: () => Storage): Storage {
@@ -74,3 +153,6 @@ function storage(choose: () => Storage): Storage {
     }
   }
 }
+
+const REQUEST_MS_MAX = 60_000
+const STORED_EVERYWHERE_MS = 100

@@ -45,6 +45,37 @@ export function dayName(ms: number, nowMs: number, t: Strings): string {
   })
 }
 
+/** When something happened, as near as one wants to know it: minutes, hours, days, then the date. */
+export function ago(ms: number, nowMs: number, t: Strings): string {
+  const minutes = Math.round((nowMs - ms) / 60_000)
+  if (minutes < 1) return t.justNow
+  const relative = new Intl.RelativeTimeFormat(t.locale, { numeric: 'auto' })
+  if (minutes < 60) return relative.format(-minutes, 'minute')
+  if (minutes < 24 * 60) return relative.format(-Math.round(minutes / 60), 'hour')
+  if (daysBetween(ms, nowMs) < 7) return relative.format(-daysBetween(ms, nowMs), 'day')
+  return dateName(ms, t)
+}
+
+export function dateName(ms: number, t: Strings): string {
+  const sameYear = new Date(ms).getFullYear() === new Date().getFullYear()
+  return new Date(ms).toLocaleDateString(t.locale, {
+    ...(sameYear ? {} : { year: 'numeric' }),
+    month: 'short',
+    day: 'numeric',
+  })
+}
+
+/** Day and time to the second, the same in every language: logs are compared with other logs. */
+export function exactTime(ms: number): string {
+  return new Date(ms).toLocaleString('sv-SE')
+}
+
+/** `4:05`, counting down. */
+export function countdown(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+
 /** As short as a list needs it: the time today, the day before that. */
 export function shortTime(ms: number, nowMs: number, t: Strings): string {
   if (daysBetween(ms, nowMs) === 0) return clockTime(ms, t)

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 
 import { socketAddress } from '../src/lib/api'
 import { utf8Bytes, wellFormed } from '../src/lib/text'
-import { tokenInFragment, tokenInPaste } from '../src/lib/token'
 import { renderBlocks } from '../src/markdown'
 import { STRINGS } from '../src/strings'
 
@@ -14,17 +13,6 @@ test('bytes are counted as the relay counts them', () => {
 
 test('halves of surrogate pairs are replaced, whole ones kept', () => {
   expect(wellFormed('a😀\ud83dz\ude00')).toBe('a😀\ufffdz\ufffd')
-})
-
-test('tokens come from a link or a paste', () => {
-  expect(tokenInFragment('#token=a.b-c')).toBe('a.b-c')
-  expect(tokenInFragment('#x=1&token=abc')).toBe('abc')
-  expect(tokenInFragment('#mytoken=abc')).toBe(null)
-  expect(tokenInFragment('')).toBe(null)
-  expect(tokenInPaste('  a.b-c \n')).toBe('a.b-c')
-  expect(tokenInPaste('https://relay.example/#token=a.b-c')).toBe('a.b-c')
-  expect(tokenInPaste('two words')).toBe(null)
-  expect(tokenInPaste('')).toBe(null)
 })
 
 test('a ticket becomes an address', async () => {

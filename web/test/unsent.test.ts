@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import type { Storage } from '../src/lib/token'
+import type { Storage } from '../src/lib/storage'
 import { loadUnsent, saveUnsent } from '../src/lib/unsent'
 
 function memory(): Storage & { map: Map<string, string> } {
@@ -15,22 +15,22 @@ function memory(): Storage & { map: Map<string, string> } {
 
 const message = { id: 'm-1', conversation: 'web', text: '你好 🚀', at_ms: 1 }
 
-test('what was not accepted is there after a reload, for the same sign-in only', () => {
+test('what was not accepted is there after a reload, for the same user only', () => {
   const storage = memory()
-  saveUnsent(storage, 'token-a', [
+  saveUnsent(storage, 'usr_a', [
     message,
     { ...message, id: 'm-2', seq: 7 },
     { ...message, id: 'm-3', refused: 'queue_full' },
   ])
-  expect(loadUnsent(storage, 'token-a')).toEqual([message])
-  expect(loadUnsent(storage, 'token-b')).toEqual([])
+  expect(loadUnsent(storage, 'usr_a')).toEqual([message])
+  expect(loadUnsent(storage, 'usr_b')).toEqual([])
 })
 
 test('nothing is left behind once all is accepted, and damage is not fatal', () => {
   const storage = memory()
-  saveUnsent(storage, 'token-a', [message])
-  saveUnsent(storage, 'token-a', [])
+  saveUnsent(storage, 'usr_a', [message])
+  saveUnsent(storage, 'usr_a', [])
   expect(storage.map.size).toBe(0)
   storage.setItem('claw-relay.unsent', '{not json')
-  expect(loadUnsent(storage, 'token-a')).toEqual([])
+  expect(loadUnsent(storage, 'usr_a')).toEqual([])
 })

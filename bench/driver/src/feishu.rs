@@ -123,7 +123,7 @@ mod tests {
             ("x-lark-request-nonce".to_owned(), signed.nonce),
             ("x-lark-signature".to_owned(), signed.signature),
         ];
-        let raw = Raw { headers: &headers, body: signed.body.as_bytes() };
+        let raw = Raw::post(&headers, signed.body.as_bytes());
         let event = feishu::parse(feishu::verify(&settings, &raw, now).unwrap()).unwrap();
         let inbound = feishu::normalise(&"bench".parse().unwrap(), &settings, event);
         let Inbound::Message { sender, question, .. } = inbound else { panic!("{inbound:?}") };

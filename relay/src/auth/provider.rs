@@ -10,7 +10,7 @@ use protocol::api::{Provider, ProviderKind};
 use protocol::json::{Json, parse};
 use protocol::object;
 
-use crate::platform::{HttpRequest, HttpResponse};
+use crate::platform::{Auth, HttpRequest, HttpResponse};
 
 /// Someone whom a provider vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,11 +189,11 @@ fn api(provider: &Provider) -> &str {
 }
 
 fn get(url: String) -> HttpRequest {
-    HttpRequest { method: "GET".into(), url, body: None }
+    HttpRequest { method: "GET".into(), url, auth: Auth::Bearer, body: None }
 }
 
 fn post(url: String, body: String) -> HttpRequest {
-    HttpRequest { method: "POST".into(), url, body: Some(body) }
+    HttpRequest { method: "POST".into(), url, auth: Auth::None, body: Some(body) }
 }
 
 /// RFC 3986 §2.1: everything but unreserved characters.

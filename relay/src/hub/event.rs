@@ -104,10 +104,12 @@ impl Serialize for Before {
 
 /// One page of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// Newest first.
     pub events: Vec<Event>,
     /// Where the page before it ends; none at the beginning of the log.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
     pub next: Option<Before>,
 }
 

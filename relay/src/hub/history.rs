@@ -8,10 +8,12 @@ use crate::store::{Conversation, DeadLetter, Sql};
 
 /// One page of history.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<Envelope>,
     /// Where the page before it begins; none at the start of history.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
     pub next: Option<Cursor>,
 }
 

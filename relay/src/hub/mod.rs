@@ -10,6 +10,7 @@ mod batch;
 mod command;
 mod end;
 mod event;
+mod flood;
 mod history;
 mod known;
 mod notice;
@@ -33,6 +34,7 @@ use crate::limit::*;
 use crate::map::{Map, Set};
 use crate::platform::Sent;
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
+use flood::Allowance;
 use known::Known;
 use queue::Queue;
 use stream::Stream;
@@ -65,8 +67,8 @@ pub enum Input {
     Recalled(MessageId),
     /// An agent is no more.
     Removed(AgentId),
-    /// A peer sent frames, or a text that holds none: see [`Input::received`].
-    Received(PeerId, Result<Vec<ClientFrame>, DecodeError>),
+    /// A peer sent frames, or a text that holds none, of so many bytes: see [`Input::received`].
+    Received(PeerId, usize, Result<Vec<ClientFrame>, DecodeError>),
     /// A person asks for a question that ended without an answer once more.
     Replayed(Seq),
     /// These sessions and keys ended.
@@ -84,7 +86,7 @@ pub enum Input {
 impl Input {
     /// A peer sent a text.
     pub fn received(peer: PeerId, text: &str) -> Input {
-        Input::Received(peer, decode(text))
+        Input::Received(peer, text.len(), decode(text))
     }
 
     /// Whether it writes to the store once at most, so that it needs no transaction to happen whole or not at all.
@@ -92,7 +94,7 @@ impl Input {
         let is_light = |frame: &ClientFrame| matches!(frame, ClientFrame::Delta { .. } | ClientFrame::Unknown);
         match self {
             Input::Flush => true,
-            Input::Received(_, Ok(frames)) => match frames.as_slice() {
+            Input::Received(_, _, Ok(frames)) => match frames.as_slice() {
                 [ClientFrame::Ack { .. }] => true,
                 frames => frames.iter().all(is_light),
             },
@@ -129,13 +131,15 @@ pub struct Options {
     pub log: Log,
     /// How many sockets a user may have.
     pub sockets: usize,
+    /// How many frames a second one connection may send, for long.
+    pub frames_per_s: u64,
     /// A random number that nobody else knows, drawn at each wake: the first one is kept, and ids are hashed with it.
     pub salt: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids, sockets: SOCKETS_MAX, salt: 0 }
+        Options { ttl_ms: QUESTION_TTL_MS, log: Log::Ids, sockets: SOCKETS_MAX, frames_per_s: FRAMES_PER_S, salt: 0 }
     }
 }
 
@@ -180,6 +184,8 @@ pub struct Hub<S> {
     agents: Vec<Agent>,
     default_agent: Option<AgentId>,
     peers: Map<PeerId, Peer>,
+    /// What each of them may still say, if it has said anything.
+    allowances: Map<PeerId, Allowance>,
     streams: Map<Seq, Stream>,
     /// An [`Output::FlushIn`] is under way.
     is_flushing: bool,
@@ -239,6 +245,7 @@ impl<S: Sql> Hub<S> {
             agents,
             default_agent,
             peers,
+            allowances: Map::new(),
             streams: Map::new(),
             is_flushing: false,
             queue,
@@ -285,7 +292,7 @@ impl<S: Sql> Hub<S> {
             }
             Input::Recalled(id) => self.recall(now, &id)?,
             Input::Removed(agent) => self.remove_agent(now, &agent)?,
-            Input::Received(peer, frames) => self.received(now, peer, frames)?,
+            Input::Received(peer, bytes, frames) => self.received(now, peer, bytes, frames)?,
             Input::Replayed(seq) => {
                 let posted = self.replay(now, seq)?;
                 self.outputs.push(Output::Posted(posted));
@@ -467,6 +474,7 @@ impl<S: Sql> Hub<S> {
     fn forget(&mut self, now: Timestamp, id: PeerId) -> Result<(), S::Error> {
         let Some(peer) = self.peers.remove(&id) else { return Ok(()) };
         self.touched.remove(&id);
+        self.allowances.remove(&id);
         if !peer.greeted {
             return Ok(());
         }

@@ -11,8 +11,12 @@ impl<S: Sql> Hub<S> {
         &mut self,
         now: Timestamp,
         id: PeerId,
+        bytes: usize,
         frames: Result<Vec<ClientFrame>, DecodeError>,
     ) -> Result<(), S::Error> {
+        if !self.may_say(now, id, frames.as_ref().map_or(1, Vec::len).max(1), bytes)? {
+            return Ok(());
+        }
         let frames = match frames {
             Ok(frames) => frames,
             Err(error) => {

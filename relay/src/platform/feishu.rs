@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 
 use super::split::split;
 use super::{
-    Call, HttpRequest, HttpResponse, Inbound, Malformed, NoToken, Outbound, Rate, Raw, Rejected, Reply, Scope, Sent,
-    Token, Unsupported, Verdict, cut,
+    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
+    Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
@@ -71,12 +71,7 @@ pub fn check(settings: &Settings) -> Result<(), &'static str> {
     if settings.encrypt_key.is_empty() && settings.verification_token.is_empty() {
         return Err("encrypt_key or verification_token: at least one, or anyone could send events");
     }
-    let schemes = ["https://", "http://127.0.0.1:", "http://localhost:"];
-    let base = &settings.api_base;
-    if base.ends_with('/') || !schemes.iter().any(|scheme| base.starts_with(scheme)) {
-        return Err("api_base: https:// and a host, without a slash at the end");
-    }
-    Ok(())
+    check_base(&settings.api_base)
 }
 
 /// A body that was checked. Only [`verify`] makes one.
@@ -84,8 +79,7 @@ pub struct Verified(Json);
 
 /// Checks signature, encryption and verification token.
 pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
-    let outer =
-        std::str::from_utf8(raw.body).ok().and_then(|text| json::parse(text).ok()).ok_or(Rejected::BodyNotJson)?;
+    let outer = raw.text().and_then(|text| json::parse(text).ok()).ok_or(Rejected::BodyNotJson)?;
     let (value, signed) = if settings.encrypt_key.is_empty() {
         (outer, true)
     } else {
@@ -178,9 +172,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
 pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
         Inbound::Challenge(challenge) => object! { "challenge": challenge },
-        Inbound::Ignored(_) | Inbound::Message { .. } | Inbound::Recall { .. } => object! {},
+        _ => object! {},
     };
-    Reply { body }
+    Reply::json(body)
 }
 
 /// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer.
@@ -198,26 +192,23 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         return Err(Unsupported(format!("part {index} of {}", parts.len())));
     };
     let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
-    let request = HttpRequest { method: "POST".into(), url, body: Some(body(part)) };
+    let request = HttpRequest::post(url, body(part), Auth::Bearer);
     Ok(Call { request, is_last: index + 1 == parts.len() })
 }
 
 /// What the response to [`send`] means: the codes of "Reply to a message" and "Server error codes".
 pub fn verdict(response: &HttpResponse) -> Verdict {
-    let later = |why: String| {
-        Verdict::Sent(Sent::Later { after_ms: response.retry_after_s.map(|seconds| seconds.saturating_mul(1000)), why })
-    };
     let answer = match read_answer(response) {
         Ok(answer) => answer,
-        Err(why) => return later(why),
+        Err(why) => return Verdict::later(response, why),
     };
     let why = answer.why();
     match answer.code {
         0 => Verdict::Sent(Sent::Taken),
         99991663 | 99991664 | 99991677 => Verdict::TokenExpired,
-        230020 | 230049 | 99991400 => later(why),
-        _ if response.status >= 500 || response.status == 429 => later(why),
-        _ => Verdict::Sent(Sent::Refused(why)),
+        230020 | 230049 | 99991400 => Verdict::later(response, why),
+        _ if response.status >= 500 || response.status == 429 => Verdict::later(response, why),
+        _ => Verdict::refused(why),
     }
 }
 
@@ -225,7 +216,7 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
 pub fn token_request(settings: &Settings) -> HttpRequest {
     let url = format!("{}/open-apis/auth/v3/tenant_access_token/internal", settings.api_base);
     let body = object! { "app_id": settings.app_id, "app_secret": settings.app_secret };
-    HttpRequest { method: "POST".into(), url, body: Some(body) }
+    HttpRequest::post(url, body, Auth::None)
 }
 
 /// The token in the response: at the top level, not in `data`.
@@ -246,17 +237,18 @@ pub fn token(response: &HttpResponse) -> Result<Token, NoToken> {
 /// Asks who the bot is.
 pub fn bot_request(settings: &Settings) -> HttpRequest {
     let url = format!("{}/open-apis/bot/v3/info", settings.api_base);
-    HttpRequest { method: "GET".into(), url, body: None }
+    HttpRequest::get(url, Auth::Bearer)
 }
 
-/// The bot's `open_id`.
-pub fn bot_open_id(response: &HttpResponse) -> Result<String, String> {
+/// Keeps the bot's `open_id`.
+pub fn introduce(settings: &mut Settings, response: &HttpResponse) -> Result<(), String> {
     let mut answer = read_answer(response)?;
     if answer.code != 0 {
         return Err(answer.why());
     }
     let bot = answer.fields.take("bot").and_then(|mut bot: Object| bot.take("open_id"));
-    bot.map_err(|wrong| format!("Feishu's bot answer: {wrong}"))
+    settings.bot_open_id = bot.map_err(|wrong| format!("Feishu's bot answer: {wrong}"))?;
+    Ok(())
 }
 
 /// How long a text is within the body: a JSON string inside a JSON string. Counted, since splitting asks often.
@@ -307,6 +299,9 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
     answer.ok_or_else(|| format!("Feishu answered HTTP {} without a code", response.status))
 }
 
+pub(super) const NAME: &str = "feishu";
+pub(super) const IS_JSON: bool = true;
+pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What events are signed with.
 pub(super) const HEADERS: &[&str] = &[SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER];
 const SIGNATURE_HEADER: &str = "x-lark-signature";

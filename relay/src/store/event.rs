@@ -9,6 +9,7 @@ use crate::limit::{DEAD_LETTERS_MAX, EVENTS_MAX};
 
 /// Something that happened, without message texts unless the operator turned them on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Counts up; none: the timeline itself says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,7 @@ pub struct Logged {
 
 /// A question that ended without an answer at its writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct DeadLetter {
     /// The question.
     pub seq: Seq,

@@ -129,6 +129,7 @@ pub struct Progress {
 
 /// A thread of talk in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Conversation {
     /// Which one.
     pub id: ConversationId,

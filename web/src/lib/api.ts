@@ -1,16 +1,20 @@
-// The HTTP half: tickets, history and replays. `fetch` is passed in, as the mini program has another one.
+// The HTTP half: one call and its refusal, tickets, history and replays. `fetch` is passed in, as the mini program has
+// another one.
 
 import type { Address } from './client'
 import { envelope } from './codec'
 import type { Envelope, Seq } from './frame'
 
+export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT'
 export interface Answer {
   status: number
   /** The body as JSON; undefined when it is none. */
   body: unknown
+  /** How long to leave the relay alone, in seconds, when it says so. */
+  retryAfterS?: number
 }
-/** Rejects only when there is no answer at all. */
-export type Request = (method: 'GET' | 'POST', path: string) => Promise<Answer>
+/** Rejects when there is no answer at all, and when nobody is signed in any more. */
+export type Request = (method: Method, path: string, body?: unknown) => Promise<Answer>
 
 export interface ConversationRow {
   id: string
@@ -23,14 +27,33 @@ export interface HistoryPage {
   next: string | null
 }
 
-/** An answer other than 200, with the error code of its problem details. */
+/** An answer outside 200..300, with the error code of its problem details. */
 export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-  ) {
+  readonly status: number
+  readonly code: string
+  /** What the relay says about it, in English. */
+  readonly detail: string
+  readonly retryAfterS: number | undefined
+
+  constructor({ status, body, retryAfterS }: Answer) {
+    const { type, detail } = (body ?? {}) as { type?: unknown; detail?: unknown }
+    const code = typeof type === 'string' ? type.replace('/errors/', '') : 'unknown'
     super(`HTTP ${status} ${code}`)
+    this.status = status
+    this.code = code
+    this.detail = typeof detail === 'string' ? detail : ''
+    this.retryAfterS = retryAfterS
   }
+}
+
+/** There was no answer: nobody knows whether the relay heard. */
+export class Unreachable extends Error {}
+
+/** The body of the answer, or a `Refused`. */
+export async function call<T = void>(request: Request, method: Method, path: string, body?: unknown): Promise<T> {
+  const answer = await request(method, path, body)
+  if (answer.status >= 200 && answer.status < 300) return answer.body as T
+  throw new Refused(answer)
 }
 
 /** Turns a fresh ticket into the address to dial. */
@@ -48,27 +71,20 @@ export async function socketAddress(request: Request, origin: string): Promise<A
 }
 
 export async function conversations(request: Request): Promise<ConversationRow[]> {
-  const body = await read(request, '/v1/conversations')
-  return (body as { conversations: ConversationRow[] }).conversations
+  const body = await call<{ conversations: ConversationRow[] }>(request, 'GET', '/v1/conversations')
+  return body.conversations
 }
 
 export async function history(request: Request, conversation: string, before: string): Promise<HistoryPage> {
   const path = `/v1/conversations/${encodeURIComponent(conversation)}/messages?before=${before}&limit=${HISTORY_LIMIT}`
-  const body = (await read(request, path)) as { messages: unknown[]; next?: string | null }
+  const body = await call<{ messages: unknown[]; next?: string | null }>(request, 'GET', path)
   return { messages: body.messages.map(envelope), next: body.next ?? null }
 }
 
 /** Asks once more what failed or expired, or hands its answer over once more: the place of that in the timeline. */
 export async function replay(request: Request, question: Seq): Promise<Seq> {
-  const body = await read(request, `/v1/dead-letters/${question}/replay`, 'POST')
-  return (body as { seq: Seq }).seq
-}
-
-async function read(request: Request, path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
-  const answer = await request(method, path)
-  if (answer.status === 200) return answer.body
-  const { type } = (answer.body ?? {}) as { type?: unknown }
-  throw new Refused(answer.status, typeof type === 'string' ? type.replace('/errors/', '') : 'unknown')
+  const body = await call<{ seq: Seq }>(request, 'POST', `/v1/dead-letters/${question}/replay`)
+  return body.seq
 }
 
 const HISTORY_LIMIT = 50

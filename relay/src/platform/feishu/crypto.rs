@@ -6,9 +6,9 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockDecryptMut, KeyIvInit};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::platform::Rejected;
+use crate::platform::encoding::{hex, same};
 
 /// Decrypts the `encrypt` string: AES-256-CBC, key = SHA-256 of the Encrypt Key, IV = the first block, PKCS#7.
 pub fn decrypt(encrypt_key: &str, encrypt: &str) -> Result<Vec<u8>, Rejected> {
@@ -31,7 +31,7 @@ pub fn check_signature(
     signature: &str,
 ) -> Result<(), Rejected> {
     let digest = Sha256::new().chain_update(timestamp).chain_update(nonce).chain_update(encrypt_key);
-    same(&digest.chain_update(body).finalize(), signature)
+    check(&digest.chain_update(body).finalize(), signature)
 }
 
 /// Checks the signature of the old card callback (`card.action.trigger_v1`):
@@ -44,14 +44,12 @@ pub fn check_card_v1_signature(
     signature: &str,
 ) -> Result<(), Rejected> {
     let digest = Sha1::new().chain_update(timestamp).chain_update(nonce).chain_update(verification_token);
-    same(&digest.chain_update(body).finalize(), signature)
+    check(&digest.chain_update(body).finalize(), signature)
 }
 
-/// Compares in constant time with lower-case hex, which is what the platform sends.
-fn same(digest: &[u8], signature: &str) -> Result<(), Rejected> {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    let hex: String = digest.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-    if hex.as_bytes().ct_eq(signature.as_bytes()).into() { Ok(()) } else { Err(Rejected::SignatureMismatch) }
+/// Compares with lower-case hex, which is what the platform sends.
+fn check(digest: &[u8], signature: &str) -> Result<(), Rejected> {
+    if same(&hex(digest), signature) { Ok(()) } else { Err(Rejected::SignatureMismatch) }
 }
 
 const BLOCK_BYTES: usize = 16;

@@ -2,7 +2,8 @@
 
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 
-import { browserRequest, browserSurroundings, newMessageId, tabStorage } from '../../browser'
+import { request } from '../../account'
+import { browserSurroundings, newMessageId, tabStorage } from '../../browser'
 import type { ConversationRow } from '../../lib/api'
 import { conversations, history } from '../../lib/api'
 import type { Status } from '../../lib/client'
@@ -10,18 +11,18 @@ import { Client } from '../../lib/client'
 import { parseCursor } from '../../lib/codec'
 import { items, openQuestions, summaries, WEB } from '../../lib/conversation'
 import type { Seq, ServerFrame } from '../../lib/frame'
+import type { SignedOutWhy } from '../../lib/session'
 import { wellFormed } from '../../lib/text'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
 import { EMPTY, isOver, reduce } from '../../lib/timeline'
 import { loadUnsent, saveUnsent } from '../../lib/unsent'
-import type { SignedOutWhy } from '../sign-in/why'
 import { useReplays } from './replays'
 
 export type Earlier = 'failed' | 'loading' | 'more' | 'none'
 /** Whether there is something to stop in the open conversation, and whether that is possible now. */
 export type Stoppable = 'asked' | 'no' | 'offline' | 'yes'
 
-export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void) {
+export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void) {
   const timeline = shallowRef(EMPTY)
   const status = ref<Status>({ state: 'connecting' })
   const rows = shallowRef<ConversationRow[]>([])
@@ -35,7 +36,6 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   /** Questions that the relay was asked to stop, over this connection. */
   const stopping = ref<Seq[]>([])
 
-  const request = browserRequest(token, () => onSignedOut('expired'))
   const client = new Client(browserSurroundings(request), { client: CLIENT, last: 100, onFrame: take, onStatus })
 
   const { askAgain, replays } = useReplays(request)
@@ -69,7 +69,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
   function apply(event: TimelineEvent): void {
     const before = timeline.value.outgoing
     timeline.value = reduce(timeline.value, event)
-    if (timeline.value.outgoing !== before) saveUnsent(tabStorage, token, timeline.value.outgoing)
+    if (timeline.value.outgoing !== before) saveUnsent(tabStorage, user, timeline.value.outgoing)
   }
 
   function take(frame: ServerFrame): void {
@@ -108,7 +108,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
     // What was asked over a connection that is gone may never have arrived: it can be asked again.
     stopping.value = []
     if (now.state !== 'stopped') return
-    if (now.why === 'unauthorized') onSignedOut('expired')
+    if (now.why === 'unauthorized') onSignedOut('revoked')
     if (now.why === 'forbidden') onSignedOut('forbidden')
   }
 
@@ -189,7 +189,7 @@ export function useRelay(token: string, onSignedOut: (why: SignedOutWhy) => void
     document.removeEventListener('visibilitychange', wakeIfVisible)
     client.leave()
   })
-  for (const message of loadUnsent(tabStorage, token)) transmit(message)
+  for (const message of loadUnsent(tabStorage, user)) transmit(message)
   client.start()
 
   return {

@@ -1,5 +1,4 @@
-//! Every Feishu vector of `tests/vectors/`, the negative ones too.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+//! Feishu.
 
 use base64ct::{Base64, Encoding};
 use protocol::Timestamp;
@@ -8,18 +7,7 @@ use relay::platform::feishu::{self, Content, Event, Received, Settings};
 use relay::platform::{self, Account, Inbound, Malformed, NoEvent, Platform, Raw, Rejected};
 use serde_json::{Value, json};
 
-/// Runs `check` on every vector, and says how many there were, so that an empty file does not pass.
-fn each(file: &str, expected_count: usize, check: impl Fn(&str, &str, &Value, &Value, bool)) {
-    let path = format!("{}/../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
-    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let vectors = document["vectors"].as_array().unwrap();
-    for vector in vectors {
-        let id = vector["id"].as_str().unwrap();
-        let valid = vector["valid"].as_bool().unwrap();
-        check(id, vector["kind"].as_str().unwrap(), &vector["input"], &vector["expected"], valid);
-    }
-    assert_eq!(vectors.len(), expected_count, "{file}");
-}
+use crate::{NOW, each, headers, hex, name, text, unhex};
 
 #[test]
 fn event_crypto() {
@@ -54,7 +42,7 @@ fn signatures() {
             }
             "header_signature" | "header_signature_freshness" => {
                 let now = input["now_unix"].as_u64().map_or(NOW, |seconds| Timestamp(seconds * 1000));
-                let raw = Raw { headers: &headers, body: body.as_bytes() };
+                let raw = Raw::post(&headers, body.as_bytes());
                 feishu::check_headers(&settings(input), &raw, now)
             }
             other => panic!("{id}: {other}"),
@@ -72,7 +60,7 @@ fn webhook_requests() {
         let account =
             Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings(input)) };
         let headers = headers(input);
-        let raw = Raw { headers: &headers, body: text(input, "body").as_bytes() };
+        let raw = Raw::post(&headers, text(input, "body").as_bytes());
         let received = platform::receive(&account, &raw, NOW);
         assert_eq!((received.is_ok(), valid), (expected["http_ok"] == json!(true), received.is_ok()), "{id}");
         if let Ok(inbound) = received {
@@ -265,13 +253,13 @@ fn check_message(id: &str, input: &Value, expected: &Value, received: &Received)
 fn parse(event: &Value) -> Result<Event, NoEvent> {
     let settings = Settings { verification_token: String::new(), ..settings(&Value::Null) };
     let body = event.to_string();
-    let raw = Raw { headers: &[], body: body.as_bytes() };
+    let raw = Raw::post(&[], body.as_bytes());
     let verified = feishu::verify(&settings, &raw, NOW).map_err(NoEvent::Rejected)?;
     feishu::parse(verified).map_err(NoEvent::Malformed)
 }
 
 fn verify_rejection(settings: &Settings, headers: &[(String, String)], body: &str) -> Rejected {
-    feishu::verify(settings, &Raw { headers, body: body.as_bytes() }, NOW).err().unwrap()
+    feishu::verify(settings, &Raw::post(headers, body.as_bytes()), NOW).err().unwrap()
 }
 
 fn settings(input: &Value) -> Settings {
@@ -285,40 +273,3 @@ fn settings(input: &Value) -> Settings {
     }))
     .unwrap()
 }
-
-fn headers(input: &Value) -> Vec<(String, String)> {
-    let headers = input["headers"].as_object().unwrap();
-    headers.iter().map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap().to_owned())).collect()
-}
-
-/// The suggested name of an error class.
-fn name(rejected: Rejected) -> &'static str {
-    match rejected {
-        Rejected::BadBase64 => "bad_base64",
-        Rejected::BadLength => "bad_length",
-        Rejected::BadPadding => "bad_padding",
-        Rejected::BodyNotJson | Rejected::NotJson => "not_json",
-        Rejected::MissingEncrypt => "missing_encrypt",
-        Rejected::NotUtf8 => "not_utf8",
-        Rejected::SignatureMismatch => "signature_mismatch",
-        Rejected::SignatureMissing => "signature_missing",
-        Rejected::Stale => "stale_timestamp",
-        Rejected::TokenMismatch => "token_mismatch",
-    }
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("{key}"))
-}
-
-fn unhex(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().unwrap();
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 2024-11-22, when the vectors were signed.
-const NOW: Timestamp = Timestamp(1_732_233_600_000);

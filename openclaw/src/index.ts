@@ -1,0 +1,5 @@
+// What OpenClaw loads to run the channel.
+
+import { load } from './host'
+
+export default load().default

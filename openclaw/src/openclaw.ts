@@ -1,0 +1,71 @@
+// The parts of OpenClaw's runtime that this plugin touches, as they were seen in 2026.9.6.
+
+import type { Log } from './log'
+
+export type Config = {
+  gateway?: { port?: number }
+  accessGroups?: unknown
+  channels?: Record<string, unknown>
+}
+
+export type Runtime = {
+  config: { current(): Config }
+  events: { onAgentEvent(hear: (event: RunEvent) => void): () => void }
+  state: { resolveStateDir(): string }
+  channel: {
+    routing: { resolveAgentRoute(params: object): Route }
+    text: { hasControlCommand(text: string, config: Config): boolean }
+    inbound: {
+      ingress: { resolve(params: object): Promise<Access> }
+      buildContext(params: object): object
+      dispatch(params: object): Promise<Dispatched>
+    }
+  }
+}
+
+export type Route = { agentId: string; sessionKey: string; dmScope?: string }
+export type Access = {
+  ingress: { admission: string; reasonCode?: string }
+  commandAccess: { authorized: boolean }
+}
+export type Dispatched = { dispatchResult?: { deferredToActiveRun?: 'steer' | 'followup' } }
+
+/** What happens in a run, also in one that OpenClaw began by itself. */
+export type RunEvent = {
+  runId: string
+  sessionKey?: string
+  stream: string
+  data: { phase?: string; text?: string }
+}
+
+/** What OpenClaw wants delivered. */
+export type Payload = {
+  text?: string
+  mediaUrl?: string
+  mediaUrls?: string[]
+  presentation?: object
+  presentationTextMode?: 'fallback'
+  isReasoning?: boolean
+  isCommentary?: boolean
+}
+
+/** What `startAccount` is given. */
+export type ChannelContext<Account> = {
+  cfg: Config
+  accountId: string
+  account: Account
+  abortSignal: AbortSignal
+  log?: Log
+  setStatus(status: Record<string, unknown>): void
+}
+
+/** What a proactive send is given. */
+export type SendContext = {
+  cfg: Config
+  to: string
+  text: string
+  accountId?: string | null
+  signal?: AbortSignal
+  deliveryQueueId?: string
+  deliveryPartIndex?: number
+}

@@ -1,0 +1,75 @@
+// A message that answers nothing: by HTTP, so that it goes from processes without a connection too, such as
+// `openclaw message send` (docs/protocol.md §9, `POST /v1/messages`).
+
+import { randomUUID } from 'node:crypto'
+import { envelope } from '../../web/src/lib/codec'
+import type { Envelope } from '../../web/src/lib/frame'
+import type { Account } from './account'
+import type { Clock } from './clock'
+import { bounded } from './stream'
+
+export interface Push {
+  conversation: string
+  text: string
+  /** The same for every try of the same message. */
+  key?: string
+}
+
+export interface Around extends Pick<Clock, 'after'> {
+  fetch: typeof fetch
+  random(): number
+}
+
+/** Sends until the relay has it, or says why not. Throws what a person can act upon. */
+export async function push(account: Account, message: Push, around: Around, signal?: AbortSignal): Promise<Envelope> {
+  if (account.mistake !== null) throw new Error(account.mistake)
+  const key = message.key ?? randomUUID()
+  for (let tries = 1; ; tries++) {
+    const outcome = await attempt(account, message, key, around, signal)
+    if (typeof outcome !== 'string') return outcome
+    if (tries === TRIES_MAX) throw new Error(`${outcome}, ${TRIES_MAX} times in a row`)
+    await new Promise<void>((resolve) => around.after(around.random() * RETRY_MS * 2 ** tries, resolve))
+    signal?.throwIfAborted()
+  }
+}
+
+/** The message as the relay keeps it, or why to try again. */
+async function attempt(
+  account: Account,
+  { conversation, text }: Push,
+  key: string,
+  around: Around,
+  signal: AbortSignal | undefined,
+): Promise<Envelope | string> {
+  const limit = AbortSignal.timeout(ANSWER_WITHIN_MS)
+  let response: Response
+  try {
+    response = await around.fetch(`${account.relayUrl}/v1/messages`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${account.token}`,
+        'content-type': 'application/json',
+        'idempotency-key': key,
+      },
+      body: JSON.stringify({ text: bounded(text), conversation }),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    })
+    if (response.ok) return envelope(((await response.json()) as { message: unknown }).message)
+  } catch (error) {
+    signal?.throwIfAborted()
+    return `the relay at ${account.relayUrl} did not take the message (${error instanceof Error ? error.message : error})`
+  }
+  const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
+  const said = `HTTP ${response.status}${detail ? `: ${detail}` : ''}`
+  if (response.status === 404 || response.status === 405) {
+    throw new Error(
+      `the relay at ${account.relayUrl} takes no messages of an agent's own into ${conversation} (${said}): if that conversation exists, update the relay`,
+    )
+  }
+  if (response.status >= 500 || response.status === 429) return `the relay at ${account.relayUrl} answered ${said}`
+  throw new Error(`the relay at ${account.relayUrl} refused the message: ${said}`)
+}
+
+const ANSWER_WITHIN_MS = 15_000
+const RETRY_MS = 250
+const TRIES_MAX = 3

@@ -1,0 +1,230 @@
+// A question becomes a turn of OpenClaw's: who writes, may they, and what comes of it. OpenClaw decides on pairing,
+// allow-lists and commands; the relay only tells who wrote.
+
+import { defineStableChannelIngressIdentity } from 'openclaw/plugin-sdk/channel-ingress-runtime'
+import { createChannelPairingController } from 'openclaw/plugin-sdk/channel-pairing'
+import type { Envelope } from '../../web/src/lib/frame'
+import { type Account, CHANNEL } from './account'
+import type { Clock } from './clock'
+import type { Agent, Outcome, Turn } from './desk'
+import type { Log } from './log'
+import type { Access, Config, Payload, Route, Runtime } from './openclaw'
+import { textOf } from './payload'
+import { OtherRun } from './run'
+
+/** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
+interface Facts {
+  kind: 'direct'
+  conversation: string
+  /** As allow-lists name them: `feishu:ou_1`, or `web` for the user's own devices. */
+  sender: string
+}
+
+export class OpenClaw implements Agent {
+  constructor(
+    private readonly runtime: Runtime,
+    /** Replaced when the channel starts again with other settings. */
+    public account: Account,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
+
+  lane(question: Envelope): string | null {
+    // `/approve` and the like are for the turn that runs.
+    if (this.isCommand(question.text)) return null
+    // OpenClaw would put a second question of its session into the turn that runs.
+    return this.route(question).sessionKey
+  }
+
+  async renew(question: Envelope): Promise<Outcome> {
+    const command = { ...question, id: `${question.id}:new`, text: '/new' }
+    const access = await this.admit(command, factsOf(command), this.route(command))
+    // Whoever is not let in has said nothing that could be forgotten.
+    return access.ingress.admission === 'dispatch' ? this.answer(command, NOBODY) : 'over'
+  }
+
+  async answer(question: Envelope, turn: Turn): Promise<Outcome> {
+    const facts = factsOf(question)
+    const route = this.route(question)
+    const access = await this.admit(question, facts, route)
+    const { admission, reasonCode = '' } = access.ingress
+    if (admission === 'pairing-required') return this.challenge(facts, turn)
+    if (admission !== 'dispatch') {
+      const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
+      return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
+    }
+    const other = new OtherRun(this.runtime.events, route.sessionKey, turn, this.clock)
+    try {
+      if (await this.dispatch(question, facts, route, access, turn)) return 'over'
+      // It went into a run that is not ours; or OpenClaw remembers it from before a restart, and takes up the interrupted
+      // turn by itself, soon …
+      if (await other.end()) return 'over'
+      // … unless that turn was over, and only its answer got lost.
+      const anew = { ...question, id: `${question.id}:${Date.now()}` }
+      await this.dispatch(anew, facts, route, await this.admit(anew, facts, route), turn)
+    } catch (error) {
+      // The gateway is being ended, or is about to be suspended.
+      if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
+      throw error
+    } finally {
+      other.leave()
+    }
+    return 'over'
+  }
+
+  private get config(): Config {
+    return this.runtime.config.current()
+  }
+
+  private isCommand(text: string): boolean {
+    return this.runtime.channel.text.hasControlCommand(text, this.config)
+  }
+
+  private route(question: Envelope): Route {
+    const { kind, conversation } = factsOf(question)
+    return this.runtime.channel.routing.resolveAgentRoute({
+      cfg: this.config,
+      channel: CHANNEL,
+      accountId: this.account.accountId,
+      peer: { kind, id: conversation },
+    })
+  }
+
+  private admit(question: Envelope, { kind, conversation, sender }: Facts, route: Route): Promise<Access> {
+    const { accountId, dmPolicy, allowFrom } = this.account
+    const isCommand = this.isCommand(question.text)
+    return this.runtime.channel.inbound.ingress.resolve({
+      channelId: CHANNEL,
+      accountId,
+      identity: IDENTITY,
+      subject: { stableId: sender },
+      conversation: { kind, id: conversation },
+      contextBinding: {
+        agentId: route.agentId,
+        sessionKey: route.sessionKey,
+        messageId: question.id,
+        inboundEventKind: 'user_request',
+        nativeChannelId: conversation,
+      },
+      event: { kind: 'message', authMode: 'inbound', mayPair: true },
+      policy: { dmPolicy, groupPolicy: 'disabled' },
+      allowFrom,
+      accessGroups: this.config.accessGroups,
+      readStoreAllowFrom: this.pairing().readAllowFromStore,
+      ...(isCommand && { command: { allowTextCommands: true, hasControlCommand: true } }),
+    })
+  }
+
+  private async challenge({ sender, conversation }: Facts, turn: Turn): Promise<Outcome> {
+    await this.pairing().issueChallenge({
+      senderId: sender,
+      senderIdLine: `Your id: ${sender}`,
+      meta: { conversation },
+      sendPairingReply: async (text) => turn.say(text),
+    })
+    return { refused: `OpenClaw waits for its owner to let you in (openclaw pairing list ${CHANNEL})` }
+  }
+
+  /** Whether a turn of ours answered, or will have by now. */
+  private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<boolean> {
+    let isTaken = false
+    const { kind, conversation, sender } = facts
+    const { agentId, dmScope, sessionKey } = route
+    const { accountId } = this.account
+    const { inbound } = this.runtime.channel
+    const { text, id: messageId } = question
+    const context = inbound.buildContext({
+      channelIngress: access,
+      channel: CHANNEL,
+      accountId,
+      messageId,
+      messageIdFull: messageId,
+      timestamp: question.at_ms,
+      from: conversation,
+      sender: { id: sender, name: sender },
+      conversation: { kind, id: conversation, label: conversation, nativeChannelId: conversation },
+      route: { agentId, dmScope, accountId, routeSessionKey: sessionKey },
+      reply: { to: conversation, originatingTo: conversation, replyToId: messageId },
+      message: { body: text, rawBody: text, bodyForAgent: text, commandBody: text },
+      access: { commands: { authorized: access.commandAccess.authorized } },
+    })
+    const settled = Promise.withResolvers<void>()
+    turn.signal.addEventListener('abort', () => settled.resolve(), { once: true })
+    const { dispatchResult } = await inbound.dispatch({
+      cfg: this.config,
+      channel: CHANNEL,
+      accountId,
+      route: { agentId, dmScope, sessionKey },
+      ctxPayload: context,
+      messageId,
+      turnAdoptionLifecycle: {
+        admission: 'exclusive',
+        onAdopted: () => {
+          isTaken = true
+          turn.adopted()
+        },
+        onAbandoned: () => settled.resolve(),
+        onSettled: () => settled.resolve(),
+        abortSignal: turn.signal,
+      },
+      replyOptions: {
+        abortSignal: turn.signal,
+        onPartialReply: ({ text }: Payload) => turn.partial(text ?? ''),
+        onAssistantMessageStart: () => turn.partial(''),
+        onToolStart: ({ name, phase }: { name?: string; phase?: string }) => {
+          if (name !== undefined && (phase === undefined || phase === 'start')) turn.doing(`⏳ ${name} …`)
+        },
+        // Without this OpenClaw tells of tools in messages of their own, or not at all.
+        suppressDefaultToolProgressMessages: true,
+      },
+      delivery: {
+        observeMessageSent: true,
+        deliver: async (payload: Payload) => {
+          isTaken = true
+          const said = textOf(payload)
+          if (said !== '') turn.say(said)
+          return { messageIds: [`reply:${question.seq}`], visibleReplySent: said !== '' }
+        },
+        onError: (error: unknown) =>
+          this.log.error(`question ${question.seq}: a part could not be delivered: ${error}`),
+      },
+    })
+    switch (dispatchResult?.deferredToActiveRun) {
+      case 'followup':
+        turn.deferred()
+        await settled.promise
+        return true
+      case 'steer':
+        // Into a run that another surface began, and that answers there.
+        return false
+      case undefined:
+        return isTaken || this.isCommand(text)
+    }
+  }
+
+  private pairing() {
+    return createChannelPairingController({ core: this.runtime, channel: CHANNEL, accountId: this.account.accountId })
+  }
+}
+
+/** The one place that reads who wrote: what the wire comes to say of groups, names and mentions is to be read here. */
+function factsOf({ conversation, from }: Envelope): Facts {
+  const { via, sender } = from as Envelope['from'] & { kind: 'user' }
+  return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
+}
+
+/** Nobody reads what comes of it. */
+const NOBODY: Turn = {
+  signal: new AbortController().signal,
+  adopted() {},
+  deferred() {},
+  partial() {},
+  doing() {},
+  say() {},
+}
+/** The platform, or the relay's own sign-in, has proved who wrote; the relay passes it on. */
+const IDENTITY = defineStableChannelIngressIdentity({
+  key: 'sender',
+  normalize: (value) => value.trim(),
+  authentication: 'asserted',
+})

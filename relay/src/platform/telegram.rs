@@ -1,0 +1,301 @@
+//! Telegram: bots, updates by webhook, answers by `sendMessage`.
+//!
+//! Deadlines: an update that is not answered with 2xx comes again for up to 24 h; how soon it must be answered is not
+//! documented. Limits: a text of 4,096 characters without its markup; about a message a second in one chat, 20 a minute in
+//! a group, 30 a second in all, or 429 with `retry_after`. Source: core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
+//!
+//! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
+//! lost, the next try may show a part twice.
+
+use std::fmt;
+
+use protocol::json::{self, FromJson, Json, Object};
+use protocol::{AccountId, Timestamp, from_json, object};
+use serde::Serialize;
+
+use super::markdown::{self, Escape, Fence, Heading, Style};
+use super::webhook::{Words, at, number, text_at};
+use super::{
+    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
+    Scope, Sent, Token, Unsupported, Verdict, check_base,
+};
+use crate::auth::same_secret;
+
+/// What the operator got from @BotFather and set by `setWebhook`.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Secret; `123456:ABC…`
+    pub bot_token: String,
+    /// Secret; named in every update.
+    pub secret_token: String,
+    /// The bot's own name, without `@`, by which mentions are known: asked of the platform when the account is created.
+    pub username: String,
+    /// `https://api.telegram.org`
+    pub api_base: String,
+}
+
+from_json! {
+    struct Settings {
+        bot_token,
+        secret_token,
+        username or String::new(),
+        api_base or "https://api.telegram.org".to_owned(),
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the settings, naming the field.
+pub fn check(settings: &Settings) -> Result<(), &'static str> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let token = settings.bot_token.split_once(':');
+    if !token
+        .is_some_and(|(id, secret)| id.parse::<u64>().is_ok() && !secret.is_empty() && secret.bytes().all(is_token))
+    {
+        return Err("bot_token: copy it from @BotFather: a number, a colon, letters and digits");
+    }
+    let secret = &settings.secret_token;
+    if !(1..=256).contains(&secret.len()) || !secret.bytes().all(is_token) {
+        return Err("secret_token: 1 to 256 letters, digits, _ and -, as set by setWebhook");
+    }
+    check_base(&settings.api_base)
+}
+
+/// A body that was checked. Only [`verify`] makes one.
+pub struct Verified(Json);
+
+/// Checks the secret in the header.
+pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Verified, Rejected> {
+    let secret = raw.header(SECRET_HEADER).ok_or(Rejected::TokenMissing)?;
+    if !same_secret(secret, &settings.secret_token) {
+        return Err(Rejected::TokenMismatch);
+    }
+    raw.text().and_then(|text| json::parse(text).ok()).map(Verified).ok_or(Rejected::BodyNotJson)
+}
+
+/// What a request to the webhook holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message.
+    Message(Received),
+    /// An update that this version does not use.
+    Other,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What makes it the same when it comes again.
+    pub update_id: i64,
+    /// The chat, below 0 for groups.
+    pub chat: i64,
+    /// Within the chat.
+    pub message: i64,
+    /// The topic that it is in.
+    pub topic: Option<i64>,
+    /// One to one with the bot.
+    pub is_private: bool,
+    /// Who wrote it; channels write themselves.
+    pub from: Option<i64>,
+    /// The writer is a bot.
+    pub is_bot: bool,
+    /// The name of whom it replies to.
+    pub replies_to: Option<String>,
+    /// Text, or what stands under a picture or file.
+    pub text: Option<String>,
+}
+
+/// Reads a checked body.
+pub fn parse(verified: Verified) -> Result<Event, Malformed> {
+    let update = verified.0;
+    let update_id = number(&update, "update_id")?;
+    let Some(message) = update.get("message") else { return Ok(Event::Other) };
+    let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
+    Ok(Event::Message(Received {
+        update_id,
+        chat: number(message, "chat.id")?,
+        message: number(message, "message_id")?,
+        topic: number(message, "message_thread_id").ok(),
+        is_private: text_at(message, "chat.type").as_deref() == Some("private"),
+        is_bot: is_true("from.is_bot"),
+        from: number(message, "from.id").ok(),
+        replies_to: text_at(message, "reply_to_message.from.username"),
+        text: text_at(message, "text").or_else(|| text_at(message, "caption")),
+    }))
+}
+
+/// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
+pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
+    // TODO(#6): buttons, and messages that were changed.
+    let Event::Message(received) = event else { return Inbound::Ignored("event type") };
+    if received.is_bot {
+        return Inbound::Ignored("sent by a bot");
+    }
+    // TODO(#6): images, files, recordings and videos.
+    let (Some(text), Some(from)) = (received.text, received.from) else { return Inbound::Ignored("message type") };
+    let name = &settings.username;
+    let mentioned = without_mention(&text, name);
+    let is_meant = received.is_private
+        || mentioned.is_some()
+        || received.replies_to.is_some_and(|replied| !name.is_empty() && replied.eq_ignore_ascii_case(name));
+    if !is_meant {
+        return Inbound::Ignored("the bot is not mentioned");
+    }
+    let topic = received.topic.unwrap_or(0);
+    let chat = if topic == 0 { received.chat.to_string() } else { format!("{}.{topic}", received.chat) };
+    Words {
+        id: received.update_id.to_string(),
+        address: format!("{}/{topic}/{}", received.chat, received.message),
+        group: (!received.is_private).then(|| received.chat.to_string()),
+        chat,
+        sender: from.to_string(),
+        text: mentioned.unwrap_or(text),
+    }
+    .ask(NAME, account)
+}
+
+/// A text without `@name`, and `/command@name` without it; nothing, if it is not there.
+fn without_mention(text: &str, name: &str) -> Option<String> {
+    let is_name = |at: usize| {
+        let found = text.get(at + 1..at + 1 + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+        let after = text.get(at + 1 + name.len()..).and_then(|rest| rest.chars().next());
+        found && !after.is_some_and(|after| after.is_ascii_alphanumeric() || after == '_')
+    };
+    let at = text.match_indices('@').map(|(at, _)| at).find(|&at| !name.is_empty() && is_name(at))?;
+    Some([text.get(..at)?, text.get(at + 1 + name.len()..)?].concat())
+}
+
+/// Nothing in particular is expected.
+pub fn ack(_inbound: &Inbound) -> Reply {
+    Reply::json(object! {})
+}
+
+/// Replies to a message with a part of an answer.
+pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
+    message(settings, outbound, &STYLE)
+}
+
+/// The same words without markup, when the platform cannot read ours.
+pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
+    let is_markup = response.status == 400 && response.body.contains("can't parse entities");
+    is_markup.then(|| message(settings, outbound, &markdown::PLAIN).ok()).flatten()
+}
+
+fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Call, Unsupported> {
+    let mut address = outbound.origin.message.split('/').map_while(|number| number.parse::<i64>().ok());
+    let (Some(chat), Some(topic), Some(message)) = (address.next(), address.next(), address.next()) else {
+        return Err(Unsupported("the question has no address".into()));
+    };
+    // Units of UTF-16 with the markup: never less than what the platform counts.
+    let fits = |part: &str| part.encode_utf16().count() <= TEXT_UNITS_MAX;
+    let (text, is_last) = markdown::part_as(&outbound.text, outbound.part, PARTS_MAX, &STYLE, shown, &fits)?;
+    let mut body = json::Writer::default();
+    body.field("\"chat_id\":", &chat);
+    if topic != 0 {
+        body.field("\"message_thread_id\":", &topic);
+    }
+    body.field("\"text\":", &text);
+    if shown.escape == Escape::Html {
+        body.field("\"parse_mode\":", "HTML");
+    }
+    let reply_to = object! { "message_id": message, "allow_sending_without_reply": true };
+    body.raw("\"reply_parameters\":", &reply_to);
+    body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
+    Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
+}
+
+fn method(settings: &Settings, name: &str) -> String {
+    format!("{}/bot{}/{name}", settings.api_base, settings.bot_token)
+}
+
+/// What the response to [`send`] means.
+pub fn verdict(response: &HttpResponse) -> Verdict {
+    let answer = match read_answer(response) {
+        Ok(_) => return Verdict::Sent(Sent::Taken),
+        Err(answer) => answer,
+    };
+    let retry_after_s = answer.retry_after_s.or(response.retry_after_s);
+    match answer.code {
+        403 => Verdict::refused(format!("{} (机器人被对方停用或移出 · the bot was blocked or removed)", answer.why)),
+        429 | 500.. | 0 => Verdict::later(&HttpResponse { retry_after_s, ..response.clone() }, answer.why),
+        _ => Verdict::refused(answer.why),
+    }
+}
+
+/// Asks who the bot is.
+pub fn bot_request(settings: &Settings) -> HttpRequest {
+    HttpRequest::get(method(settings, "getMe"), Auth::None)
+}
+
+/// Keeps the bot's name.
+pub fn introduce(settings: &mut Settings, response: &HttpResponse) -> Result<(), String> {
+    let mut answer = read_answer(response).map_err(|answer| answer.why)?;
+    let name = answer.take("result").and_then(|mut bot: Object| bot.take("username"));
+    settings.username = name.map_err(|wrong| format!("Telegram's bot answer: {wrong}"))?;
+    Ok(())
+}
+
+/// Never sent: the URL is the secret.
+pub fn token_request(settings: &Settings) -> HttpRequest {
+    bot_request(settings)
+}
+
+/// None.
+pub fn token(_response: &HttpResponse) -> Result<Token, NoToken> {
+    Err(NoToken::Refused("Telegram has no access tokens".into()))
+}
+
+/// Why a call failed.
+struct Failure {
+    /// As HTTP's; 0: no answer of the platform's.
+    code: i64,
+    why: String,
+    retry_after_s: Option<u64>,
+}
+
+fn read_answer(response: &HttpResponse) -> Result<Object, Failure> {
+    let fields = json::parse(&response.body).ok().and_then(|json| Object::from_json(json).ok());
+    let Some(mut fields) = fields else {
+        let why = format!("Telegram answered HTTP {} without JSON", response.status);
+        return Err(Failure { code: 0, why, retry_after_s: None });
+    };
+    if fields.get("ok") == Some(&Json::Bool(true)) {
+        return Ok(fields);
+    }
+    let code = fields.take("error_code").unwrap_or(i64::from(response.status));
+    let words = fields.take("description").unwrap_or_else(|_| String::new());
+    let retry_after_s =
+        fields.take("parameters").and_then(|mut parameters: Object| parameters.take("retry_after")).ok();
+    Err(Failure { code, why: format!("Telegram {code}: {words}"), retry_after_s })
+}
+
+/// HTML as Telegram reads it.
+const STYLE: Style = Style {
+    bold: ("<b>", "</b>"),
+    code: ("<code>", "</code>"),
+    escape: Escape::Html,
+    fence: Fence::Pre,
+    heading: Heading::Bold,
+    italic: ("<i>", "</i>"),
+    link: |text, url| if text == url { url.to_owned() } else { format!("<a href=\"{url}\">{text}</a>") },
+    strike: ("<s>", "</s>"),
+    ..markdown::PLAIN
+};
+
+pub(super) const NAME: &str = "telegram";
+pub(super) const IS_JSON: bool = true;
+pub(super) const METHODS: &[Method] = &[Method::Post];
+pub(super) const HEADERS: &[&str] = &[SECRET_HEADER];
+const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+/// The lower one holds for groups; private chats could have three times as many.
+pub(super) const RATES: &[Rate] =
+    &[Rate { scope: Scope::Chat, count: 20, per_ms: 60_000 }, Rate { scope: Scope::Account, count: 30, per_ms: 1_000 }];
+/// Characters of a text.
+const TEXT_UNITS_MAX: usize = 4_096;
+/// Of one answer: more than the longest answer needs.
+const PARTS_MAX: usize = 400;

@@ -1,0 +1,321 @@
+//! WeCom (企业微信): AI bots (智能机器人), messages by callback, answers in its response, shown as they come, or once by the
+//! address that came with the question.
+//!
+//! Deadlines: a callback must be answered within 5 s; a stream ends 6 min after its question; `response_url` works once,
+//! within 1 h. Limits: an answer of 20,480 bytes; 30 messages a minute and 1,000 an hour in one chat; 3 questions of one
+//! person at a time. No access token and no list of addresses. Source: developer.work.weixin.qq.com, "智能机器人":
+//! "接收消息", "被动回复消息", "主动回复消息".
+//!
+//! The address works once, which makes it its own idempotency key: a try after one whose outcome is not known is refused
+//! if that one arrived, and the answer is then called undelivered although it is there.
+
+use std::fmt;
+
+use protocol::json::{self, Json};
+use protocol::{AccountId, Timestamp, from_json, object};
+use serde::Serialize;
+
+use super::encoding::key;
+use super::markdown::{self, Style, Table};
+use super::webhook::{Words, at, required, text_at};
+use super::wx::{self, Key};
+use super::{
+    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+};
+
+/// What the operator copies from the bot's page in the admin console.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Secret; signs callbacks.
+    pub token: String,
+    /// Secret; 43 characters.
+    pub encoding_aes_key: String,
+    /// As people mention it in groups; without it, the first word is taken for the mention.
+    pub name: String,
+    /// `https://qyapi.weixin.qq.com`
+    pub api_base: String,
+}
+
+from_json! {
+    struct Settings {
+        token,
+        encoding_aes_key,
+        name or String::new(),
+        api_base or "https://qyapi.weixin.qq.com".to_owned(),
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the settings, naming the field.
+pub fn check(settings: &Settings) -> Result<(), &'static str> {
+    if settings.token.is_empty() {
+        return Err("token: copy it from the bot's page, or anyone could send events");
+    }
+    if Key::read(&settings.encoding_aes_key).is_none() {
+        return Err("encoding_aes_key: 43 letters and digits, from the bot's page");
+    }
+    check_base(&settings.api_base)
+}
+
+/// A body, or what an address check wants to hear. Only [`verify`] makes one.
+pub struct Verified(Checked);
+
+enum Checked {
+    Challenge(String),
+    Event(Json),
+}
+
+/// Checks signature, encryption, and that it was meant for a bot: those have no id to be encrypted for.
+pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Verified, Rejected> {
+    let open = |encrypt: &str| {
+        wx::check_signature(raw, "msg_signature", &settings.token, &[encrypt], now, SIGNATURE_AGE_S_MAX)?;
+        Key::read(&settings.encoding_aes_key).ok_or(Rejected::BadKey)?.open(encrypt, "")
+    };
+    if raw.method == Method::Get {
+        let echo = raw.param("echostr").ok_or(Rejected::MissingEncrypt)?;
+        return Ok(Verified(Checked::Challenge(open(&echo)?)));
+    }
+    let outer = raw.text().and_then(|text| json::parse(text).ok()).ok_or(Rejected::BodyNotJson)?;
+    let text = open(outer.text("encrypt").ok_or(Rejected::MissingEncrypt)?)?;
+    json::parse(&text).map(|json| Verified(Checked::Event(json))).map_err(|_| Rejected::NotJson)
+}
+
+/// What a request to the webhook holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The platform checks the address.
+    Challenge(String),
+    /// A message to the bot.
+    Message(Received),
+    /// Something that is no message, by its kind: `enter_chat`, `feedback_event` …
+    Other(String),
+    /// The platform asks how far the answer has come.
+    Refresh {
+        /// Of which question: [`Received::stream_id`].
+        stream_id: String,
+        /// Who asked.
+        from: String,
+    },
+}
+
+/// A message to the bot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// `msgid`
+    pub id: String,
+    /// The group that it is in; one to one otherwise.
+    pub group: Option<String>,
+    /// A member's id.
+    pub from: String,
+    /// What it says, if it can be said in words, and what it quotes.
+    pub text: Option<String>,
+    /// Where its answer may go, once.
+    pub response_url: Option<String>,
+}
+
+impl Received {
+    /// Our name for its answer while it is shown as it comes.
+    fn stream_id(&self) -> String {
+        key(&self.id)
+    }
+}
+
+/// Reads a checked body.
+pub fn parse(verified: Verified) -> Result<Event, Malformed> {
+    let event = match verified.0 {
+        Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
+        Checked::Event(event) => event,
+    };
+    let from = required(&event, "from.userid")?;
+    let content = |path: &str| at(&event, path).and_then(Json::as_str).map(str::to_owned);
+    let text = match required(&event, "msgtype")?.as_str() {
+        "event" => return Ok(Event::Other(text_at(&event, "event.eventtype").unwrap_or_default())),
+        "stream" => return Ok(Event::Refresh { stream_id: required(&event, "stream.id")?, from }),
+        "text" => Some(content("text.content").ok_or(Malformed::BadContent)?),
+        "voice" => Some(content("voice.content").ok_or(Malformed::BadContent)?),
+        "mixed" => {
+            let items = at(&event, "mixed.msg_item").and_then(Json::as_list).ok_or(Malformed::BadContent)?;
+            let texts: Vec<&str> = items.iter().filter_map(|item| at(item, "text.content")?.as_str()).collect();
+            Some(texts.join("\n")).filter(|text| !text.is_empty())
+        }
+        _ => None,
+    };
+    let quoted = content("quote.text.content").or_else(|| content("quote.voice.content"));
+    let text = text.map(|text| match &quoted {
+        // A mention, and a command, stand at the beginning.
+        Some(quoted) => [&text, "\n\n> ", &quoted.replace('\n', "\n> ")].concat(),
+        None => text,
+    });
+    Ok(Event::Message(Received {
+        id: required(&event, "msgid")?,
+        group: text_at(&event, "chatid"),
+        from,
+        text,
+        response_url: text_at(&event, "response_url"),
+    }))
+}
+
+/// What an event means to the relay: words are a question. In groups a bot hears only what mentions it.
+pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
+    let received = match event {
+        Event::Challenge(challenge) => return Inbound::Challenge(challenge),
+        Event::Message(received) => received,
+        // TODO(#6): a greeting for `enter_chat`, buttons on template cards.
+        Event::Other(_) => return Inbound::Ignored("event type"),
+        Event::Refresh { stream_id, from } => {
+            // As `question_id` made it.
+            return match format!("{NAME}:{account}:{stream_id}").parse() {
+                Ok(id) => Inbound::Refresh { sender: from, id },
+                Err(_) => Inbound::Ignored("ids of another form"),
+            };
+        }
+    };
+    // TODO(#6): images, files and videos.
+    let Some(text) = &received.text else { return Inbound::Ignored("message type") };
+    let text = if received.group.is_some() { without_mention(text, &settings.name) } else { text.clone() };
+    // Answers go nowhere but to the platform.
+    let url = received.response_url.as_deref().filter(|url| is_response_url(settings, url)).unwrap_or_default();
+    let address = format!("{} {url}", received.stream_id());
+    let chat = match &received.group {
+        Some(group) => format!("group-{group}"),
+        None => received.from.clone(),
+    };
+    Words { id: received.id, chat, group: received.group, sender: received.from, address, text }.ask(NAME, account)
+}
+
+/// A text without the mention of the bot, of which the platform says only that it is there.
+fn without_mention(text: &str, name: &str) -> String {
+    if !name.is_empty() {
+        return text.replacen(&format!("@{name}"), "", 1);
+    }
+    let text = text.trim_start();
+    match text.strip_prefix('@').map(|rest| rest.split_once(char::is_whitespace)) {
+        Some(Some((_, rest))) => rest.to_owned(),
+        Some(None) => String::new(),
+        None => text.to_owned(),
+    }
+}
+
+fn is_response_url(settings: &Settings, url: &str) -> bool {
+    url.strip_prefix(&settings.api_base).is_some_and(|path| path.starts_with("/cgi-bin/aibot/response?"))
+        && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What the platform expects: the bare text of an address check; else nothing, which begins no stream: the answer then
+/// goes by its `response_url`. A held webhook is answered by [`progress`] or [`passive`] instead.
+pub fn ack(inbound: &Inbound) -> Reply {
+    match inbound {
+        Inbound::Challenge(challenge) => Reply::text(challenge),
+        _ => Reply::text(""),
+    }
+}
+
+/// How long a webhook may wait for its answer, or for more of it, in milliseconds from its arrival: people see nothing
+/// meanwhile, and the platform asks again at once.
+pub const HOLD_MS: u64 = 1_000;
+
+/// How long an answer may be shown as it comes, in milliseconds from the question: of the 6 min, with room for the way.
+/// What is not there by then must end the stream with a word of the relay, and goes by `response_url`.
+pub const STREAM_MS: u64 = 5 * 60_000 + 30_000;
+
+/// The answer as far as it has come, in the response to the question or to a refresh. It takes the place of what was
+/// shown before.
+pub fn progress(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
+    stream(settings, outbound, fresh, false)
+}
+
+/// The whole answer, which ends the stream.
+pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
+    Some(Held { reply: stream(settings, outbound, fresh, true)?, is_last: true })
+}
+
+fn stream(settings: &Settings, outbound: &Outbound, fresh: &Fresh, finish: bool) -> Option<Reply> {
+    let (id, _) = outbound.origin.message.split_once(' ')?;
+    let content = if outbound.text.trim().is_empty() && !finish { String::new() } else { content(&outbound.text) };
+    let text = message("stream", &object! { "id": id, "finish": finish, "content": content });
+    let key = Key::read(&settings.encoding_aes_key)?;
+    Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
+}
+
+/// Sends an answer to the address that came with its question, as plain JSON.
+pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
+    let url = outbound.origin.message.split_once(' ').map(|(_, url)| url).filter(|url| !url.is_empty());
+    let Some(url) = url else {
+        return Err(Unsupported(
+            "这条消息没有带来回复地址 · the message came without an address for its answer".into(),
+        ));
+    };
+    let body = message("markdown", &object! { "content": content(&outbound.text) });
+    Ok(Call { request: HttpRequest::post(url.to_owned(), body, Auth::None), is_last: true })
+}
+
+/// A message of a kind, which is JSON.
+fn message(kind: &str, content: &str) -> String {
+    [r#"{"msgtype":""#, kind, r#"",""#, kind, r#"":"#, content, "}"].concat()
+}
+
+/// An answer as far as the platform takes it: there is no second message for the rest.
+fn content(text: &str) -> String {
+    let fits = |part: &str| part.len() <= CONTENT_BYTES_MAX;
+    // In a group this would call people, whoever made the model say it.
+    let text = text.replace("<@", "＜@");
+    markdown::part(&text, 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default()
+}
+
+/// What the response to [`send`] means.
+pub fn verdict(response: &HttpResponse) -> Verdict {
+    match wx::read(LABEL, response) {
+        Err(why) => Verdict::later(response, why),
+        Ok(answer) => match answer.code {
+            0 => Verdict::Sent(Sent::Taken),
+            -1 | 45009 | 45033 => Verdict::later(response, answer.why),
+            _ if response.status >= 500 => Verdict::later(response, answer.why),
+            _ => Verdict::refused(answer.why),
+        },
+    }
+}
+
+/// Asks for nothing in particular: bots have no credentials of their own to prove, only that the platform can be reached.
+pub fn bot_request(settings: &Settings) -> HttpRequest {
+    HttpRequest::get(format!("{}/cgi-bin/getcallbackip", settings.api_base), Auth::None)
+}
+
+/// Takes note that the platform answers, be it that a token is missing.
+pub fn introduce(_settings: &mut Settings, response: &HttpResponse) -> Result<(), String> {
+    wx::read(LABEL, response).map(drop)
+}
+
+/// Never sent: no call of a bot takes a token.
+pub fn token_request(settings: &Settings) -> HttpRequest {
+    bot_request(settings)
+}
+
+/// None.
+pub fn token(_response: &HttpResponse) -> Result<Token, NoToken> {
+    Err(NoToken::Refused("AI bots have no access token".into()))
+}
+
+/// All of Markdown.
+const STYLE: Style = Style { table: Table::Kept, ..markdown::FULL };
+
+pub(super) const NAME: &str = "wecom-bot";
+pub(super) const IS_JSON: bool = false;
+pub(super) const METHODS: &[Method] = &[Method::Get, Method::Post];
+pub(super) const HEADERS: &[&str] = &[];
+pub(super) const RATES: &[Rate] = &[
+    Rate { scope: Scope::Chat, count: 30, per_ms: 60_000 },
+    Rate { scope: Scope::Chat, count: 1_000, per_ms: 3_600_000 },
+];
+/// In what people read.
+const LABEL: &str = "WeCom";
+/// A stream's content, and a Markdown message's.
+const CONTENT_BYTES_MAX: usize = 20_480;
+/// How old a signature may be: tries follow each other within seconds, and what is known is known for 72 h.
+const SIGNATURE_AGE_S_MAX: u64 = 3_600;

@@ -1,0 +1,74 @@
+//! Messages as apps and official accounts get and give them.
+
+use super::{Fields, cdata};
+use crate::platform::webhook::missing;
+use crate::platform::{Fresh, Malformed, markdown};
+
+/// What was proved: a body, or what an address check wants to hear.
+pub(in crate::platform) enum Checked {
+    Challenge(String),
+    Event(Fields),
+}
+
+/// What a request to the webhook holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The platform checks the address.
+    Challenge(String),
+    /// A message, or a button of the menu.
+    Message {
+        /// `MsgId`; events have none, and are known by who, when and what.
+        id: String,
+        /// `FromUserName`: a member's id, or a reader's openid.
+        from: String,
+        /// `ToUserName`: the company, or the account's own id, `gh_…`.
+        to: String,
+        /// What it says, if it can be said in words.
+        text: Option<String>,
+    },
+    /// Something that is no message, by its kind: `subscribe`, `enter_agent`, `VIEW` …
+    Other(String),
+}
+
+/// Reads what was proved.
+pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malformed> {
+    let fields = match checked {
+        Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
+        Checked::Event(fields) => fields,
+    };
+    let get = |name: &str| fields.get(name).map(str::to_owned);
+    let or_empty = |name: &str| get(name).unwrap_or_default();
+    let required = |name: &str| get(name).ok_or_else(|| missing(name));
+    let (kind, from, to) = (required("MsgType")?, required("FromUserName")?, required("ToUserName")?);
+    if kind == "event" {
+        let event = required("Event")?;
+        // A button of the menu says its key, which the operator chose.
+        if !event.eq_ignore_ascii_case("click") {
+            return Ok(Event::Other(event));
+        }
+        let key = required("EventKey")?;
+        let id = [&from, "/", &required("CreateTime")?, "/", &key].concat();
+        return Ok(Event::Message { id, from, to, text: Some(key) });
+    }
+    let text = match kind.as_str() {
+        "text" => Some(or_empty("Content")),
+        // Only of accounts that have speech recognition, and not always.
+        "voice" => get("Recognition"),
+        "link" => Some(markdown::link(&or_empty("Title"), &required("Url")?)),
+        "location" => {
+            let (place, x, y) = (or_empty("Label"), required("Location_X")?, required("Location_Y")?);
+            Some(["📍 ", &place, " (", &x, ", ", &y, ")"].concat())
+        }
+        _ => None,
+    };
+    Ok(Event::Message { id: required("MsgId")?, from, to, text })
+}
+
+/// A text in a callback's own response.
+pub(in crate::platform) fn text_message(to: &str, from: &str, content: &str, fresh: &Fresh) -> String {
+    let (to, from, content, seconds) = (cdata(to), cdata(from), cdata(content), fresh.now.0 / 1000);
+    format!(
+        "<xml><ToUserName>{to}</ToUserName><FromUserName>{from}</FromUserName><CreateTime>{seconds}</CreateTime>\
+         <MsgType><![CDATA[text]]></MsgType><Content>{content}</Content></xml>"
+    )
+}

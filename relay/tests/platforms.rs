@@ -1,0 +1,190 @@
+//! Whatever comes from a platform or an agent: no platform's module panics, and what it makes keeps to its limits.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
+
+use proptest::prelude::*;
+use protocol::limit::TEXT_BYTES_MAX;
+use protocol::{Seq, Timestamp};
+use relay::platform::{self, Account, Fresh, HttpResponse, Inbound, Method, NoToken, Outbound, Raw, Sent, Verdict};
+use relay::platform::{wx, wx::Key};
+use serde_json::{Value, json};
+
+/// One of each platform.
+fn accounts() -> Vec<Account> {
+    let key = "A".repeat(43);
+    [
+        json!({ "platform": "dingtalk", "app_key": "k", "app_secret": "s" }),
+        json!({ "platform": "feishu", "app_id": "cli_1", "app_secret": "s", "verification_token": "t" }),
+        json!({ "platform": "qq", "app_id": "1", "app_secret": "s", "bot_id": "7", "proactive": true }),
+        json!({ "platform": "telegram", "bot_token": "1:a", "secret_token": "s", "username": "b" }),
+        json!({ "platform": "wechat", "app_id": "wx1", "app_secret": "s", "token": "t" }),
+        json!({ "platform": "wechat", "app_id": "wx1", "app_secret": "s", "token": "t", "encoding_aes_key": key }),
+        json!({ "platform": "wecom", "corp_id": "ww1", "agent_id": 1, "secret": "s", "token": "t", "encoding_aes_key": key }),
+        json!({ "platform": "wecom-bot", "token": "t", "encoding_aes_key": key }),
+    ]
+    .map(|mut settings: Value| {
+        settings["id"] = json!("main");
+        serde_json::from_value(settings).unwrap()
+    })
+    .to_vec()
+}
+
+/// Pieces of what platforms send, in any order.
+fn words() -> impl Strategy<Value = String> {
+    let pieces = [
+        "<xml>",
+        "</xml>",
+        "<MsgType>",
+        "</MsgType>",
+        "text",
+        "event",
+        "<Content>",
+        "</Content>",
+        "<![CDATA[",
+        "]]>",
+        "&amp;",
+        "<MsgId>7</MsgId>",
+        "<FromUserName>o1</FromUserName>",
+        "<ToUserName>gh_1</ToUserName>",
+        "<Encrypt>",
+        "</Encrypt>",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\"op\":0",
+        "\"op\":13",
+        "\"d\":",
+        "\"content\":\"hi\"",
+        "\"errcode\":0",
+        "0",
+        "\"code\":",
+        "\"ok\":true",
+        "\"result\":{}",
+        "<faceType=",
+        "ext=\"",
+        "<@!7>",
+        "你",
+        "🚀",
+        "\u{0}",
+        "%",
+        "@b",
+        " ",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Nothing that is not signed means anything, and nothing signed is too much.
+    #[test]
+    fn requests(body in words(), query in words(), signed in any::<bool>(), is_get in any::<bool>()) {
+        let now = Timestamp(1_732_233_600_000);
+        let method = if is_get { Method::Get } else { Method::Post };
+        for account in accounts() {
+            // WeChat's plain mode, DingTalk, Telegram and Feishu without encryption prove no body: there it is read.
+            let query = if signed {
+                format!("signature={}&timestamp=1732233600&nonce=n&{query}", wx::signature(&["t", "1732233600", "n"]))
+            } else {
+                query.clone()
+            };
+            let headers = [
+                ("sign".to_owned(), platform::dingtalk::sign("s", "1732233600000")),
+                ("timestamp".to_owned(), "1732233600000".to_owned()),
+                ("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned()),
+            ];
+            let headers = if signed { &headers[..] } else { &[] };
+            let raw = Raw { method, query: &query, headers, body: body.as_bytes() };
+            let Ok(inbound) = platform::receive(&account, &raw, now) else { continue };
+            platform::ack(&account, &inbound);
+            let is_challenge = matches!(inbound, Inbound::Challenge(_));
+            prop_assert!(signed || is_challenge || account.platform.name() == "feishu", "{inbound:?}");
+            if let Inbound::Message { question, .. } = inbound {
+                prop_assert!((1..=TEXT_BYTES_MAX).contains(&question.text.len()));
+            }
+        }
+    }
+
+    /// A cipher of anything, for whom it is meant.
+    #[test]
+    fn sealed_requests(text in words(), random in any::<[u8; 16]>()) {
+        let key = Key::read(&"A".repeat(43)).unwrap();
+        for (account, receiver) in accounts().into_iter().zip(["", "", "", "", "", "wx1", "ww1", ""]).skip(5) {
+            let encrypt = key.seal(&random, &text, receiver);
+            prop_assert_eq!(key.open(&encrypt, receiver), Ok(text.clone()));
+            let signature = wx::signature(&["t", "1732233600", "n", &encrypt]);
+            let query = format!("msg_signature={signature}&timestamp=1732233600&nonce=n");
+            let xml = format!("<xml><Encrypt>{encrypt}</Encrypt></xml>");
+            let json = json!({ "encrypt": encrypt }).to_string();
+            for body in [xml, json] {
+                let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
+                let _ = platform::receive(&account, &raw, Timestamp(1_732_233_600_000));
+            }
+        }
+    }
+
+    /// A call counts as done only when the platform says so, and no wait is over the end of time.
+    #[test]
+    fn responses(body in words(), status in 100u16..600, wait in any::<Option<u64>>()) {
+        let response = HttpResponse { status, retry_after_s: wait, body };
+        for mut account in accounts() {
+            match platform::verdict(&account, &response) {
+                Verdict::Sent(Sent::Taken) => prop_assert!(serde_json::from_str::<Value>(&response.body).is_ok()),
+                Verdict::Sent(Sent::Later { why, .. } | Sent::Refused(why)) => prop_assert!(!why.is_empty()),
+                Verdict::Sent(other) => prop_assert!(false, "{other:?} is not the platform's to say"),
+                Verdict::TokenExpired => {}
+            }
+            if let Err(NoToken::Later(why) | NoToken::Refused(why)) = platform::token(&account, &response) {
+                prop_assert!(!why.is_empty());
+            }
+            let _ = platform::introduce(&mut account, &response);
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Any answer to any address: JSON within the platform's limit, the same for every try, until the last part.
+    #[test]
+    fn answers(text in "\\PC{0,3000}", address in words(), times in 1usize..5) {
+        let kinds = ["user staff", "om_1", "c2c/U/m", "5/0/3", "o1/gh_1", "o1/gh_1", "zhangsan", "m https://a"];
+        let limits = [20_000, 150_000, 4_000 * 4, 4_096 * 4, 2_048, 2_048, 2_048, 20_480];
+        let fresh = Fresh { now: Timestamp(0), nonce: text.clone(), random: [7; 16] };
+        for ((account, kind), limit) in accounts().iter().zip(kinds).zip(limits) {
+            for address in [kind, &address] {
+                let origin = serde_json::from_value(json!({ "account": "main", "message": address })).unwrap();
+                let text = text.repeat(times);
+                let mut outbound = Outbound { origin, conversation: "c".parse().unwrap(), seq: Seq(u64::MAX >> 11), text, part: 0 };
+                while let Ok(call) = platform::send(account, &outbound) {
+                    prop_assert_eq!(platform::send(account, &outbound), Ok(call.clone()));
+                    let body: Value = serde_json::from_str(call.request.body.as_deref().unwrap()).unwrap();
+                    prop_assert!(longest(&body) <= limit, "{} {}", account.platform.name(), longest(&body));
+                    outbound.part += 1;
+                    if call.is_last {
+                        break;
+                    }
+                }
+                if outbound.part > 0 {
+                    prop_assert!(platform::send(account, &outbound).is_err() || account.platform.name() == "wecom-bot");
+                }
+                platform::passive(account, &outbound, &fresh);
+                platform::progress(account, &outbound, &fresh);
+            }
+        }
+    }
+}
+
+/// Bytes of the longest text within.
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => list.iter().map(longest).max().unwrap_or(0),
+        Value::Object(fields) => fields.values().map(longest).max().unwrap_or(0),
+        Value::String(text) => text.len(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,117 @@
+//! DingTalk.
+
+use protocol::Timestamp;
+use relay::platform::dingtalk::{self, Settings};
+use relay::platform::wx::{Key, signature};
+use relay::platform::{
+    self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Rejected, Sent, Verdict,
+};
+use serde_json::{Value, json};
+
+use crate::{NOW, each, headers, name, text};
+
+#[test]
+fn signatures() {
+    each("dingtalk.json", 6, |id, kind, input, expected, valid| match kind {
+        "dingtalk_robot_sign" => {
+            let headers = headers(input);
+            let now = Timestamp(input["now_ms"].as_u64().unwrap());
+            match dingtalk::check_headers(&settings(text(input, "app_secret")), &Raw::post(&headers, b""), now) {
+                Ok(()) => assert!(valid, "{id}"),
+                Err(rejected) => assert_eq!((valid, name(rejected)), (false, text(expected, "error")), "{id}"),
+            }
+        }
+        "dingtalk_webhook_sign" => {
+            assert!(valid);
+            assert_eq!(dingtalk::sign(text(input, "secret"), text(input, "timestamp")), text(expected, "sign"), "{id}");
+        }
+        // Of subscribed events, which the relay does not use; the cipher is WeCom's.
+        "dingtalk_event_decrypt" => {
+            let field = |name: &str| text(input, name);
+            let signed = signature(&[field("token"), field("timestamp"), field("nonce"), field("encrypt")]);
+            assert_eq!(signed, field("msg_signature"), "{id}");
+            let key = Key::read(field("encoding_aes_key")).unwrap();
+            assert_eq!(key.open(field("encrypt"), field("receive_id")).unwrap(), text(expected, "plaintext"), "{id}");
+            assert_eq!(key.open(field("encrypt"), "other"), Err(Rejected::ReceiverMismatch), "{id}");
+        }
+        other => panic!("{id}: {other}"),
+    });
+}
+
+#[test]
+fn messages_and_answers() {
+    let check = |message: Value, path: &str, to: &str| {
+        let Ok(Inbound::Message { question, .. }) = received(&message) else { panic!("{message}") };
+        assert_eq!(question.text, "你好");
+        let outbound = Outbound {
+            origin: question.origin.unwrap(),
+            conversation: question.conversation,
+            seq: protocol::Seq(2),
+            text: "# 好\n**4** < 5".into(),
+            part: 0,
+        };
+        let request = platform::send(&account(), &outbound).unwrap().request;
+        assert_eq!(request.url, format!("https://api.dingtalk.com/v1.0/robot/{path}"));
+        let param =
+            r##""msgKey":"sampleMarkdown","msgParam":"{\"title\":\"【好】 4 < 5\",\"text\":\"# 好\\n**4** < 5\"}"}"##;
+        assert_eq!(request.body.unwrap(), format!(r#"{{"robotCode":"ding1",{to},{param}"#));
+    };
+    let text = json!({ "content": " 你好" });
+    check(json!({ "conversationType": "1", "text": text }), "oToMessages/batchSend", r#""userIds":["staff"]"#);
+    check(
+        json!({ "conversationType": "2", "senderStaffId": null, "text": text }),
+        "groupMessages/send",
+        r#""openConversationId":"cid/=""#,
+    );
+    let rich = json!({ "richText": [{ "text": "你" }, { "type": "picture", "downloadCode": "x" }, { "text": "好" }] });
+    check(json!({ "msgtype": "richText", "content": rich }), "oToMessages/batchSend", r#""userIds":["staff"]"#);
+    let audio = json!({ "recognition": "你好", "duration": 1 });
+    check(json!({ "msgtype": "audio", "content": audio }), "oToMessages/batchSend", r#""userIds":["staff"]"#);
+}
+
+#[test]
+fn what_is_no_question() {
+    let picture = json!({ "msgtype": "picture", "content": { "downloadCode": "x" } });
+    assert_eq!(received(&picture), Ok(Inbound::Ignored("message type")));
+    let outsider = json!({ "senderStaffId": null, "text": { "content": "hi" } });
+    assert_eq!(received(&outsider), Ok(Inbound::Ignored("an outsider, to whom robots cannot write")));
+    // Signed for this app, and written by somebody else.
+    let other = json!({ "robotCode": "ding2", "text": { "content": "hi" } });
+    assert_eq!(received(&other), Err(NoEvent::Rejected(Rejected::ReceiverMismatch)));
+}
+
+#[test]
+fn what_responses_mean() {
+    let verdict = |status: u16, body: &str| {
+        platform::verdict(&account(), &HttpResponse { status, retry_after_s: None, body: body.into() })
+    };
+    assert_eq!(verdict(200, r#"{"processQueryKey":"x","invalidStaffIdList":[]}"#), Verdict::Sent(Sent::Taken));
+    assert_eq!(verdict(401, r#"{"code":"InvalidAuthentication","message":"x"}"#), Verdict::TokenExpired);
+    let is_later = |verdict| matches!(verdict, Verdict::Sent(Sent::Later { .. }));
+    assert!(is_later(verdict(200, r#"{"flowControlledStaffIdList":["a"]}"#)));
+    assert!(is_later(verdict(503, "<html>")));
+    let is_refused = |verdict| matches!(verdict, Verdict::Sent(Sent::Refused(_)));
+    assert!(is_refused(verdict(200, r#"{"invalidStaffIdList":["a"]}"#)));
+    assert!(is_refused(verdict(400, r#"{"code":"invalidParameter","message":"x"}"#)));
+}
+
+fn received(message: &Value) -> Result<Inbound, NoEvent> {
+    let mut body = json!({
+        "msgId": "msg+1=", "msgtype": "text", "conversationId": "cid/=", "conversationType": "1", "senderId": "$:x",
+        "senderStaffId": "staff", "robotCode": "ding1",
+    });
+    for (field, value) in message.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    let timestamp = NOW.0.to_string();
+    let headers = [("sign".to_owned(), dingtalk::sign("secret", &timestamp)), ("timestamp".to_owned(), timestamp)];
+    platform::receive(&account(), &Raw::post(&headers, body.to_string().as_bytes()), NOW)
+}
+
+fn account() -> Account {
+    Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Dingtalk(settings("secret")) }
+}
+
+fn settings(secret: &str) -> Settings {
+    serde_json::from_value(json!({ "app_key": "ding1", "app_secret": secret })).unwrap()
+}

@@ -1,0 +1,252 @@
+//! QQ's official bots.
+
+use protocol::Timestamp;
+use relay::platform::qq::{self, Settings};
+use relay::platform::{
+    self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Rejected, Sent, Verdict,
+};
+use serde_json::{Value, json};
+
+use crate::{NOW, each, headers, hex, name, text};
+
+#[test]
+fn ed25519() {
+    each("qq-ed25519.json", 28, |id, kind, input, expected, valid| match kind {
+        "derive_key" => {
+            assert!(valid);
+            assert_eq!(hex(&qq::public_key(text(input, "secret"))), text(expected, "public_key_hex"), "{id}");
+        }
+        "validation_response" => {
+            let account = account(text(input, "secret"));
+            let received = platform::receive(&account, &Raw::post(&[], text(input, "body").as_bytes()), NOW);
+            match received {
+                Ok(inbound) => {
+                    let reply: Value = serde_json::from_str(&platform::ack(&account, &inbound).body).unwrap();
+                    assert!(valid, "{id}");
+                    assert_eq!(reply, expected["reply_json"], "{id}");
+                }
+                Err(NoEvent::Rejected(rejected)) => {
+                    assert_eq!((valid, name(rejected)), (false, text(expected, "error")), "{id}")
+                }
+                Err(other) => panic!("{id}: {other:?}"),
+            }
+        }
+        "verify_request" | "verify_request_freshness" => {
+            let headers = headers(input);
+            let timestamp = headers.iter().find(|(name, _)| name == "x-signature-timestamp").map(|(_, value)| value);
+            let at_once = timestamp.map_or(NOW.0 / 1000, |text| text.parse().unwrap());
+            let now = Timestamp(input["now_unix"].as_u64().unwrap_or(at_once) * 1000);
+            let raw = Raw::post(&headers, text(input, "body").as_bytes());
+            let secret = text(input, "secret");
+            match qq::check_headers(&settings(secret), &raw, now) {
+                Ok(()) => {
+                    assert!(valid, "{id}");
+                    assert_eq!(hex(&qq::public_key(secret)), text(expected, "public_key_hex"), "{id}");
+                }
+                Err(rejected) => {
+                    let name =
+                        if rejected == Rejected::SignatureMismatch { "signature_invalid" } else { name(rejected) };
+                    assert_eq!((valid, name), (false, text(expected, "error")), "{id}");
+                    // Nor is it taken without the headers, or with one of them.
+                    let received = platform::receive(&account(secret), &raw, now);
+                    assert_eq!(received, Err(NoEvent::Rejected(rejected)), "{id}");
+                }
+            }
+        }
+        other => panic!("{id}: {other}"),
+    });
+}
+
+/// The very body of a vector, without any signature.
+#[test]
+fn an_event_needs_a_signature() {
+    let body = event("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": "hi", "author": { "user_openid": "U" } }));
+    let received = platform::receive(&account("s"), &Raw::post(&[], body.to_string().as_bytes()), NOW);
+    assert_eq!(received, Err(NoEvent::Rejected(Rejected::SignatureMissing)));
+}
+
+#[test]
+fn where_messages_are_written_and_answered() {
+    let check = |kind: &str, d: Value, chat: &str, sender: &str, path: &str, body: &str| {
+        let Inbound::Message { sender: actual, question, .. } = received(kind, d) else { panic!("{kind}") };
+        assert_eq!((actual.as_str(), question.text.as_str()), (sender, "你好"), "{kind}");
+        assert_eq!(question.conversation.as_str(), format!("qq:main:{chat}"));
+        let outbound = outbound(&question.origin.unwrap().message, "**4** < 5");
+        let request = platform::send(&account("s"), &outbound).unwrap().request;
+        assert_eq!(request.url, format!("https://api.bot.qq.com/{path}/messages"));
+        assert_eq!(request.body.unwrap(), body);
+    };
+    let author = json!({ "id": "A", "user_openid": "U", "member_openid": "M" });
+    check(
+        "C2C_MESSAGE_CREATE",
+        json!({ "id": "ROBOT1.0_a!", "content": "你好", "author": author }),
+        "c2c-U",
+        "U",
+        "v2/users/U",
+        r#"{"msg_type":2,"markdown":{"content":"**4** < 5"},"msg_id":"ROBOT1.0_a!","msg_seq":57}"#,
+    );
+    check(
+        "GROUP_AT_MESSAGE_CREATE",
+        json!({ "id": "m", "content": " 你好", "author": author, "group_openid": "G" }),
+        "group-G",
+        "M",
+        "v2/groups/G",
+        r#"{"msg_type":2,"markdown":{"content":"**4** < 5"},"msg_id":"m","msg_seq":57}"#,
+    );
+    check(
+        "AT_MESSAGE_CREATE",
+        json!({ "id": "m", "content": "<@!7> 你好", "author": author, "guild_id": "1", "channel_id": "2" }),
+        "channel-2",
+        "A",
+        "channels/2",
+        r#"{"content":"4 &lt; 5","msg_id":"m"}"#,
+    );
+    check(
+        "DIRECT_MESSAGE_CREATE",
+        json!({ "id": "m", "content": "你好", "author": author, "guild_id": "1" }),
+        "dm-1",
+        "A",
+        "dms/1",
+        r#"{"content":"4 &lt; 5","msg_id":"m"}"#,
+    );
+    check(
+        "C2C_MESSAGE_CREATE",
+        json!({ "id": "m", "content": "", "author": author, "attachments": [
+            { "content_type": "voice", "url": "https://a", "asr_refer_text": "你好" }
+        ] }),
+        "c2c-U",
+        "U",
+        "v2/users/U",
+        r#"{"msg_type":2,"markdown":{"content":"**4** < 5"},"msg_id":"m","msg_seq":57}"#,
+    );
+}
+
+#[test]
+fn what_is_no_question() {
+    let check =
+        |kind: &str, d: Value, why: &'static str| assert_eq!(received(kind, d), Inbound::Ignored(why), "{kind}");
+    let author = json!({ "id": "A", "user_openid": "U" });
+    check("FRIEND_ADD", json!({ "openid": "U", "timestamp": 1 }), "event type");
+    check("GROUP_MESSAGE_CREATE", json!({ "id": "m" }), "event type");
+    check("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": " ", "author": author }), "empty");
+    check(
+        "C2C_MESSAGE_CREATE",
+        json!({ "id": "m", "author": author, "attachments": [{ "url": "x" }] }),
+        "message type",
+    );
+    check(
+        "C2C_MESSAGE_CREATE",
+        json!({ "id": "m", "content": "hi", "author": { "user_openid": "../x" } }),
+        "ids of another form",
+    );
+    check(
+        "MESSAGE_CREATE",
+        json!({ "id": "m", "content": "hi", "author": author, "channel_id": "2" }),
+        "the bot is not mentioned",
+    );
+    let bot = json!({ "id": "A", "user_openid": "U", "bot": true });
+    check("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": "hi", "author": bot }), "sent by a bot");
+}
+
+#[test]
+fn what_responses_mean() {
+    let check = |status: u16, body: &str, expected: &str| {
+        let verdict =
+            platform::verdict(&account("s"), &HttpResponse { status, retry_after_s: None, body: body.into() });
+        let actual = match verdict {
+            Verdict::Sent(Sent::Taken) => "taken",
+            Verdict::Sent(Sent::Later { .. }) => "later",
+            Verdict::Sent(Sent::Refused(_)) => "refused",
+            Verdict::TokenExpired => "token",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(actual, expected, "{status} {body}");
+    };
+    check(200, r#"{"id":"1","timestamp":"2026"}"#, "taken");
+    check(202, r#"{"code":304023,"message":"push message is waiting for audit now"}"#, "taken");
+    check(400, r#"{"err_code":40054005,"message":"消息被去重"}"#, "taken");
+    check(400, r#"{"err_code":40034128,"message":"msg_id 已过期"}"#, "refused");
+    check(400, r#"{"code":11243,"message":"token expired"}"#, "token");
+    check(401, r#"{"message":"no"}"#, "token");
+    check(429, r#"{"code":22009,"message":"limit"}"#, "later");
+    check(500, r#"{"err_code":50055001,"message":"try again"}"#, "later");
+    check(504, "<html>", "later");
+    check(200, "<html>", "later");
+    check(403, r#"{"code":11298,"message":"ip"}"#, "refused");
+}
+
+#[test]
+fn tokens() {
+    let token = |body: &str| {
+        platform::token(&account("s"), &HttpResponse { status: 200, retry_after_s: None, body: body.into() })
+    };
+    for life in ["\"7200\"", "7200"] {
+        let token = token(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#)).unwrap();
+        assert_eq!((token.value.as_str(), token.life_ms), ("t", 7_200_000 + 250_000));
+    }
+    let refused = token(r#"{"code":100016,"message":"invalid appid or secret"}"#).unwrap_err();
+    assert!(matches!(refused, platform::NoToken::Refused(why) if why.contains("app_secret")));
+    assert!(matches!(token(r#"{"code":100001,"message":"too many"}"#), Err(platform::NoToken::Later(_))));
+    assert!(matches!(token("oops"), Err(platform::NoToken::Later(_))));
+}
+
+#[test]
+fn another_way_of_saying_it() {
+    let outbound = outbound("c2c/U/m", "**4** [a](https://b.c)");
+    let instead = |account: &Account, code: i64| {
+        let body = json!({ "err_code": code, "message": "no" }).to_string();
+        let call = platform::instead(account, &outbound, &HttpResponse { status: 400, retry_after_s: None, body });
+        call.map(|call| call.request.body.unwrap())
+    };
+    let usual = account("s");
+    let text = r#"{"msg_type":0,"content":"4 a (https://b.c)","msg_id":"m","msg_seq":57}"#;
+    assert_eq!(instead(&usual, 304036).as_deref(), Some(text));
+    assert_eq!(instead(&usual, 304003), Some(text.replace("https://", "")));
+    assert_eq!(instead(&usual, 40034128), None);
+    let mut proactive = settings("s");
+    proactive.proactive = true;
+    let proactive = Account { platform: Platform::Qq(proactive), ..usual };
+    let late = r#"{"msg_type":2,"markdown":{"content":"**4** [a](https://b.c)"}}"#;
+    assert_eq!(instead(&proactive, 40034128).as_deref(), Some(late));
+}
+
+fn received(kind: &str, d: Value) -> Inbound {
+    let settings = settings("s");
+    // Signed as the platform does it: by the only signer there is, which takes no JSON over the wire.
+    let body = event(kind, d).to_string();
+    let timestamp = NOW.0 / 1000;
+    let signature = sign("s", &format!("{timestamp}{body}"));
+    let headers =
+        [("x-signature-ed25519".to_owned(), signature), ("x-signature-timestamp".to_owned(), timestamp.to_string())];
+    let verified = qq::verify(&settings, &Raw::post(&headers, body.as_bytes()), NOW).unwrap();
+    qq::normalise(&"main".parse().unwrap(), &settings, qq::parse(verified).unwrap())
+}
+
+fn sign(secret: &str, text: &str) -> String {
+    use ed25519_dalek::Signer;
+    let seed: Vec<u8> = secret.bytes().cycle().take(32).collect();
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed.try_into().unwrap());
+    hex(&key.sign(text.as_bytes()).to_bytes())
+}
+
+fn event(kind: &str, d: Value) -> Value {
+    json!({ "op": 0, "id": format!("{kind}:1"), "t": kind, "d": d })
+}
+
+fn outbound(address: &str, text: &str) -> Outbound {
+    Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
+        conversation: "qq:main:c2c-U".parse().unwrap(),
+        seq: protocol::Seq(7),
+        text: text.into(),
+        part: 0,
+    }
+}
+
+fn account(secret: &str) -> Account {
+    Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Qq(settings(secret)) }
+}
+
+fn settings(secret: &str) -> Settings {
+    serde_json::from_value(json!({ "app_id": "1020", "app_secret": secret, "bot_id": "7" })).unwrap()
+}

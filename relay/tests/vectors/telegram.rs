@@ -1,0 +1,124 @@
+//! Telegram.
+
+use hmac::{Hmac, Mac};
+use relay::platform::telegram::{self, Settings};
+use relay::platform::{self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Sent, Verdict};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::{NOW, each, headers, hex, name, text};
+
+#[test]
+fn secrets() {
+    each("telegram.json", 5, |id, kind, input, expected, valid| match kind {
+        "telegram_secret_header" => {
+            let account = account(text(input, "secret_token"));
+            let headers = headers(input);
+            match platform::receive(&account, &Raw::post(&headers, br#"{"update_id":1}"#), NOW) {
+                Ok(inbound) => assert_eq!((valid, inbound), (true, Inbound::Ignored("event type")), "{id}"),
+                Err(NoEvent::Rejected(rejected)) => {
+                    let name = name(rejected).replace("token_mismatch", "secret_mismatch");
+                    assert_eq!((valid, name.as_str()), (false, text(expected, "error")), "{id}");
+                }
+                Err(other) => panic!("{id}: {other:?}"),
+            }
+        }
+        "telegram_config" => {
+            let wrong = telegram::check(&settings(text(input, "secret_token"))).unwrap_err();
+            assert!(!valid && wrong.starts_with("secret_token"), "{id}: {wrong}");
+        }
+        // Only of mini apps, which the relay has none of: what is signed, should there be one.
+        "telegram_webapp_init_data" => {
+            let mac = |key: &[u8], text: &str| {
+                let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+                mac.update(text.as_bytes());
+                mac.finalize().into_bytes()
+            };
+            let key = mac(b"WebAppData", text(input, "bot_token"));
+            assert_eq!(hex(&mac(&key, text(expected, "data_check_string"))), text(expected, "hash"), "{id}");
+        }
+        other => panic!("{id}: {other}"),
+    });
+}
+
+#[test]
+fn messages() {
+    let check = |message: Value, expected: Result<(&str, &str), &'static str>| match (received(&message), expected) {
+        (Inbound::Message { question, sender, .. }, Ok((text, chat))) => {
+            assert_eq!((question.text.as_str(), sender.as_str()), (text, "5"), "{message}");
+            assert_eq!(question.conversation.as_str(), format!("telegram:main:{chat}"), "{message}");
+            assert_eq!(question.id.as_str(), "telegram:main:1", "{message}");
+        }
+        (inbound, Err(why)) => assert_eq!(inbound, Inbound::Ignored(why), "{message}"),
+        other => panic!("{message}: {other:?}"),
+    };
+    let (me, group) = (json!({ "id": 5, "type": "private" }), json!({ "id": -100, "type": "supergroup" }));
+    check(json!({ "text": "hi @all", "chat": me }), Ok(("hi @all", "5")));
+    check(json!({ "caption": "what is it", "photo": [], "chat": me }), Ok(("what is it", "5")));
+    check(json!({ "photo": [], "chat": me }), Err("message type"));
+    check(json!({ "text": "hi", "chat": group }), Err("the bot is not mentioned"));
+    check(json!({ "text": "hi @the_boter", "chat": group }), Err("the bot is not mentioned"));
+    check(json!({ "text": "@The_Bot hi", "chat": group }), Ok(("hi", "-100")));
+    check(json!({ "text": "/new@the_bot", "chat": group, "message_thread_id": 7 }), Ok(("/new", "-100.7")));
+    let reply = json!({ "from": { "id": 9, "is_bot": true, "username": "the_bot" } });
+    check(json!({ "text": "and then?", "chat": group, "reply_to_message": reply }), Ok(("and then?", "-100")));
+    check(json!({ "text": "hi", "chat": me, "from": { "id": 6, "is_bot": true } }), Err("sent by a bot"));
+}
+
+#[test]
+fn answers() {
+    let outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+        conversation: "telegram:main:-100.7".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: "**4** < 5".into(),
+        part: 0,
+    };
+    let account = account("s");
+    let call = platform::send(&account, &outbound).unwrap();
+    assert_eq!(call.request.url, "https://api.telegram.org/bot1:a/sendMessage");
+    let rest = r#""reply_parameters":{"message_id":3,"allow_sending_without_reply":true},"link_preview_options":{"is_disabled":true}}"#;
+    let html = format!(r#"{{"chat_id":-100,"message_thread_id":7,"text":"<b>4</b> &lt; 5","parse_mode":"HTML",{rest}"#);
+    assert_eq!(call.request.body, Some(html));
+    let refused =
+        response(400, r#"{"ok":false,"error_code":400,"description":"Bad Request: can't parse entities: x"}"#);
+    let plain = platform::instead(&account, &outbound, &refused).unwrap().request.body.unwrap();
+    assert_eq!(plain, format!(r#"{{"chat_id":-100,"message_thread_id":7,"text":"4 < 5",{rest}"#));
+    assert_eq!(platform::instead(&account, &outbound, &response(400, r#"{"ok":false}"#)), None);
+}
+
+#[test]
+fn what_responses_mean() {
+    let verdict = |status: u16, body: &str| platform::verdict(&account("s"), &response(status, body));
+    assert_eq!(verdict(200, r#"{"ok":true,"result":{}}"#), Verdict::Sent(Sent::Taken));
+    let busy = verdict(429, r#"{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":5}}"#);
+    assert!(matches!(busy, Verdict::Sent(Sent::Later { after_ms: Some(5_000), .. })));
+    assert!(matches!(verdict(502, "<html>"), Verdict::Sent(Sent::Later { .. })));
+    let blocked =
+        verdict(403, r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#);
+    assert!(matches!(blocked, Verdict::Sent(Sent::Refused(why)) if why.contains("停用")));
+    let mut account = account("s");
+    platform::introduce(&mut account, &response(200, r#"{"ok":true,"result":{"id":1,"username":"other"}}"#)).unwrap();
+    assert!(matches!(account.platform, Platform::Telegram(settings) if settings.username == "other"));
+}
+
+fn response(status: u16, body: &str) -> HttpResponse {
+    HttpResponse { status, retry_after_s: None, body: body.into() }
+}
+
+fn received(message: &Value) -> Inbound {
+    let mut update = json!({ "update_id": 1, "message": { "message_id": 3, "from": { "id": 5, "is_bot": false } } });
+    for (field, value) in message.as_object().unwrap() {
+        update["message"][field] = value.clone();
+    }
+    let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+    platform::receive(&account("s"), &Raw::post(&headers, update.to_string().as_bytes()), NOW).unwrap()
+}
+
+fn account(secret: &str) -> Account {
+    Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Telegram(settings(secret)) }
+}
+
+fn settings(secret: &str) -> Settings {
+    serde_json::from_value(json!({ "bot_token": "1:a", "secret_token": secret, "username": "the_bot" })).unwrap()
+}

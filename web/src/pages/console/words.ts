@@ -1,0 +1,10 @@
+import { computed } from 'vue'
+
+import { language } from '../../settings'
+import { CONSOLE } from './strings'
+
+export const s = computed(() => CONSOLE[language.value])
+
+export function platformWord(platform: string): string {
+  return s.value.platform[platform] ?? platform
+}

@@ -1,1 +1,0 @@
-export type SignedOutWhy = 'expired' | 'forbidden' | 'new'
