@@ -69,10 +69,14 @@ test('the command line', async (t) => {
     const { link } = await does(['link'])
     const elsewhere = { folder: join(world.folder, 'elsewhere') }
     assert.equal((await does(['sign-in', link], elsewhere)).user.id, world.user.id)
+    // Also long after the access token is over.
+    const old = join(elsewhere.folder, 'claw-relay', 'admin.json')
+    writeFileSync(old, readFileSync(old, 'utf8').replace(/"access_token":"[^"]+"/, '"access_token":"x"'))
     await does(['sign-out'], elsewhere)
     await refuses(['whoami'], 3, /nobody is signed in/, elsewhere)
     assert.deepEqual((await does(['whoami'])).user.id, world.user.id)
     // Signing in anew ended the session before.
+    // And signing out the one elsewhere.
     const { sessions } = (await request(world, world.token, 'GET', '/v1/me/sessions')).body
     assert.equal(sessions.filter(({ client }) => client === 'claw-relay admin').length, 1)
   })

@@ -165,10 +165,12 @@ export const mine = [
   },
 ]
 
-/** Ends a session at the relay, as far as it still goes on there. */
+/** Ends a session at the relay, as far as it still goes on there; its access token may be long over. */
 async function end(url, session) {
+  const ask = (path, more) => request({ url, method: 'POST', path, ...more })
   try {
-    await request({ url, token: session.access_token, method: 'POST', path: '/v1/auth/logout' })
+    const { access_token } = await ask('/v1/auth/refresh', { body: { refresh_token: session.refresh_token } })
+    await ask('/v1/auth/logout', { token: access_token })
   } catch (error) {
     if (!(error instanceof Fix)) throw error
     if (error.exitCode !== SIGN_IN) console.error(`the session before goes on at the relay: ${error.message}`)
