@@ -108,7 +108,9 @@ test('accounts', async (t) => {
     const changed = { ...login, password: 'another long password' }
     assert.equal((await ask(here.access_token, 'PUT', '/v1/me/password', changed)).status, 403)
     const proven = { ...changed, current: here.password }
+    const link = (await ask(here.access_token, 'POST', '/v1/me/links')).body
     assert.equal((await ask(here.access_token, 'PUT', '/v1/me/password', proven)).status, 204)
+    assert.equal((await ask('', 'POST', '/v1/auth/link', { code: link.code })).status, 401)
     assert.equal((await ask(other.access_token, 'GET', '/v1/me')).status, 401)
     assert.equal((await ask('', 'POST', '/v1/auth/login', { ...login, password: here.password })).status, 401)
     assert.equal((await ask(here.access_token, 'POST', '/v1/auth/logout')).status, 204)
@@ -120,7 +122,7 @@ test('accounts', async (t) => {
     const running = agent.start()
     await running.connected()
     const { keys } = (await ask(world.token, 'GET', `/v1/agents/${agent.id}/keys`)).body
-    assert.deepEqual(keys[0].scopes, ['receive', 'send', 'push'])
+    assert.deepEqual(keys[0].scopes, ['push', 'receive', 'send'])
     await until(async () => {
       const listed = (await ask(world.token, 'GET', `/v1/agents/${agent.id}/keys`)).body.keys
       return listed[0].used_ms
@@ -153,6 +155,7 @@ test('accounts', async (t) => {
     assert.equal(await open(ticket, world.url), 401, 'replayed')
     const without = (await take()).body.ticket
     assert.equal(await open(without, world.url), 401, 'asked for by no page, used by one')
+    assert.equal(await open((await take(world.url)).body.ticket), 401, 'asked for by a page, used by none')
     const { user, session } = person
     const iat = Math.floor(Date.now() / 1000)
     const old = { sub: user.id, jti: 'x', sid: session, iat: iat - 60, exp: iat - 30 }
@@ -260,6 +263,16 @@ test('accounts', async (t) => {
     assert.throws(() => verify(entries.toSpliced(3, 1)), /entry 5/)
   })
 
+  await t.test('however many come at once, the log has them all', async () => {
+    const before = (await audit(world)).entries.length
+    const names = Array.from({ length: 60 }, (_, n) => `at once ${n}`)
+    const made = await Promise.all(names.map((name) => ask(world.token, 'POST', '/v1/admin/users', { name })))
+    assert.ok(made.every(({ status }) => status === 201))
+    const { entries } = await audit(world)
+    assert.equal(entries.length, before + names.length)
+    verify(entries)
+  })
+
   await t.test('the last operator stays', async () => {
     const path = `/v1/me?confirm=${world.user.id}`
     assert.equal((await ask(world.token, 'DELETE', path)).status, 409)
@@ -269,12 +282,24 @@ test('accounts', async (t) => {
 
   await t.test('who is disabled is out', async () => {
     const person = await signUp(world, 'disabled')
+    const { agent } = (await ask(person.access_token, 'POST', '/v1/agents', { name: 'theirs' })).body
+    const scopes = ['send', 'receive', 'send']
+    const made = (await ask(person.access_token, 'POST', `/v1/agents/${agent.id}/keys`, { scopes })).body
+    assert.deepEqual(made.scopes, ['receive', 'send'])
+    const { key } = made
     const path = `/v1/admin/users/${person.user.id}`
     assert.equal((await ask(world.token, 'PATCH', path, { is_disabled: true })).status, 200)
     assert.equal((await ask(person.access_token, 'GET', '/v1/me')).status, 401)
     const login = { login: 'disabled@example.com', password: person.password }
     assert.equal((await ask('', 'POST', '/v1/auth/login', login)).status, 401)
+    assert.equal((await ask(key, 'GET', '/v1/config')).status, 401)
+    assert.equal((await ask(key, 'POST', '/v1/auth/verify')).status, 401)
+    assert.equal(await upgrade(`${world.url}/v1/ws`, undefined, key), 401)
     assert.equal((await ask(world.token, 'PATCH', path, { is_disabled: false })).status, 200)
+    // A change that cannot be made whole is not made at all.
+    const taken = { role: 'operator', login: 'ada@example.com', password: 'another long password' }
+    assert.equal((await ask(world.token, 'PATCH', path, taken)).status, 409)
+    assert.equal((await ask(world.token, 'GET', path)).body.role, 'user')
     assert.equal((await ask('', 'POST', '/v1/auth/login', login)).status, 200)
   })
 })

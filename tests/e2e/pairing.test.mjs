@@ -102,6 +102,8 @@ test('pairing', async (t) => {
     assert.equal((await ask(bob.access_token, 'POST', '/v1/messages', { text: 'from a script' })).status, 201)
     assert.equal((await push({ text: '' })).status, 400)
     assert.equal((await ask(bob.access_token, 'DELETE', `/v1/identities/${identity.id}`)).status, 204)
+    const gone = await push({ text: 'still there?', conversation: 'feishu:main:oc_ou_new' })
+    assert.equal(gone.status, 403, 'whoever is unbound is left alone')
     await says('ou_new', 'om_5', 'a stranger again')
     assert.ok(codeIn((await told('om_5')).text))
   })
