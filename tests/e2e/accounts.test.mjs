@@ -227,6 +227,7 @@ test('accounts', async (t) => {
     await ask(token, 'PATCH', '/v1/me', { name: 'Leaving-Name-To-Find' })
     const { agent } = (await ask(token, 'POST', '/v1/agents', { name: 'leaving-agent' })).body
     const { key } = (await ask(token, 'POST', `/v1/agents/${agent.id}/keys`)).body
+    await ask(token, 'PUT', '/v1/config', { config: { greeting: 'hello' } })
     const device = await connectDevice(world, token)
     for (let n = 0; n < 40; n += 1) device.ask(`leaving-${n}`, `what I said ${n} to-find-later`)
     await until(() => device.messages.size === 40, 'all to be accepted')
@@ -237,6 +238,8 @@ test('accounts', async (t) => {
       Array.from({ length: 40 }, (_, n) => `what I said ${n} to-find-later`),
     )
     assert.equal(exported.agents[0].keys.length, 1)
+    assert.deepEqual(exported.config, { greeting: 'hello' })
+    assert.equal(exported.events.filter(({ kind }) => kind === 'accepted').length, 40)
     assert.ok(!JSON.stringify(exported).includes(key))
     assert.equal((await ask(token, 'DELETE', '/v1/me')).status, 400, 'not by accident')
     assert.equal((await ask(token, 'DELETE', `/v1/me?confirm=${user.id}`)).status, 204)
