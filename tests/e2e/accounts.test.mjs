@@ -40,7 +40,7 @@ test('accounts', async (t) => {
     const unknown = { login: 'nobody@example.com', password: 'wrong horse battery' }
     const answers = [await ask('', 'POST', '/v1/auth/login', wrong), await ask('', 'POST', '/v1/auth/login', unknown)]
     assert.deepEqual([answers[0].status, answers[0].body], [401, answers[1].body])
-    // Nor by time, as far as that can be measured here: medians of interleaved tries, within a quarter.
+    // Nor by time, as far as that can be measured here: both work through Argon2id. Without it one would take a tenth.
     const times = { wrong: [], unknown: [] }
     for (let n = 0; n < 9; n += 1) {
       for (const [name, body] of Object.entries({ wrong, unknown })) {
@@ -49,10 +49,9 @@ test('accounts', async (t) => {
         times[name].push(performance.now() - began)
       }
     }
-    const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]
-    const ratio = median(times.wrong) / median(times.unknown)
-    assert.ok(ratio > 0.75 && ratio < 1.33, `ratio ${ratio}`)
-    t.diagnostic(`a sign-in takes ${median(times.wrong).toFixed(0)} ms here, nearly all of it Argon2id`)
+    const ratio = Math.min(...times.wrong) / Math.min(...times.unknown)
+    assert.ok(ratio > 0.5 && ratio < 2, `ratio ${ratio}`)
+    t.diagnostic(`a sign-in takes ${Math.min(...times.wrong).toFixed(0)} ms here, nearly all of it Argon2id`)
     assert.equal((await ask('', 'POST', '/v1/auth/login', { ...wrong, password: 'correct horse battery' })).status, 200)
   })
 
