@@ -182,9 +182,9 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
 /// platform takes no answer there (design §6b).
 pub fn hold_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Wechat(_) => Some(wechat::HOLD_MS),
-        Platform::Wecom(_) => Some(wecom::HOLD_MS),
-        Platform::WecomBot(_) => Some(wecom_bot::HOLD_MS),
+        Platform::Wechat(settings) => settings.passive.then_some(wechat::HOLD_MS),
+        Platform::Wecom(settings) => settings.passive.then_some(wecom::HOLD_MS),
+        Platform::WecomBot(settings) => settings.passive.then_some(wecom_bot::HOLD_MS),
         _ => None,
     }
 }
@@ -292,11 +292,11 @@ mod tests {
             "api_base":"https://a.b","token_base":"https://a.b"}"#,
         r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","api_base":"https://a.b"}"#,
         r#"{"platform":"wechat","app_id":"wx1","app_secret":"SECRET","token":"SECRET",
-            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"api_base":"https://a.b"}"#,
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"passive":true,"api_base":"https://a.b"}"#,
         r#"{"platform":"wecom","corp_id":"ww1","agent_id":7,"secret":"SECRET","token":"SECRET",
-            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","markdown":false,"api_base":"https://a.b"}"#,
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","markdown":false,"passive":true,"api_base":"https://a.b"}"#,
         r#"{"platform":"wecom-bot","token":"SECRET","encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA",
-            "name":"b","api_base":"https://a.b"}"#,
+            "name":"b","passive":true,"api_base":"https://a.b"}"#,
     ];
 
     fn accounts() -> impl Iterator<Item = Account> {

@@ -38,6 +38,8 @@ pub struct Settings {
     pub encoding_aes_key: String,
     /// Whether the account may send customer-service messages: verified accounts may.
     pub customer_service: bool,
+    /// Whether answers go in the response to the callback when they are there in time; otherwise by a call of their own.
+    pub passive: bool,
     /// `https://api.weixin.qq.com`
     pub api_base: String,
 }
@@ -49,6 +51,7 @@ from_json! {
         token,
         encoding_aes_key or String::new(),
         customer_service or true,
+        passive or true,
         api_base or "https://api.weixin.qq.com".to_owned(),
     }
 }

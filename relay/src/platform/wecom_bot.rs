@@ -33,6 +33,8 @@ pub struct Settings {
     pub encoding_aes_key: String,
     /// As people mention it in groups; without it, the first word is taken for the mention.
     pub name: String,
+    /// Whether answers go in the response to the callback when they are there in time; otherwise by a call of their own.
+    pub passive: bool,
     /// `https://qyapi.weixin.qq.com`
     pub api_base: String,
 }
@@ -42,6 +44,7 @@ from_json! {
         token,
         encoding_aes_key,
         name or String::new(),
+        passive or true,
         api_base or "https://qyapi.weixin.qq.com".to_owned(),
     }
 }
