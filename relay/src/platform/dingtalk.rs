@@ -258,6 +258,7 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
 }
 
 pub(super) const NAME: &str = "dingtalk";
+pub(super) const CREDENTIALS: &str = "app_key, app_secret";
 /// What it calls its bodies is not documented.
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Post];
