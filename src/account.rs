@@ -80,7 +80,7 @@ impl Account {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
         let settings = &bot.account;
-        let call = match platform::send(settings, &outbound) {
+        let mut call = match platform::send(settings, &outbound) {
             Ok(call) => call,
             Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
         };
@@ -88,16 +88,17 @@ impl Account {
         if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
             return Ok(Sent::Wait { ms });
         }
-        let (mut sent, refusal) = self.call(settings, &call.request).await;
-        let mut is_last = call.is_last;
-        if let Some(other) = refusal.and_then(|refusal| platform::instead(settings, &outbound, &refusal)) {
+        let (mut sent, mut refusal) = self.call(settings, &call.request).await;
+        for _ in 0..OTHER_WAYS_MAX {
+            let other = refusal.and_then(|refusal| platform::instead(settings, &outbound, &refusal));
+            let Some(other) = other.filter(|other| *other != call) else { break };
             // Whether there is room or not: asked to wait, it would begin with the call that is refused.
             self.budget.borrow_mut().spend(now(), rates, chat);
-            (sent, _) = self.call(settings, &other.request).await;
-            is_last = other.is_last;
+            (sent, refusal) = self.call(settings, &other.request).await;
+            call = other;
         }
         Ok(match sent {
-            Sent::Taken if !is_last => Sent::Partly,
+            Sent::Taken if !call.is_last => Sent::Partly,
             sent => sent,
         })
     }
@@ -205,5 +206,7 @@ fn usable(held: &Option<Held>, of: &str, expired: Option<&str>) -> Option<String
     Some(held.value.clone())
 }
 
+/// A refused answer is said in so many other ways: without Markdown, and then without links.
+const OTHER_WAYS_MAX: usize = 2;
 /// A token is renewed this long before its end, so that none ends on its way.
 const RENEW_BEFORE_MS: u64 = 5 * 60 * 1000;
