@@ -28,6 +28,8 @@ export async function startQq() {
     tokens: 0,
     /** What the bot may do. */
     may: { markdown: true, links: true, proactive: false },
+    /** The next message is taken, and the answer to the call lost. */
+    losesNext: false,
     isListed: true,
     expireToken: () => valid.clear(),
     /** The message came so long ago. */
@@ -113,6 +115,10 @@ export async function startQq() {
     must(!isGuild || !/<[@#]/.test(content), 'a mention in a guild')
     const text = isGuild ? read(content) : content
     fake.sent.push({ to: path, text, token, at, isMarkdown, isReply: true, replyTo: message.msg_id })
+    if (fake.losesNext) {
+      fake.losesNext = false
+      return response.destroy()
+    }
     return json(response, 200, { id: `ROBOT-${randomUUID()}`, timestamp: new Date().toISOString() })
   }
 
