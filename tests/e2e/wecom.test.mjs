@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import {
   answersInParts,
   answersOnce,
+  createAccount,
   endsWell,
   failsSaying,
   pairsStrangers,
@@ -16,6 +17,7 @@ import {
   startPlatformWorld,
   triesAgain,
 } from './support/platform.mjs'
+import { must, serve } from './support/server.mjs'
 import { addressCheck, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
@@ -71,6 +73,28 @@ test('wecom', async (t) => {
     await failsSaying(world, 'out of sight', /81013.*可见范围/, { from: 'outsider' })
     fake.isTrusted = false
     await failsSaying(world, 'from elsewhere', /60020.*企业可信IP/)
+    fake.isTrusted = true
+  })
+
+  await t.test('calls may go by a proxy with an address that WeCom trusts', async () => {
+    fake.isTrusted = false
+    let passed = 0
+    const proxy = await serve(async ({ url, method, headers }, body, response) => {
+      must(url.startsWith('/secret-path/'), url)
+      passed += 1
+      const answer = await fetch(fake.url + url.slice('/secret-path'.length), {
+        method,
+        headers: { 'content-type': headers['content-type'], 'x-from': 'a trusted address' },
+        body: body || null,
+      })
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+    })
+    t.after(() => proxy.close())
+    await createAccount(world, fake.account, { id: 'proxied', api_base: `${proxy.url}/secret-path` })
+    await world.asks('m-proxied', 'by a proxy', { account: 'proxied' })
+    await world.answered('by a proxy')
+    // Trying the account: a token and the app. Answering: a token of its own and the message.
+    assert.deepEqual([passed, proxy.faults], [4, []])
     fake.isTrusted = true
   })
 

@@ -71,7 +71,8 @@ export async function startWecom() {
     const token = query.get('access_token')
     if (!token) return answer(response, 41001, 'access_token missing')
     if (!valid.has(token)) return answer(response, 42001, 'access_token expired')
-    if (!fake.isTrusted) return answer(response, 60020, 'not allow to access from your ip, from ip: 203.0.113.7')
+    const isTrusted = fake.isTrusted || request.headers['x-from'] === 'a trusted address'
+    if (!isTrusted) return answer(response, 60020, 'not allow to access from your ip, from ip: 203.0.113.7')
     if (pathname === '/cgi-bin/agent/get') {
       if (Number(query.get('agentid')) !== AGENT_ID) return answer(response, 40056, 'invalid agentid')
       return answer(response, 0, 'ok', { agentid: AGENT_ID, name: '助手' })
