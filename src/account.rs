@@ -80,42 +80,54 @@ impl Account {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
         let settings = &bot.account;
-        let call = match platform::send(settings, &outbound) {
+        let mut call = match platform::send(settings, &outbound) {
             Ok(call) => call,
             Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
         };
-        let chat = outbound.conversation.as_str();
-        if let Err(ms) = self.budget.borrow_mut().take(now(), platform::rates(settings), chat) {
+        let (rates, chat) = (platform::rates(settings), outbound.conversation.as_str());
+        if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
             return Ok(Sent::Wait { ms });
         }
-        Ok(match self.call(settings, &call.request).await {
+        let (mut sent, mut refusal) = self.call(settings, &call.request).await;
+        for _ in 0..OTHER_WAYS_MAX {
+            let other = refusal.and_then(|refusal| platform::instead(settings, &outbound, &refusal));
+            let Some(other) = other.filter(|other| *other != call) else { break };
+            // Whether there is room or not: asked to wait, it would begin with the call that is refused.
+            self.budget.borrow_mut().spend(now(), rates, chat);
+            (sent, refusal) = self.call(settings, &other.request).await;
+            call = other;
+        }
+        Ok(match sent {
             Sent::Taken if !call.is_last => Sent::Partly,
             sent => sent,
         })
     }
 
-    /// Performs a call. When the platform says that the token is not good any more, once more with a new one.
-    async fn call(&self, settings: &Settings, call: &HttpRequest) -> Sent {
+    /// Performs a call. When the platform says that the token is not good any more, once more with a new one. With the
+    /// platform's own words if it refuses.
+    async fn call(&self, settings: &Settings, call: &HttpRequest) -> (Sent, Option<HttpResponse>) {
+        let later = |why: String| (Sent::Later { after_ms: None, why }, None);
         let mut expired = None;
         for _ in 0..2 {
             let token = match call.auth {
                 Auth::None => None,
                 _ => match self.token(settings, expired.as_deref()).await {
                     Ok(token) => Some(token),
-                    Err(NoToken::Later(why)) => return Sent::Later { after_ms: None, why },
-                    Err(NoToken::Refused(why)) => return Sent::Refused(why),
+                    Err(NoToken::Later(why)) => return later(why),
+                    Err(NoToken::Refused(why)) => return (Sent::Refused(why), None),
                 },
             };
             let response = match outbound::perform(call, token.as_deref()).await {
                 Ok(response) => response,
-                Err(why) => return Sent::Later { after_ms: None, why },
+                Err(why) => return later(why),
             };
             match platform::verdict(settings, &response) {
-                Verdict::Sent(sent) => return sent,
+                Verdict::Sent(refused @ Sent::Refused(_)) => return (refused, Some(response)),
+                Verdict::Sent(sent) => return (sent, None),
                 Verdict::TokenExpired => expired = token,
             }
         }
-        Sent::Later { after_ms: None, why: "the platform refuses even a new access token".into() }
+        later("the platform refuses even a new access token".into())
     }
 
     /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
@@ -194,5 +206,7 @@ fn usable(held: &Option<Held>, of: &str, expired: Option<&str>) -> Option<String
     Some(held.value.clone())
 }
 
+/// A refused answer is said in so many other ways: without Markdown, and then without links.
+const OTHER_WAYS_MAX: usize = 2;
 /// A token is renewed this long before its end, so that none ends on its way.
 const RENEW_BEFORE_MS: u64 = 5 * 60 * 1000;

@@ -215,7 +215,7 @@ async fn introduce(account: &mut Account) -> Result<(), Error> {
     let answer = account::introduce(account, &call).await;
     answer
         .and_then(|response| platform::introduce(account, &response))
-        .map_err(|why| Error::new(Code::PlatformRefused, format!("app_id, app_secret: {why}")))
+        .map_err(|why| Error::new(Code::PlatformRefused, format!("{}: {why}", platform::credentials(account))))
 }
 
 const ACCOUNT_ID_BYTES_MAX: usize = 64;

@@ -34,11 +34,27 @@ pub struct Budget {
 impl Budget {
     /// Takes a call to `chat` out of every rate; or none, and says after how many milliseconds to ask again.
     pub fn take(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
+        let (after, wait_us) = self.with_one_more(now, rates, chat);
+        if wait_us > 0 {
+            return Err(wait_us.div_ceil(1000));
+        }
+        after.into_iter().for_each(|(key, over)| self.over_us.insert(key, over));
+        Ok(())
+    }
+
+    /// Takes a call that is made now, whether there is room for it or not: those after it wait longer.
+    pub fn spend(&mut self, now: Timestamp, rates: &[Rate], chat: &str) {
+        let (after, _) = self.with_one_more(now, rates, chat);
+        after.into_iter().for_each(|(key, over)| self.over_us.insert(key, over));
+    }
+
+    /// When the calls of each rate would be over with one more, and for how long that one is too early, in microseconds.
+    fn with_one_more(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<((usize, String), u64)>, u64) {
         let now_us = now.0.saturating_mul(1000);
         if self.over_us.len() >= KEYS_MAX {
             self.over_us.retain(|_, over| *over > now_us);
         }
-        let mut after = Vec::with_capacity(rates.len());
+        let (mut after, mut wait_us) = (Vec::with_capacity(rates.len()), 0);
         for (index, rate) in rates.iter().enumerate() {
             // Half of the calls may come at once, the others evenly: together never more than `count` in `per_ms`.
             let (at_once, per_us) = ((rate.count / 2).max(1), rate.per_ms.saturating_mul(1000));
@@ -47,13 +63,10 @@ impl Budget {
             // A clock that stepped back must not hold anything up for longer than the rate itself.
             let over = self.over_us.get(&key).copied().unwrap_or(0).clamp(now_us, now_us.saturating_add(per_us * 2));
             let allowed = now_us.saturating_add(each_us.saturating_mul(at_once - 1));
-            if over > allowed {
-                return Err((over - allowed).div_ceil(1000));
-            }
+            wait_us = wait_us.max(over.saturating_sub(allowed));
             after.push((key, over.saturating_add(each_us)));
         }
-        after.into_iter().for_each(|(key, over)| self.over_us.insert(key, over));
-        Ok(())
+        (after, wait_us)
     }
 }
 
@@ -102,6 +115,20 @@ mod tests {
         let many = calls(&names, 500);
         let most = most_in_a_second(&many);
         assert!((40..=50).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn a_call_that_does_not_ask_is_waited_for() {
+        let mut budget = Budget::default();
+        let (now, each_ms) = (Timestamp(1_000_000), 334);
+        for _ in 0..2 {
+            budget.spend(now, RATES, "a");
+        }
+        let wait = budget.take(now, RATES, "a").unwrap_err();
+        assert!((1..=each_ms).contains(&wait), "{wait}");
+        budget.spend(now, RATES, "a");
+        assert!(budget.take(now, RATES, "a").is_err_and(|longer| longer > wait && longer <= wait + each_ms));
+        assert_eq!(budget.take(now, RATES, "b"), Ok(()));
     }
 
     #[test]

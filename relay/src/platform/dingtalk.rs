@@ -193,7 +193,9 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
     if answer.code.contains("InvalidAuthentication") || matches!(answer.code.as_str(), "40014" | "42001") {
         return Verdict::TokenExpired;
     }
-    if response.status >= 500 || response.status == 429 || answer.code.contains("Throttling") {
+    // Too often, by one app or by all of them together, comes with 403.
+    let is_too_often = answer.code.contains("Throttling") || answer.code.contains("QpsLimit");
+    if response.status >= 500 || response.status == 429 || is_too_often {
         return Verdict::later(response, answer.why);
     }
     if response.status >= 400 || !answer.code.is_empty() {
@@ -258,6 +260,7 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
 }
 
 pub(super) const NAME: &str = "dingtalk";
+pub(super) const CREDENTIALS: &str = "app_key, app_secret";
 /// What it calls its bodies is not documented.
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Post];

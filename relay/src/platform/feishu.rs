@@ -300,6 +300,7 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, String> {
 }
 
 pub(super) const NAME: &str = "feishu";
+pub(super) const CREDENTIALS: &str = "app_id, app_secret";
 pub(super) const IS_JSON: bool = true;
 pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What events are signed with.

@@ -139,6 +139,11 @@ pub fn check(account: &Account) -> Result<(), &'static str> {
     on!(&account.platform, |settings, on| on::check(settings))
 }
 
+/// The settings that [`bot_request`] proves, by their names.
+pub fn credentials(account: &Account) -> &'static str {
+    on!(&account.platform, |_settings, on| on::CREDENTIALS)
+}
+
 /// The call that asks the platform who the bot is.
 pub fn bot_request(account: &Account) -> HttpRequest {
     on!(&account.platform, |settings, on| on::bot_request(settings))
@@ -333,6 +338,17 @@ mod tests {
             let empty: Account = json::read(&empty.replace("SECRET", "")).unwrap();
             let wrong = check(&empty).unwrap_err();
             assert!(wrong.contains(": "), "{}: {wrong}", account.platform.name());
+        }
+    }
+
+    /// Operators hear which fields to mend by the names that they wrote.
+    #[test]
+    fn credentials_are_fields() {
+        for account in accounts() {
+            let settings = serde_json::to_value(&account.platform).unwrap();
+            for name in credentials(&account).split(", ") {
+                assert!(settings[name].is_string() || settings[name].is_u64(), "{}: {name}", account.platform.name());
+            }
         }
     }
 

@@ -325,6 +325,7 @@ fn explain(code: i64, why: String) -> String {
 const GUILD: Style = Style { escape: Escape::Html, ..markdown::PLAIN };
 
 pub(super) const NAME: &str = "qq";
+pub(super) const CREDENTIALS: &str = "app_id, app_secret";
 /// What it calls its bodies is not documented.
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Post];

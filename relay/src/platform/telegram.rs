@@ -288,6 +288,7 @@ const STYLE: Style = Style {
 };
 
 pub(super) const NAME: &str = "telegram";
+pub(super) const CREDENTIALS: &str = "bot_token";
 pub(super) const IS_JSON: bool = true;
 pub(super) const METHODS: &[Method] = &[Method::Post];
 pub(super) const HEADERS: &[&str] = &[SECRET_HEADER];

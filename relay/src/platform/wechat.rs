@@ -265,6 +265,7 @@ const STYLE: Style = Style {
 };
 
 pub(super) const NAME: &str = "wechat";
+pub(super) const CREDENTIALS: &str = "app_id, app_secret";
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Get, Method::Post];
 pub(super) const HEADERS: &[&str] = &[];

@@ -242,6 +242,7 @@ const STYLE: Style = Style {
 };
 
 pub(super) const NAME: &str = "wecom";
+pub(super) const CREDENTIALS: &str = "corp_id, agent_id, secret";
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Get, Method::Post];
 pub(super) const HEADERS: &[&str] = &[];

@@ -314,6 +314,8 @@ pub fn token(_response: &HttpResponse) -> Result<Token, NoToken> {
 const STYLE: Style = Style { table: Table::Kept, ..markdown::FULL };
 
 pub(super) const NAME: &str = "wecom-bot";
+/// No secret of a bot is ever sent: only that the platform can be reached is known.
+pub(super) const CREDENTIALS: &str = "api_base";
 pub(super) const IS_JSON: bool = false;
 pub(super) const METHODS: &[Method] = &[Method::Get, Method::Post];
 pub(super) const HEADERS: &[&str] = &[];

@@ -90,6 +90,10 @@ fn what_responses_mean() {
     let is_later = |verdict| matches!(verdict, Verdict::Sent(Sent::Later { .. }));
     assert!(is_later(verdict(200, r#"{"flowControlledStaffIdList":["a"]}"#)));
     assert!(is_later(verdict(503, "<html>")));
+    for code in ["QpsLimitForApi", "QpsLimitForAppkeyAndApi"] {
+        let body = format!(r#"{{"code":"Forbidden.AccessDenied.{code}","message":"x"}}"#);
+        assert!(is_later(verdict(403, &body)), "{code}");
+    }
     let is_refused = |verdict| matches!(verdict, Verdict::Sent(Sent::Refused(_)));
     assert!(is_refused(verdict(200, r#"{"invalidStaffIdList":["a"]}"#)));
     assert!(is_refused(verdict(400, r#"{"code":"invalidParameter","message":"x"}"#)));

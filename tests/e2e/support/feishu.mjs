@@ -2,7 +2,7 @@
 // Facts: open.feishu.cn; codes as in the reply and tenant_access_token references.
 
 import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
-import { json, serve } from './server.mjs'
+import { json, must, serve } from './server.mjs'
 
 export const APP = { app_id: 'cli_a1b2c3d4e5f60001', app_secret: 'app-secret-that-must-not-leak' }
 export const ENCRYPT_KEY = 'encrypt-key-that-must-not-leak'
@@ -166,8 +166,4 @@ export function signatureOf(body) {
     'x-lark-request-nonce': nonce,
     'x-lark-signature': signature,
   }
-}
-
-function must(holds, what) {
-  if (!holds) throw new Error(`the relay got this wrong: ${what}`)
 }

@@ -31,6 +31,11 @@ export function json(response, status, body, headers = {}) {
   response.end(JSON.stringify(body))
 }
 
+/** What a platform would not answer to but cannot happen: the test must find it in `faults`. */
+export function must(holds, what) {
+  if (!holds) throw new Error(`the relay got this wrong: ${what}`)
+}
+
 export async function freePort() {
   const server = createSocketServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

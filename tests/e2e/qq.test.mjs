@@ -1,0 +1,205 @@
+// A person writes to a QQ bot; their own agent answers.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { answerTo } from './support/model.mjs'
+import {
+  answersInParts,
+  answersOnce,
+  createAccount,
+  endsWell,
+  failsSaying,
+  pairsStrangers,
+  refusesCredentials,
+  refusesForgeries,
+  refusesOthers,
+  renewsTheToken,
+  saysWhyRefused,
+  startPlatformWorld,
+  triesAgain,
+} from './support/platform.mjs'
+import { isSigned, signed, startQq } from './support/qq.mjs'
+import { until } from './support/world.mjs'
+
+test('qq', async (t) => {
+  const world = await startPlatformWorld(
+    t,
+    async () => {
+      const fake = await startQq()
+      fake.account.token_base = fake.url
+      return fake
+    },
+    { vars: { RATE_LIMITS: 'off' } },
+  )
+  const { fake } = world
+
+  await t.test('a bot is tried before it is kept', async () => {
+    await refusesCredentials(world, { app_secret: 'x-must-not-leak' }, /^app_id, app_secret: QQ 100016: /)
+    fake.isListed = false
+    await refusesCredentials(world, {}, /11298: ip not in whitelist.*IP 白名单/)
+    fake.isListed = true
+  })
+
+  await t.test('the address check is signed, and nothing that could be an event', async () => {
+    const check = (d) => ({ op: 13, d })
+    const harmless = { plain_token: 'Arq0D5A61EgUu4OxUvOp', event_ts: '1725442341' }
+    const unsigned = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(check(harmless)) }
+    for (const request of [unsigned, signed(check(harmless))]) {
+      const response = await world.receive(request)
+      const { plain_token, signature } = await response.json()
+      assert.deepEqual([response.status, plain_token], [200, harmless.plain_token])
+      assert.ok(isSigned(harmless.event_ts + harmless.plain_token, signature))
+    }
+    const event = JSON.stringify({ op: 0, t: 'C2C_MESSAGE_CREATE', d: { id: 'x', content: 'forged' } })
+    const bait = (d) => ({ ...unsigned, body: JSON.stringify(check(d)) })
+    await refusesForgeries(world, {
+      'an event to sign': bait({ ...harmless, plain_token: event }),
+      'the beginning of an event to sign': bait({ plain_token: 'x', event_ts: `1725442341${event}` }),
+      'an event to sign, well signed': signed(check({ ...harmless, plain_token: event })),
+      'no text to sign': bait({ ...harmless, plain_token: '' }),
+      'signed by another': signed(check(harmless), { secret: 'another' }),
+    })
+  })
+
+  await t.test('a question is answered once, as a reply', async () => {
+    await answersOnce(world, { from: 'USER_BOB' })
+    const [answer] = world.answers('once')
+    assert.deepEqual([answer.isReply, answer.replyTo, answer.isMarkdown], [true, 'm-repeated', true])
+  })
+
+  await t.test('in groups, channels and private chats of guilds', async () => {
+    await world.asks('m-group', 'in a group', { group: 'GROUP_1' })
+    await world.asks('m-channel', 'in a channel <b>', { channel: '1001' })
+    await world.asks('m-dm', 'in a guild alone', { dm: '2001' })
+    assert.equal((await world.answered('in a group')).to, 'v2/groups/GROUP_1')
+    assert.equal((await world.answered('in a channel <b>')).to, 'channels/1001')
+    assert.equal((await world.answered('in a guild alone')).to, 'dms/2001')
+    assert.ok(['in a group', 'in a channel <b>'].every((text) => world.model.questions.includes(text)))
+  })
+
+  await t.test('what does not mention the bot, or is said by one, is ignored', async () => {
+    const d = { id: 'm-x', channel_id: '1001', guild_id: 'g1', author: { id: 'u' }, content: 'not for the bot' }
+    const bot = { id: 'm-y', author: { user_openid: 'USER_BOT', bot: true }, content: 'not for the bot' }
+    const group = { id: 'm-z', group_openid: 'G', author: { member_openid: 'u' }, content: 'not for the bot' }
+    for (const request of [
+      fake.event('MESSAGE_CREATE', d),
+      fake.event('C2C_MESSAGE_CREATE', bot),
+      fake.event('GROUP_MESSAGE_CREATE', group),
+      fake.event('FRIEND_ADD', { openid: 'USER_ALICE', timestamp: 1 }),
+    ]) {
+      const response = await world.receive(request)
+      assert.deepEqual([response.status, await response.text()], [200, fake.ack])
+    }
+    await world.ignored('not for the bot')
+    await world.asks('m-mentioned', 'for the bot', { channel: '1001', t: 'MESSAGE_CREATE' })
+    await world.answered('for the bot')
+  })
+
+  await t.test('a long answer comes in parts, each with a number of its own', async () => {
+    const before = fake.calls.length
+    await answersInParts(world, { chars: 7000, parts: 2, options: { from: 'USER_LONG' } })
+    assert.equal(new Set(fake.calls.slice(before).map((call) => call.msg_seq)).size, 2)
+  })
+
+  await t.test('an expired access token is renewed once', () => renewsTheToken(world, (n) => ({ from: `USER_${n}` })))
+
+  await t.test('a busy platform is tried again with the same number', async () => {
+    const before = fake.calls.length
+    await triesAgain(world, [
+      { status: 429, body: { err_code: 22009, message: 'limit exceed' }, headers: { 'retry-after': '1' } },
+      { status: 500, body: { err_code: 50055001, message: 'try again' } },
+    ])
+    const [first, second, third] = fake.calls.slice(before)
+    assert.ok(second.at - first.at >= 1000)
+    assert.deepEqual([second.msg_seq, third.msg_seq], [first.msg_seq, first.msg_seq])
+  })
+
+  await t.test('an answer that was taken although nothing was heard of it is there once', async () => {
+    const before = fake.calls.length
+    fake.losesNext = true
+    await world.asks('m-lost', 'lost on the way back')
+    await until(() => fake.calls.length - before === 2, 'the second try')
+    await world.settles()
+    assert.equal(world.answers('lost on the way back').length, 1)
+    const { dead_letters: letters } = await world.call(world.token, 'GET', '/v1/dead-letters')
+    assert.deepEqual(letters, [])
+  })
+
+  await t.test('a bot that may not send Markdown, or links, says it in other words, once', async () => {
+    const answerOf = async (id, text) => {
+      const before = fake.calls.length
+      await world.asks(id, text, { from: 'USER_WAYS' })
+      const answer = await until(() => fake.sent.find(({ replyTo }) => replyTo === id), `an answer to ${text}`)
+      return [answer.text, answer.isMarkdown, fake.calls.length - before]
+    }
+    const link = 'https://example.com'
+    fake.may.markdown = false
+    assert.deepEqual(await answerOf('m-1', `**bold** ${link}`), [answerTo(`bold ${link}`), false, 2])
+    fake.may = { markdown: true, links: false }
+    assert.deepEqual(await answerOf('m-2', `see ${link}`), [answerTo('see example.com'), false, 2])
+    // Neither: three ways, and no more.
+    fake.may = { markdown: false, links: false }
+    assert.deepEqual(await answerOf('m-3', `**and** ${link}`), [answerTo('and example.com'), false, 3])
+    fake.next = [304036, 304003, 304003].map((err_code) => ({ status: 400, body: { err_code, message: 'no' } }))
+    await failsSaying(world, `no way at all ${link}`, /304003/, { from: 'USER_WAYS', calls: 3 })
+    fake.may = { markdown: true, links: true }
+    await until(() => fake.sent.some(({ text }) => /未能送达.*304003/.test(text)), 'a word about it')
+    assert.equal(fake.sent.filter(({ replyTo }) => /^m-[123]$/.test(replyTo)).length, 3)
+  })
+
+  await t.test('a long answer without Markdown is whole', async () => {
+    fake.may.markdown = false
+    await answersInParts(world, { chars: 6000, parts: 2, options: { from: 'USER_LONG_PLAIN', id: 'm-long-plain' } })
+    fake.may.markdown = true
+  })
+
+  await t.test('an answer that is refused, or too late, says why', async () => {
+    const refusal = { status: 400, body: { err_code: 40034006, message: 'content illegal' } }
+    await saysWhyRefused(world, refusal, /40034006.*审核/)
+    world.model.thinkMs = 400
+    const late = failsSaying(world, 'too late', /40034025.*时间或次数/, { group: 'GROUP_LATE', id: 'm-late' })
+    await until(() => world.model.questions.includes('too late'), 'the question')
+    fake.cameBefore('m-late', 6 * 60_000)
+    await late
+  })
+
+  await t.test('a bot that may write unasked answers late all the same', async () => {
+    await createAccount(world, fake.account, { id: 'proactive', proactive: true })
+    fake.may.proactive = true
+    await world.asks('m-very-late', 'very late', { account: 'proactive' })
+    await until(() => world.model.questions.includes('very late'), 'the question')
+    fake.cameBefore('m-very-late', 61 * 60_000)
+    const { isReply } = await world.answered('very late')
+    assert.equal(isReply, false)
+    world.model.thinkMs = 0
+    fake.may.proactive = false
+  })
+
+  await t.test('a stranger is told a code', () => pairsStrangers(world, { from: 'USER_STRANGER' }))
+
+  await t.test('forgeries are refused with the same words', async () => {
+    const good = fake.question('m-forged', 'forged')
+    const { 'x-signature-ed25519': signature, 'x-signature-timestamp': time, ...others } = good.headers
+    const changed = (headers) => ({ ...good, headers: { ...good.headers, ...headers } })
+    // The second half is a number: with the order of the group added it is the same signature once more.
+    const twin = Buffer.from(signature, 'hex')
+    twin[63] |= 0x80
+    await refusesForgeries(world, {
+      'another secret': signed(JSON.parse(good.body), { secret: 'another' }),
+      'six minutes old': signed(JSON.parse(good.body), { at: Date.now() - 360_000 }),
+      'no signature': { ...good, headers: others },
+      'no time': { ...good, headers: { ...others, 'x-signature-ed25519': signature } },
+      'another time': changed({ 'x-signature-timestamp': String(Number(time) + 1) }),
+      'not hexadecimal': changed({ 'x-signature-ed25519': 'z'.repeat(128) }),
+      'too short': changed({ 'x-signature-ed25519': 'ab' }),
+      'no canonical number': changed({ 'x-signature-ed25519': twin.toString('hex') }),
+      'another text': { ...good, body: good.body.replace('forged', 'f0rged') },
+    })
+  })
+
+  await t.test('what is no event is refused', () =>
+    refusesOthers(world, { methods: ['POST'], notRead: { 'no JSON': [signed('nothing'), 400] } }),
+  )
+
+  await t.test('the fakes found nothing wrong', () => endsWell(world))
+})

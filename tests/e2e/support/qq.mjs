@@ -1,0 +1,160 @@
+// QQ's official bots, as far as the relay can tell: the APIs it calls, which refuse what QQ refuses, and its events, signed
+// with Ed25519. Facts: bot.q.qq.com, "签名校验", "发送消息", "错误码". Which of several numbers QQ says for a window that is
+// over is not documented: here it is one of each kind.
+
+import { createPrivateKey, createPublicKey, randomUUID, sign, verify } from 'node:crypto'
+import { json, must, serve } from './server.mjs'
+
+const BOT_ID = '7024880180391440000'
+
+const ACCOUNT = {
+  id: 'main',
+  platform: 'qq',
+  default_user: 'me',
+  app_id: '102000001',
+  app_secret: 'qq-secret-that-must-not-leak',
+}
+
+export async function startQq() {
+  const valid = new Set()
+  /** Message → { path, at, replies: Set of msg_seq } */
+  const messages = new Map()
+  const fake = {
+    account: ACCOUNT,
+    ack: '{"op":12,"d":0}',
+    sent: [],
+    calls: [],
+    next: [],
+    tokens: 0,
+    /** What the bot may do. */
+    may: { markdown: true, links: true, proactive: false },
+    /** The next message is taken, and the answer to the call lost. */
+    losesNext: false,
+    isListed: true,
+    expireToken: () => valid.clear(),
+    /** The message came so long ago. */
+    cameBefore: (id, ms) => (messages.get(id).at -= ms),
+    chatOf: ({ from = 'USER_ALICE', group, channel, dm }) =>
+      channel ? `channels/${channel}` : dm ? `dms/${dm}` : group ? `v2/groups/${group}` : `v2/users/${from}`,
+    /** Words of a person: alone with the bot, or mentioning it in a group, a channel, or as a member of a guild. */
+    question(id, text, options = {}) {
+      const { from = 'USER_ALICE', group, channel, dm, t } = options
+      const path = fake.chatOf(options)
+      if (!messages.has(id)) messages.set(id, { path, at: Date.now(), replies: new Set() })
+      const common = { id, timestamp: new Date().toISOString() }
+      if (channel) {
+        const content = `<@!${BOT_ID}> ${text}`
+        const d = { ...common, channel_id: channel, guild_id: 'g1', author: { id: from, bot: false }, content }
+        return event(t ?? 'AT_MESSAGE_CREATE', d)
+      }
+      if (dm) return event('DIRECT_MESSAGE_CREATE', { ...common, guild_id: dm, author: { id: from }, content: text })
+      // Where the mention stood, a space is left.
+      if (group) {
+        const d = { ...common, group_openid: group, author: { member_openid: from }, content: ` ${text}` }
+        return event('GROUP_AT_MESSAGE_CREATE', d)
+      }
+      return event('C2C_MESSAGE_CREATE', { ...common, author: { id: from, user_openid: from }, content: text })
+    },
+    event,
+  }
+  const refuse = (response, status, err_code, message) =>
+    json(response, status, { err_code, message, trace_id: randomUUID() })
+
+  const server = await serve((request, body, response) => {
+    const { pathname } = new URL(request.url, 'http://fake')
+    if (pathname === '/app/getAppAccessToken') {
+      must(request.method === 'POST', 'method of the token call')
+      // Failures, too, come with 200.
+      const isJson = ['accept', 'content-type'].every((name) => /application\/json/.test(request.headers[name] ?? ''))
+      const { appId, clientSecret } = JSON.parse(body)
+      if (!isJson || appId !== ACCOUNT.app_id) return json(response, 200, { code: 100007, message: 'appid invalid' })
+      if (clientSecret !== ACCOUNT.app_secret) return json(response, 200, { code: 100016, message: 'invalid secret' })
+      fake.tokens += 1
+      const token = `qq-${fake.tokens}-${randomUUID()}`
+      valid.add(token)
+      return json(response, 200, { access_token: token, expires_in: '7200' })
+    }
+    const token = (request.headers.authorization ?? '').match(/^QQBot (.+)$/)?.[1]
+    if (!token) return refuse(response, 401, 11241, 'token is empty')
+    if (!valid.has(token)) return refuse(response, 401, 11243, 'token expired')
+    if (!fake.isListed) return refuse(response, 403, 11298, 'ip not in whitelist')
+    if (pathname === '/users/@me') return json(response, 200, { id: BOT_ID, username: '助手', bot: true })
+    const [, path] = pathname.match(/^\/((?:v2\/users|v2\/groups|channels|dms)\/[^/]+)\/messages$/) ?? []
+    must(path && request.method === 'POST', `${request.method} ${pathname}`)
+    return send(path, JSON.parse(body), token, response)
+  })
+
+  function send(path, message, token, response) {
+    const at = Date.now()
+    fake.calls.push({ at, path, msg_seq: message.msg_seq })
+    const scripted = fake.next.shift()
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    const isGuild = !path.startsWith('v2/')
+    must(!isGuild || !('msg_type' in message || 'msg_seq' in message), 'msg_type or msg_seq in a guild')
+    const isMarkdown = message.msg_type === 2
+    if (isMarkdown && !fake.may.markdown) return refuse(response, 400, 304036, 'no permission to send markdown')
+    const content = isMarkdown ? message.markdown.content : message.content
+    if (!content) return refuse(response, 400, 40034003, 'content is empty')
+    if ([...content].length > 5000) return refuse(response, 400, 40054018, 'content too long')
+    if (/https?:\/\//.test(content) && !fake.may.links) return refuse(response, 400, 304003, 'url not allowed')
+    if (message.msg_id === undefined) {
+      if (!fake.may.proactive) return refuse(response, 400, 40034127, 'no permission for proactive messages')
+      fake.sent.push({ to: path, text: content, token, at, isMarkdown, isReply: false })
+      return json(response, 200, { id: `ROBOT-${randomUUID()}`, timestamp: new Date().toISOString() })
+    }
+    const replied = messages.get(message.msg_id)
+    if (!replied || replied.path !== path) return refuse(response, 400, 40034024, 'msg_id unknown')
+    const [window, count] = path.startsWith('v2/users') ? [60, 4] : [5, 5]
+    if (at - replied.at > window * 60_000) return refuse(response, 400, 40034025, 'msg_id expired')
+    const seq = isGuild ? randomUUID() : (message.msg_seq ?? 1)
+    if (replied.replies.has(seq)) return refuse(response, 400, 40054005, 'msg_seq repeated')
+    if (replied.replies.size >= count) return refuse(response, 400, 40034026, 'replies used up')
+    replied.replies.add(seq)
+    // Guilds have it as HTML.
+    const read = (text) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
+    must(!isGuild || !/<[@#]/.test(content), 'a mention in a guild')
+    const text = isGuild ? read(content) : content
+    fake.sent.push({ to: path, text, token, at, isMarkdown, isReply: true, replyTo: message.msg_id })
+    if (fake.losesNext) {
+      fake.losesNext = false
+      return response.destroy()
+    }
+    return json(response, 200, { id: `ROBOT-${randomUUID()}`, timestamp: new Date().toISOString() })
+  }
+
+  return Object.assign(fake, server)
+}
+
+/** An event as QQ sends it. */
+function event(t, d) {
+  return signed({ op: 0, id: `${t}:${randomUUID()}`, t, s: 1, d })
+}
+
+/** Any body, signed. */
+export function signed(body, { secret = ACCOUNT.app_secret, at = Date.now() } = {}) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const timestamp = String(Math.floor(at / 1000))
+  const signature = sign(null, Buffer.from(timestamp + text), privateKey(secret)).toString('hex')
+  return {
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'QQBot-Callback',
+      'x-bot-appid': ACCOUNT.app_id,
+      'x-signature-ed25519': signature,
+      'x-signature-timestamp': timestamp,
+    },
+    body: text,
+  }
+}
+
+/** Whether a signature is the bot's. */
+export function isSigned(text, signature) {
+  return verify(null, Buffer.from(text), createPublicKey(privateKey(ACCOUNT.app_secret)), Buffer.from(signature, 'hex'))
+}
+
+/** The seed is the secret, again and again, cut to 32 bytes; in PKCS #8. */
+function privateKey(secret) {
+  const seed = Buffer.from(secret.repeat(Math.ceil(32 / secret.length))).subarray(0, 32)
+  const head = Buffer.from('302e020100300506032b657004220420', 'hex')
+  return createPrivateKey({ key: Buffer.concat([head, seed]), format: 'der', type: 'pkcs8' })
+}

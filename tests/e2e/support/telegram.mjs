@@ -1,0 +1,118 @@
+// Telegram's Bot API, as far as the relay can tell: it refuses what Telegram refuses. Facts: core.telegram.org/bots/api.
+
+import { json, must, serve } from './server.mjs'
+
+const ACCOUNT = {
+  id: 'main',
+  platform: 'telegram',
+  default_user: 'me',
+  bot_token: '123456:telegram-token-that-must-not-leak',
+  secret_token: 'telegram-secret-that-must-not-leak',
+}
+export const NAME = 'claw_test_bot'
+
+export async function startTelegram() {
+  let updates = 0
+  /** What a question's id is to Telegram: { update_id, message_id, chat }. */
+  const known = new Map()
+  const chats = new Set()
+  const fake = {
+    account: ACCOUNT,
+    ack: '{}',
+    sent: [],
+    calls: [],
+    next: [],
+    /** Chats that blocked the bot. */
+    blocked: new Set(),
+    /** Markup is not read, as when a tag is unknown. */
+    readsMarkup: true,
+    chatOf: ({ from = '1001', group, topic }) => [group ?? from, topic].filter(Boolean).join('/'),
+    /** Words of a person. */
+    question: (id, text, options = {}) => update(fake.message(id, options, { text })),
+    /** A message, with its update. */
+    message(id, { from = '1001', group, topic } = {}, fields = {}) {
+      if (!known.has(id)) known.set(id, { update_id: 10_000 + ++updates, message_id: updates })
+      const { update_id, message_id } = known.get(id)
+      const chat = Number(group ?? from)
+      chats.add(chat)
+      return {
+        update_id,
+        message: {
+          message_id,
+          from: { id: Number(from), is_bot: false, first_name: 'Ada' },
+          chat: { id: chat, type: group ? 'supergroup' : 'private' },
+          date: Math.floor(Date.now() / 1000),
+          ...(topic && { message_thread_id: Number(topic), is_topic_message: true }),
+          ...fields,
+        },
+      }
+    },
+  }
+  const refuse = (response, error_code, description, parameters) =>
+    json(response, error_code, { ok: false, error_code, description, ...(parameters && { parameters }) })
+
+  const server = await serve((request, body, response) => {
+    const [, token, method] = request.url.match(/^\/bot([^/]+)\/(\w+)$/) ?? []
+    must(token, request.url)
+    must(!request.headers.authorization, 'the token is in the URL alone')
+    if (token !== ACCOUNT.bot_token) return refuse(response, 401, 'Unauthorized')
+    if (method === 'getMe') {
+      return json(response, 200, { ok: true, result: { id: 123456, is_bot: true, first_name: 'C', username: NAME } })
+    }
+    must(method === 'sendMessage' && request.method === 'POST', method)
+    const message = JSON.parse(body)
+    const at = Date.now()
+    fake.calls.push({ at, parse_mode: message.parse_mode })
+    const scripted = fake.next.shift()
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    const { chat_id, message_thread_id, text, parse_mode, reply_parameters } = message
+    if (!chats.has(chat_id)) return refuse(response, 400, 'Bad Request: chat not found')
+    if (fake.blocked.has(chat_id)) return refuse(response, 403, 'Forbidden: bot was blocked by the user')
+    if (fake.sent.filter((known) => known.chat === chat_id && at - known.at < 60_000).length >= 60) {
+      return refuse(response, 429, 'Too Many Requests: retry after 3', { retry_after: 3 })
+    }
+    const plain = parse_mode ? fake.readsMarkup && withoutTags(text) : text
+    if (plain === null || plain === false) {
+      return refuse(response, 400, `Bad Request: can't parse entities: unsupported start tag at byte offset 0`)
+    }
+    if (!plain.trim()) return refuse(response, 400, 'Bad Request: message text is empty')
+    if (plain.length > 4096) return refuse(response, 400, 'Bad Request: message is too long')
+    const isKnown = [...known.values()].some(({ message_id }) => message_id === reply_parameters?.message_id)
+    if (!isKnown && !reply_parameters?.allow_sending_without_reply) {
+      return refuse(response, 400, 'Bad Request: message to be replied not found')
+    }
+    const to = [chat_id, message_thread_id].filter(Boolean).join('/')
+    fake.sent.push({ chat: chat_id, to, text: plain, raw: text, at })
+    return json(response, 200, { ok: true, result: { message_id: 5000 + fake.sent.length } })
+  })
+  return Object.assign(fake, server)
+}
+
+/** An update with the secret that setWebhook was given. */
+export function update(body, secret = ACCOUNT.secret_token) {
+  const headers = { 'content-type': 'application/json', 'x-telegram-bot-api-secret-token': secret }
+  return { headers, body: JSON.stringify(body) }
+}
+
+/** What people read of Telegram's HTML; null, if it is none: an unknown tag, one that is not closed, a bare `<` or `&`. */
+function withoutTags(html) {
+  const open = []
+  let plain = ''
+  for (const [piece, tag, entity] of html.matchAll(/<(\/?[^<>]*)>|&(\w+);|[\s\S]/g)) {
+    if (entity) {
+      const character = { lt: '<', gt: '>', amp: '&', quot: '"' }[entity]
+      if (!character) return null
+      plain += character
+    } else if (tag === undefined) {
+      if (piece === '<' || piece === '&') return null
+      plain += piece
+    } else if (tag.startsWith('/')) {
+      if (open.pop() !== tag.slice(1)) return null
+    } else {
+      const [, name] = tag.match(/^(b|i|s|u|code|pre|a)(?: href="[^"]*")?$/) ?? []
+      if (!name) return null
+      open.push(name)
+    }
+  }
+  return open.length === 0 ? plain : null
+}

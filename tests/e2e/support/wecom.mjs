@@ -1,0 +1,237 @@
+// WeCom, as far as the relay can tell: the APIs of self-built apps and AI bots, which refuse what WeCom refuses, and their
+// callbacks, encrypted and signed. Facts: developer.work.weixin.qq.com, "获取access_token", "发送应用消息", "智能机器人",
+// "加解密方案说明", "全局错误码".
+
+import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
+import { json, must, serve } from './server.mjs'
+
+const CORP = 'ww1a2b3c4d5e6f7a8b'
+const AGENT_ID = 1000002
+/** Random: the last character of a key of the console may have bits that no decoder needs. */
+const AES_KEY = randomBytes(32).toString('base64').slice(0, 43)
+const BOT_AES_KEY = randomBytes(32).toString('base64').slice(0, 43)
+const MEMBERS = /^(alice|bob|stranger|member\d+)$/
+
+const APP = {
+  id: 'main',
+  platform: 'wecom',
+  default_user: 'me',
+  corp_id: CORP,
+  agent_id: AGENT_ID,
+  secret: 'wecom-secret-that-must-not-leak',
+  token: 'wecom-token-that-must-not-leak',
+  encoding_aes_key: AES_KEY,
+}
+
+const BOT = {
+  id: 'main',
+  platform: 'wecom-bot',
+  default_user: 'me',
+  token: 'bot-token-that-must-not-leak',
+  encoding_aes_key: BOT_AES_KEY,
+  name: '小助手',
+}
+
+/** A self-built app. */
+export async function startWecom() {
+  const valid = new Map()
+  /** What was said to whom lately: { key, at }. */
+  const recent = []
+  const fake = {
+    account: APP,
+    ack: '',
+    sent: [],
+    calls: [],
+    next: [],
+    tokens: 0,
+    /** The address that calls is on the app's list of trusted ones. */
+    isTrusted: true,
+    expireToken: () => valid.clear(),
+    chatOf: ({ from = 'alice' }) => from,
+    /** Words of a member. */
+    question: (id, text, { from = 'alice' } = {}) => sealed(APP, CORP, messageXml({ id, from, text })),
+    /** Any callback. */
+    callback: (fields) => sealed(APP, CORP, xml(fields)),
+  }
+  const answer = (response, errcode, errmsg, more = {}) => json(response, 200, { errcode, errmsg, ...more })
+
+  const server = await serve((request, body, response) => {
+    const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
+    if (pathname === '/cgi-bin/gettoken') {
+      must(request.method === 'GET', 'method of the token call')
+      if (query.get('corpid') !== CORP) return answer(response, 40013, 'invalid corpid')
+      if (query.get('corpsecret') !== APP.secret) return answer(response, 40001, 'invalid credential')
+      // The same one until it is over.
+      if (valid.size === 0) {
+        fake.tokens += 1
+        valid.set(`wecom-${fake.tokens}-${randomUUID()}`, Date.now() + 7_200_000)
+      }
+      return answer(response, 0, 'ok', { access_token: [...valid.keys()][0], expires_in: 7200 })
+    }
+    const token = query.get('access_token')
+    if (!token) return answer(response, 41001, 'access_token missing')
+    if (!valid.has(token)) return answer(response, 42001, 'access_token expired')
+    const isTrusted = fake.isTrusted || request.headers['x-from'] === 'a trusted address'
+    if (!isTrusted) return answer(response, 60020, 'not allow to access from your ip, from ip: 203.0.113.7')
+    if (pathname === '/cgi-bin/agent/get') {
+      if (Number(query.get('agentid')) !== AGENT_ID) return answer(response, 40056, 'invalid agentid')
+      return answer(response, 0, 'ok', { agentid: AGENT_ID, name: '助手' })
+    }
+    must(pathname === '/cgi-bin/message/send' && request.method === 'POST', `${request.method} ${pathname}`)
+    return send(JSON.parse(body), token, response)
+  })
+
+  function send(message, token, response) {
+    const { touser, msgtype, agentid, enable_duplicate_check, duplicate_check_interval = 1800 } = message
+    const at = Date.now()
+    fake.calls.push({ at })
+    const scripted = fake.next.shift()
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    if (agentid !== AGENT_ID) return answer(response, 301002, 'not allow operate another agent with this accesstoken')
+    if (touser === '@all' || /\|/.test(touser)) must(false, 'an answer to several people')
+    if (!touser) return answer(response, 82001, 'all touser & totag & toparty are empty')
+    if (!MEMBERS.test(touser)) return answer(response, 81013, 'user & party & tag all invalid')
+    must(['text', 'markdown'].includes(msgtype), `msgtype ${msgtype}`)
+    let { content } = message[msgtype]
+    if (!content) return answer(response, 44004, 'empty content')
+    const bytes = Buffer.from(content)
+    if (bytes.length > 2048 && msgtype === 'markdown') return answer(response, 45002, 'content size out of limit')
+    // Texts are cut without a word.
+    if (bytes.length > 2048) content = bytes.subarray(0, 2048).toString()
+    const repeated = recent.find(
+      (known) => known.key === `${touser} ${content}` && at - known.at < duplicate_check_interval * 1000,
+    )
+    must(enable_duplicate_check === 1, 'the check for duplicates')
+    const inMinute = fake.sent.filter((known) => known.to === touser && at - known.at < 60_000)
+    // What is too often, or is there already, is dropped without a word.
+    if (!repeated && inMinute.length < 30) {
+      recent.push({ key: `${touser} ${content}`, at })
+      // As people see it: what has no width is not seen.
+      fake.sent.push({ to: touser, text: content.replace(/[\u200b\u200c]/g, ''), token, msgtype, at })
+    }
+    return answer(response, 0, 'ok', { invaliduser: '', msgid: randomUUID() })
+  }
+
+  return Object.assign(fake, server)
+}
+
+/** An AI bot. */
+export async function startWecomBot() {
+  /** response_code → { chat, at }; gone once it was used. */
+  const codes = new Map()
+  /** msgid → its response_code, the same when it comes again. */
+  const codeOf = new Map()
+  const fake = {
+    account: BOT,
+    ack: '',
+    sent: [],
+    calls: [],
+    next: [],
+    expire: (id) => codes.delete(codeOf.get(id)),
+    chatOf: ({ from = 'alice', group }) => group ?? from,
+    /** Words of a member; in a group they mention the bot. */
+    question: (id, text, options = {}) => {
+      const content = options.group ? `@${BOT.name} ${text}` : text
+      return fake.callback({ ...fake.message(id, options), msgtype: 'text', text: { content } })
+    },
+    /** What every message has. */
+    message(id, { from = 'alice', group } = {}) {
+      if (!codeOf.has(id)) {
+        codeOf.set(id, randomUUID())
+        codes.set(codeOf.get(id), { chat: group ?? from, at: Date.now() })
+      }
+      return {
+        msgid: id,
+        aibotid: 'aib-1',
+        chattype: group ? 'group' : 'single',
+        ...(group && { chatid: group }),
+        from: { userid: from },
+        response_url: `${fake.url}/cgi-bin/aibot/response?response_code=${codeOf.get(id)}`,
+      }
+    },
+    /** Any callback. */
+    callback(event) {
+      const { query, encrypt } = sealedParts(BOT, '', JSON.stringify(event))
+      return { query, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ encrypt }) }
+    },
+  }
+  const server = await serve((request, body, response) => {
+    const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
+    const answer = (errcode, errmsg) => json(response, 200, { errcode, errmsg })
+    if (pathname === '/cgi-bin/getcallbackip') return answer(41001, 'access_token missing')
+    must(pathname === '/cgi-bin/aibot/response' && request.method === 'POST', `${request.method} ${pathname}`)
+    must(!query.has('access_token') && !request.headers.authorization, 'a bot has no access token')
+    const at = Date.now()
+    fake.calls.push({ at })
+    const scripted = fake.next.shift()
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    const { msgtype, markdown } = JSON.parse(body)
+    must(msgtype === 'markdown', `msgtype ${msgtype}`)
+    const code = query.get('response_code')
+    const known = codes.get(code)
+    // The number is not documented.
+    if (!known || at - known.at > 3_600_000) return answer(40058, 'invalid response_code')
+    if (!markdown.content) return answer(44004, 'empty content')
+    if (Buffer.byteLength(markdown.content) > 20_480) return answer(45002, 'content size out of limit')
+    codes.delete(code)
+    fake.sent.push({ to: known.chat, text: markdown.content, at })
+    return answer(0, 'ok')
+  })
+  return Object.assign(fake, server)
+}
+
+/** What a check of an address asks: GET with an encrypted echo. */
+export function addressCheck({ account }, echo) {
+  const { query, encrypt } = sealedParts(account, account.corp_id ?? '', echo)
+  return { method: 'GET', query: `${query}&echostr=${encodeURIComponent(encrypt)}` }
+}
+
+/** A callback of an app or an official account, encrypted for `receiver`. */
+export function sealed(account, receiver, text, changes) {
+  const { query, encrypt } = sealedParts(account, receiver, text, changes)
+  const outer = `<xml><ToUserName><![CDATA[${receiver}]]></ToUserName><Encrypt><![CDATA[${encrypt}]]></Encrypt></xml>`
+  return { query, headers: { 'content-type': 'text/xml' }, body: outer }
+}
+
+function sealedParts(account, receiver, text, { at = Date.now(), token = account.token } = {}) {
+  const encrypt = seal(account.encoding_aes_key, receiver, text)
+  const [timestamp, nonce] = [String(Math.floor(at / 1000)), randomBytes(5).toString('hex')]
+  const signature = sha1([token, timestamp, nonce, encrypt].sort().join(''))
+  return { query: `msg_signature=${signature}&timestamp=${timestamp}&nonce=${nonce}`, encrypt }
+}
+
+/** WXBizMsgCrypt: 16 random bytes, the length, the text, whom it is for; padded to blocks of 32; AES-256-CBC. */
+export function seal(encodingAesKey, receiver, text) {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
+  const message = Buffer.from(text)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(message.length)
+  const plain = Buffer.concat([randomBytes(16), length, message, Buffer.from(receiver)])
+  const padding = 32 - (plain.length % 32)
+  const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+  const whole = Buffer.concat([plain, Buffer.alloc(padding, padding)])
+  return Buffer.concat([cipher.update(whole), cipher.final()]).toString('base64')
+}
+
+export function sha1(text) {
+  return createHash('sha1').update(text).digest('hex')
+}
+
+/** Fields as callbacks hold them: numbers bare, texts in CDATA. */
+export function xml(fields) {
+  const value = (content) => (typeof content === 'number' ? content : `<![CDATA[${content}]]>`)
+  const parts = Object.entries(fields).map(([name, content]) => `<${name}>${value(content)}</${name}>`)
+  return `<xml>${parts.join('')}</xml>`
+}
+
+function messageXml({ id, from, text }) {
+  return xml({
+    ToUserName: CORP,
+    FromUserName: from,
+    CreateTime: Math.floor(Date.now() / 1000),
+    MsgType: 'text',
+    Content: text,
+    MsgId: id,
+    AgentID: AGENT_ID,
+  })
+}
