@@ -80,7 +80,8 @@ test('AI bots', async (t) => {
   const refresh = (id) => fake.callback({ ...fake.message('m-refresh'), msgtype: 'stream', stream: { id } })
 
   await t.test('an answer is shown as it comes, and ends once', async () => {
-    const text = Array.from({ length: 600 }, (_, n) => `word${n}`).join(' ')
+    world.model.delayMs = 25
+    const text = Array.from({ length: 80 }, (_, n) => `word${n}`).join(' ')
     const parts = [await shown(fake.question('m-stream', text))]
     while (!parts.at(-1).finish) {
       assert.ok(parts.length < 60, 'it does not end')
