@@ -19,6 +19,8 @@ pub struct Plan {
     pub wait_ms: u64,
     /// How long the answer goes no other way: until the platform has asked once more, if it does.
     pub keep_ms: u64,
+    /// Nothing of the answer was shown before.
+    pub is_first: bool,
 }
 
 /// What a webhook that waited answers.
@@ -42,7 +44,7 @@ from_json! { struct Held { part, is_answer, asked_ms } }
 /// How a bot's webhooks wait, if they do.
 pub fn plan(bot: &Bot) -> Option<Plan> {
     let wait_ms = platform::hold_ms(&bot.account)?;
-    Some(Plan { wait_ms, keep_ms: wait_ms + platform::again_ms(&bot.account) })
+    Some(Plan { wait_ms, keep_ms: wait_ms + platform::again_ms(&bot.account), is_first: true })
 }
 
 /// Waits for the answer to a question that is committed.
@@ -56,8 +58,8 @@ pub async fn wait(
 ) -> Result<Waited, Error> {
     let began = now();
     let fresh = || Ok::<Fresh, Error>(Fresh { now: now(), nonce: nonce.to_owned(), random: random_bytes()? });
-    // Where the answer is shown as it comes, the first of it is worth answering for.
-    let shown = platform::progress_ms(&bot.account).map(|_| 0);
+    // Where the answer is shown as it comes, the first of it is worth answering for; more of it comes at the platform's pace.
+    let shown = platform::progress_ms(&bot.account).filter(|_| plan.is_first).map(|_| 0);
     let asked = Ask::Await { id: id.clone(), ms: plan.wait_ms, shown };
     let held: Held = ask::ask(config, user, "", &asked).await?.read().await?;
     let Some(part) = held.part else { return Ok(Waited::Acknowledge) };

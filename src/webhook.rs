@@ -13,7 +13,7 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
-use crate::hold::{self, Waited};
+use crate::hold::{self, Plan, Waited};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
@@ -91,6 +91,7 @@ pub async fn receive(
             let speaker = directory::speaker(&config, &bot, &sender, group.as_deref()).await?;
             if let (Speaker::User(user), Some(plan)) = (speaker, hold::plan(&bot)) {
                 ask::tell(&config, &user, &ask::Ask::Hold { id: id.clone(), ms: plan.keep_ms }).await?;
+                let plan = Plan { is_first: false, ..plan };
                 waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
             }
         }
