@@ -106,6 +106,7 @@ async function realAgent(world, user) {
     await exited
   }
   process.once('exit', () => child.kill('SIGKILL'))
+  await world.enrol(user, 'claw-agent')
   agent.start()
   await until(() => agent.log.includes('connected as'), 'claw-agent to connect')
   return agent

@@ -74,6 +74,8 @@ export async function startWorld({ random, users = 1, broken }) {
       enrol(relay, user, id).then(() => agent.start())
       return agent
     },
+    /** Lets D1 know the key of an agent that is no peer of this suite. */
+    enrol: (user, agent) => enrol(relay, user, agent),
     /** Everyone is connected. */
     ready: () =>
       until(() => [...world.devices, ...world.agents].every((peer) => peer.isWelcome), 'everyone to connect'),
