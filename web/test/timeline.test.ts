@@ -205,8 +205,9 @@ test('an answer away from its question quotes it', () => {
 })
 
 test('what is said unasked answers nothing: it quotes no question, stops none, and the next answer quotes its own', () => {
-  const unasked = { ...envelope(2), from: { kind: 'agent', id: 'agt_1' }, state: undefined } as Envelope
-  const script = { ...unasked, seq: 3, id: 'm-3', from: { kind: 'relay' } } as Envelope
+  const { state: _, ...words } = envelope(2)
+  const unasked: Envelope = { ...words, from: { kind: 'agent', id: 'agt_1' } }
+  const script: Envelope = { ...unasked, seq: 3, id: 'm-3', from: { kind: 'relay' } }
   const said = [unasked, script].map((message) => ({ type: 'message', ...message }) as ServerFrame)
   const timeline = play(message(1), ...said)
   expect(items(timeline, 'web').map((item) => item.kind === 'message' && item.quoted)).toEqual([false, false, false])

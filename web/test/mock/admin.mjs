@@ -64,6 +64,7 @@ export const adminRoutes = [
   ...listRoutes('senders', 'sender'),
   ...listRoutes('groups', 'chat'),
   ['GET /v1/admin/users', ({ world, query }) => page('users', [...world.users.values()], query)],
+  ['GET /v1/admin/users/{id}', ({ world, parameters: [id] }) => (world.users.has(id) ? ok(world.users.get(id)) : NONE)],
   ['POST /v1/admin/users', ({ world, body }) => ok({ user: world.addUser(body.name, body) }, 201)],
   [
     'PATCH /v1/admin/users/{id}',
