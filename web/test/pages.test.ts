@@ -70,7 +70,7 @@ test.each([
   ['feishu:main:oc_a0553eda9014c230', '飞书会话 c230', 'Feishu chat c230'],
   ['wecom:corp:lin.xiaoman', '企业微信会话 oman', 'WeCom chat oman'],
   ['wecom-bot:corp:group-wrkA1', '企业微信机器人会话 rkA1', 'WeCom bot chat rkA1'],
-  ['wechat:oa:oABC-1234', '微信公众号会话 1234', 'WeChat official account chat 1234'],
+  ['wechat:oa:oABC-1234', '微信公众号会话 1234', 'WeChat account chat 1234'],
   ['qq:bot:c2c-E4F47A09', 'QQ 会话 7A09', 'QQ chat 7A09'],
   ['telegram:main:-100123.7', 'Telegram 会话 23.7', 'Telegram chat 23.7'],
   ['dingtalk:main:@q3bXz9', '钉钉会话 bXz9', 'DingTalk chat bXz9'],

@@ -35,12 +35,12 @@ export function freeId({ id, hasSecretAddress }: Platform, taken: readonly strin
 /** What is wrong, by the name of the field: what the relay would refuse, before it is asked. */
 export function wrongFields(platform: Platform, values: Values, language: Language): Record<string, string> {
   const wrong: Record<string, string> = {}
-  for (const { name, isOptional, check } of platform.fields) {
+  const { fields, oneOf = [] } = platform
+  for (const { name, isOptional, check } of fields) {
     const value = values[name]!.trim()
-    if (value === '' && !isOptional) wrong[name] = REQUIRED[language]
+    if (value === '' && !isOptional && !oneOf.includes(name)) wrong[name] = REQUIRED[language]
     if (value !== '' && check && !check.pattern.test(value)) wrong[name] = check.say[language]
   }
-  const { oneOf = [] } = platform
   if (oneOf.length > 0 && oneOf.every((name) => values[name]!.trim() === '')) wrong[oneOf[0]!] = ONE_OF[language]
   return wrong
 }

@@ -31,7 +31,7 @@ export interface Platform {
   /** What to do first. */
   before: Words
   fields: readonly Field[]
-  /** Of these, one must be filled. */
+  /** Of these, one is enough. */
   oneOf?: readonly string[]
   /** Whoever knows the address can abuse it: it must not be guessed. */
   hasSecretAddress?: true
@@ -101,7 +101,7 @@ export const PLATFORMS: readonly Platform[] = [
     fields: [
       {
         name: 'api_base',
-        label: { en: 'Which', zh: '哪一个' },
+        label: { en: 'Feishu or Lark', zh: '飞书还是 Lark' },
         kind: 'choice',
         options: [
           { value: 'https://open.feishu.cn', label: { en: 'Feishu (open.feishu.cn)', zh: '飞书（open.feishu.cn）' } },
@@ -114,16 +114,12 @@ export const PLATFORMS: readonly Platform[] = [
       }),
       secret('app_secret', 'App Secret', { help: { en: 'On the same page', zh: '在同一页' } }),
       secret('encrypt_key', 'Encrypt Key', {
-        isOptional: true,
         help: {
           en: '“Events & Callbacks → Encryption Strategy”; at least one of the two, better this one',
           zh: '“事件与回调 → 加密策略”里，两项至少填一项，最好填这一项',
         },
       }),
-      secret('verification_token', 'Verification Token', {
-        isOptional: true,
-        help: { en: 'On the same page', zh: '在同一页' },
-      }),
+      secret('verification_token', 'Verification Token', { help: { en: 'On the same page', zh: '在同一页' } }),
     ],
     oneOf: ['encrypt_key', 'verification_token'],
     steps: [
