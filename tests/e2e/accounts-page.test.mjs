@@ -478,6 +478,9 @@ test('the account pages', async (t) => {
     await shoot(page, 'bot-ready')
     await page.keyboard.press('Escape')
     await page.getByTestId('account').getByRole('link').click()
+    assert.ok(!(await page.getByTestId('steps').isVisible()))
+    await page.getByTestId('how').click()
+    await page.getByTestId('steps').filter({ hasText: 'pairing code' }).waitFor()
     await page.getByTestId('policy').selectOption('listed')
     await page.getByTestId('groups').selectOption('listed')
     await page.getByTestId('default-user').fill('usr_nobody')
@@ -606,7 +609,6 @@ test('the account pages', async (t) => {
         if (size === 'phone') await page.getByRole('button', { name: /会话列表|conversations/ }).click()
         const row = (text) => page.getByTestId('conversation').filter({ hasText: text })
         for (const platform of PLATFORM_WORDS[locale]) await row(platform).first().waitFor()
-        await page.waitForTimeout(400)
         await shoot(page, `conversations-${name}`)
         await row('DingTalk').or(row('钉钉')).click()
         await page
@@ -616,6 +618,11 @@ test('the account pages', async (t) => {
         assert.deepEqual(page.problems, [])
       }
     }
+    // With several agents, it says which.
+    const agents = ['laptop', 'nas'].map((name, n) => ({ id: `agt_${n + 1}`, name, online: true }))
+    const made = await context(t, { frames: [...frames, { type: 'presence', agents }] })
+    const page = await open(made, `${mock.url}/#link=${mock.addLink(mock.addUser('Ada').id)}`)
+    await page.getByTestId('unasked').filter({ hasText: 'Unprompted, from laptop' }).waitFor()
   })
 
   await t.test('the console: users, what went wrong with them, and their end', async (t) => {
@@ -790,7 +797,7 @@ const PLATFORM_WORDS = {
     'Feishu chat',
     'WeCom chat',
     'WeCom bot chat',
-    'WeChat official',
+    'WeChat account',
     'QQ chat',
     'Telegram chat',
     'DingTalk chat',
