@@ -90,6 +90,7 @@ test('the relay is sent what it reads: numbers, switches, and nothing that is em
     token: 't',
     encoding_aes_key: KEY,
     markdown: false,
+    passive: true,
   })
   expect(settings(on('feishu'), filled('feishu'))).toEqual({
     api_base: 'https://open.feishu.cn',

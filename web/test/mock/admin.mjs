@@ -48,7 +48,11 @@ export const adminRoutes = [
       if (world.accounts.has(body.id)) return problem(409, 'conflict', 'id: there is an account of this name')
       const secret = body.app_secret ?? body.secret ?? body.bot_token
       if (secret?.endsWith('wrong'))
-        return problem(422, 'platform_refused', 'app_id, app_secret: 10014: app secret invalid')
+        return problem(
+          422,
+          'platform_refused',
+          `${body.bot_token ? 'bot_token' : 'app_id, app_secret'}: 10014: invalid`,
+        )
       world.accounts.set(body.id, { policy: 'pairing', groups: 'any', ...body, created_ms: Date.now() })
       const account = shownAccount(world.accounts.get(body.id))
       return ok({ account, webhook: `/webhook/${body.platform}/${body.id}` }, 201)

@@ -62,13 +62,29 @@ function toggle(name: string, initial: boolean, label: Words, help: Words): Fiel
   return { name, label, help, kind: 'switch', initial: () => String(initial) }
 }
 
-/** Where the platform's API is; a proxy with a fixed address may stand before it. */
-function base(address: string, name = 'api_base', label: Words = { en: 'API address', zh: 'API 地址' }): Field {
+const API: Words = { en: 'API address', zh: 'API 地址' }
+
+/** Where the platform's API is. */
+function base(address: string): Field {
+  const help = { en: 'Another one only to go through a proxy', zh: '走代理时才改' }
+  return text('api_base', API, { help, placeholder: address, isOptional: true, isAdvanced: true, check: BASE })
+}
+
+/** The same, where the platform takes calls from listed addresses only, and Cloudflare's are not fixed. */
+function listedBase(address: string, name = 'api_base', label: Words = API): Field {
   const help = {
-    en: 'Another one only to go through a proxy',
-    zh: '走代理时才改',
+    en: 'The HTTPS proxy with a listed IP that passes calls on to it; empty where the relay itself has a fixed IP',
+    zh: '填白名单里那台 HTTPS 代理的地址，由它转发过去；中继自己有固定 IP 就不用填',
   }
-  return text(name, label, { help, placeholder: address, isOptional: true, isAdvanced: true, check: BASE })
+  return text(name, label, { help, placeholder: address, isOptional: true, check: BASE })
+}
+
+/** Answers that are there in time can go in the callback's own response. */
+function passive(help: Words): Field {
+  return {
+    ...toggle('passive', true, { en: 'Answer within the callback', zh: '在回调里直接回答' }, help),
+    isAdvanced: true,
+  }
 }
 
 const BASE = {
@@ -146,8 +162,8 @@ export const PLATFORMS: readonly Platform[] = [
     id: 'wecom',
     about: { en: 'A self-built app; members write to it alone', zh: '自建应用，成员在应用里单独聊' },
     before: {
-      en: 'In the admin console (work.weixin.qq.com), create an app under “App Management”, and add the addresses from which the relay calls to its “Trusted IPs”: WeCom refuses all others.',
-      zh: '先在管理后台（work.weixin.qq.com）“应用管理 → 自建”里建一个应用，并把中继的出口 IP 加进应用的“企业可信IP”，否则企业微信会拒绝调用。',
+      en: 'In the admin console (work.weixin.qq.com), create an app under “App Management”, and add the IP from which the relay (or its proxy, below) calls to its “Trusted IPs”: WeCom refuses all others.',
+      zh: '先在管理后台（work.weixin.qq.com）“应用管理 → 自建”里建一个应用，并把中继（或下面的代理）的出口 IP 加进应用的“企业可信IP”，否则企业微信会拒绝调用。',
     },
     fields: [
       text(
@@ -178,7 +194,11 @@ export const PLATFORMS: readonly Platform[] = [
           zh: '成员在微信里看消息时请关掉，微信显示不了',
         },
       ),
-      base('https://qyapi.weixin.qq.com'),
+      listedBase('https://qyapi.weixin.qq.com'),
+      passive({
+        en: 'What is there within 5 s, without Markdown; the rest goes by the API',
+        zh: '5 秒内的回答随回调返回，不带 Markdown；其余走接口',
+      }),
     ],
     steps: [
       {
@@ -215,6 +235,10 @@ export const PLATFORMS: readonly Platform[] = [
       ),
       secret('token', 'Token', NEW_TOKEN),
       secret('encoding_aes_key', 'EncodingAESKey', NEW_KEY),
+      passive({
+        en: 'Shown as it comes; otherwise whole, once it is there',
+        zh: '边生成边显示；关掉就等生成完再一次发出',
+      }),
       base('https://qyapi.weixin.qq.com'),
     ],
     steps: [
@@ -233,8 +257,8 @@ export const PLATFORMS: readonly Platform[] = [
     id: 'wechat',
     about: { en: 'Followers write to the account', zh: '关注的人直接给公众号发消息' },
     before: {
-      en: 'In the admin console (mp.weixin.qq.com), under “Settings & Development → Basic Configuration”, add the addresses from which the relay calls to the “IP whitelist”: WeChat refuses all others.',
-      zh: '先在公众平台（mp.weixin.qq.com）“设置与开发 → 开发接口管理”里把中继的出口 IP 加进“IP 白名单”，否则微信会拒绝调用。',
+      en: 'In the admin console (mp.weixin.qq.com), under “Settings & Development → Basic Configuration”, add the IP from which the relay (or its proxy, below) calls to the “IP whitelist”: WeChat refuses all others.',
+      zh: '先在公众平台（mp.weixin.qq.com）“设置与开发 → 开发接口管理”里把中继（或下面的代理）的出口 IP 加进“IP 白名单”，否则微信会拒绝调用。',
     },
     fields: [
       text('app_id', 'AppID', {
@@ -262,7 +286,11 @@ export const PLATFORMS: readonly Platform[] = [
           zh: '认证过的公众号才能发。关掉后，只有 5 秒内的回答送得到。',
         },
       ),
-      base('https://api.weixin.qq.com'),
+      listedBase('https://api.weixin.qq.com'),
+      passive({
+        en: 'What is there within 5 s; the rest goes as customer-service messages',
+        zh: '5 秒内的回答随回调返回，其余走客服消息',
+      }),
     ],
     steps: [
       {
@@ -280,8 +308,8 @@ export const PLATFORMS: readonly Platform[] = [
     id: 'qq',
     about: { en: 'An official bot for chats, groups and guilds', zh: '官方机器人，单聊、群聊和频道' },
     before: {
-      en: 'On the open platform (q.qq.com), create a bot, and add the addresses from which the relay calls to its “IP whitelist”: QQ refuses all others.',
-      zh: '先在 QQ 开放平台（q.qq.com）建一个机器人，并在“开发设置”里把中继的出口 IP 加进“IP 白名单”，否则 QQ 会拒绝调用。',
+      en: 'On the open platform (q.qq.com), create a bot, and add the IP from which the relay (or its proxy, below) calls to its “IP whitelist”: QQ refuses all others.',
+      zh: '先在 QQ 开放平台（q.qq.com）建一个机器人，并在“开发设置”里把中继（或下面的代理）的出口 IP 加进“IP 白名单”，否则 QQ 会拒绝调用。',
     },
     fields: [
       text('app_id', 'AppID', { placeholder: '1020…', help: { en: '“Development settings”', zh: '“开发设置”页' } }),
@@ -303,8 +331,8 @@ export const PLATFORMS: readonly Platform[] = [
           zh: '60 分钟内（群里 5 分钟）才能回复，之后要有主动消息权限才发得出',
         },
       ),
-      base('https://api.bot.qq.com'),
-      base('https://api.bot.qq.com', 'token_base', { en: 'Address for tokens', zh: '取令牌的地址' }),
+      listedBase('https://api.bot.qq.com'),
+      listedBase('https://api.bot.qq.com', 'token_base', { en: 'Address for tokens', zh: '取令牌的地址' }),
     ],
     steps: [
       { en: '“Callback configuration”: enter the request URL and save.', zh: '“回调配置”：填上请求地址，保存。' },
