@@ -30,7 +30,8 @@ test('the account pages', async (t) => {
     return mock
   }
 
-  async function context(t, options = {}) {
+  /** `frames` are what the relay says at once. */
+  async function context(t, { frames = [], ...options } = {}) {
     const made = await browser.newContext({ viewport: SIZES.desktop, locale: 'en-GB', ...options })
     t.after(() => made.close())
     await made.routeWebSocket(/\/v1\/ws/, (socket) => {
@@ -42,6 +43,7 @@ test('the account pages', async (t) => {
           JSON.stringify({ type: 'welcome', user: 'usr_1', cursor: '1.0', resumed, window: 256, ping_ms: 30000 }),
         )
         socket.send(JSON.stringify({ type: 'presence', agents: [{ id: 'agt_1', name: 'laptop', online: true }] }))
+        for (const frame of frames) socket.send(JSON.stringify(frame))
       })
     })
     await made.addInitScript(watchShifts)
@@ -449,14 +451,25 @@ test('the account pages', async (t) => {
     await page.getByTestId('to-console').click()
     await page.getByTestId('nothing').waitFor()
     await page.getByTestId('new-account').click()
+    await page.getByTestId('on-feishu').click()
+    // Nothing is asked of the relay while something is missing; the first of it gets the keyboard.
+    await page.getByTestId('confirm').click()
+    assert.equal(await page.locator('[aria-invalid=true]').count(), 3)
+    assert.ok(await page.getByTestId('app-id').evaluate((field) => field === document.activeElement))
+    assert.ok(!mock.asked.includes('POST /v1/admin/accounts'))
+    await shoot(page, 'bot-missing')
     await page.getByTestId('account-id').fill('main')
     await page.getByTestId('app-id').fill('cli_a1b2')
     await page.getByTestId('app-secret').fill('wrong')
     await page.getByTestId('encrypt-key').fill('encrypt')
     await page.getByTestId('confirm').click()
-    await page.getByText('Feishu 10014').waitFor()
+    // At the field that the relay names, and gone with the next letter.
+    const refused = page.locator('[aria-invalid=true]')
+    assert.equal(await refused.getAttribute('data-testid'), 'app-secret')
+    await page.getByText('The platform refused: 10014').waitFor()
     await shoot(page, 'bot-refused')
     await page.getByTestId('app-secret').fill('right')
+    assert.equal(await refused.count(), 0)
     await page.getByTestId('confirm').click()
     await page
       .getByTestId('webhook')
@@ -465,6 +478,9 @@ test('the account pages', async (t) => {
     await shoot(page, 'bot-ready')
     await page.keyboard.press('Escape')
     await page.getByTestId('account').getByRole('link').click()
+    assert.ok(!(await page.getByTestId('steps').isVisible()))
+    await page.getByTestId('how').click()
+    await page.getByTestId('steps').filter({ hasText: 'pairing code' }).waitFor()
     await page.getByTestId('policy').selectOption('listed')
     await page.getByTestId('groups').selectOption('listed')
     await page.getByTestId('default-user').fill('usr_nobody')
@@ -495,6 +511,129 @@ test('the account pages', async (t) => {
     await heading(page, 'Bots')
     await page.getByTestId('nothing').waitFor()
     assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('the console: a bot on every platform', async (t) => {
+    const mock = await world(t)
+    const root = mock.addUser('Root', { role: 'operator' })
+    const made = await context(t, { permissions: ['clipboard-read', 'clipboard-write'] })
+    const page = await open(made, `${mock.url}/#link=${mock.addLink(root.id)}`)
+    await chat(page)
+    await page.goto(`${mock.url}/#/console/accounts`)
+    const copied = async (field) => {
+      await page.getByTestId(field).getByTestId('copy').click()
+      return page.evaluate(() => navigator.clipboard.readText())
+    }
+    for (const [platform, filled] of Object.entries(BOTS)) {
+      await page.getByTestId('new-account').click()
+      await page.getByTestId(`on-${platform}`).click()
+      for (const [name, value] of Object.entries(filled)) {
+        await page.getByTestId(name.replaceAll('_', '-')).fill(String(value))
+      }
+      const id = await page.getByTestId('account-id').inputValue()
+      await page.getByTestId('confirm').click()
+      await page.getByTestId('steps').waitFor()
+      const account = mock.accounts.get(id)
+      assert.equal(account.platform, platform)
+      assert.equal(account.policy, 'pairing')
+      for (const [name, value] of Object.entries(filled)) assert.equal(account[name], value)
+      assert.equal(await copied('webhook'), `${mock.url}/webhook/${platform}/${id}`)
+      // What was made here is entered there: hidden, and copied whole.
+      for (const name of ['token', 'encoding_aes_key'].filter((name) => name in account)) {
+        const field = `enter-${name.replaceAll('_', '-')}`
+        assert.doesNotMatch(await page.getByTestId(field).textContent(), /\w{32}/)
+        assert.equal(await copied(field), account[name])
+      }
+      await shoot(page, `bot-ready-${platform}`)
+      if (platform === 'telegram') {
+        const command = page.getByTestId('set-webhook')
+        assert.doesNotMatch(await command.textContent(), /123:ABC/)
+        assert.ok((await copied('set-webhook')).includes(`secret_token=${account.secret_token}`))
+        await command.getByTestId('show').click()
+        await command.filter({ hasText: 'https://api.telegram.org/bot123:ABC/setWebhook' }).waitFor()
+      }
+      // Secrets that were made here are not to be lost by a key.
+      if (['wecom', 'wecom-bot', 'wechat', 'telegram'].includes(platform)) {
+        await page.keyboard.press('Escape')
+        await page.getByText('shown only now').waitFor()
+      }
+      await page.getByTestId('done').click()
+      await page.getByTestId('dialog').waitFor({ state: 'detached' })
+    }
+    assert.equal(typeof mock.accounts.get('wecom').agent_id, 'number')
+    assert.ok(mock.accounts.get('wecom').markdown)
+    assert.match([...mock.accounts.keys()].at(-1), /^dingtalk-\w{16}$/)
+    await until(async () => (await page.getByTestId('account').count()) === 7, 'all bots')
+    await shoot(page, 'bots')
+    // The next one of a platform has another name; a name that is taken is refused here.
+    await page.getByTestId('new-account').click()
+    await page.getByTestId('on-qq').click()
+    assert.equal(await page.getByTestId('account-id').inputValue(), 'qq-2')
+    await page.getByTestId('account-id').fill('qq')
+    await page.getByTestId('api-base').fill('https://proxy.example/')
+    await page.getByTestId('proactive').click()
+    await page.getByTestId('confirm').click()
+    await page.getByText('There is a bot of this name already').waitFor()
+    await page.getByText('without a slash at the end').waitFor()
+    await shoot(page, 'bot-wrong')
+    // The relay names no field of this form: it is said below. Then it does, and it is said there.
+    await page.getByTestId('other-platform').click()
+    await page.getByTestId('on-telegram').click()
+    await page.getByTestId('bot-token').fill('123:wrong')
+    await page.getByTestId('policy').selectOption('open')
+    assert.equal(await page.getByTestId('default-user').inputValue(), root.id)
+    const detail = 'body: missing field `username`'
+    mock.forced.set('POST /v1/admin/accounts', { status: 400, json: { type: '/errors/bad_request', detail } })
+    await page.getByTestId('confirm').click()
+    await page.getByTestId('account-problem').filter({ hasText: detail }).waitFor()
+    mock.forced.clear()
+    await page.getByTestId('confirm').click()
+    await page.getByText('The platform refused: 10014').waitFor()
+    assert.equal(await page.locator('[aria-invalid=true]').getAttribute('data-testid'), 'bot-token')
+    assert.equal(await page.getByTestId('account-problem').textContent(), '')
+    await page.getByTestId('bot-token').fill('123:right')
+    await page.getByTestId('confirm').click()
+    await page.getByTestId('steps').waitFor()
+    const { default_user, policy } = mock.accounts.get('telegram-2')
+    assert.deepEqual({ default_user, policy }, { default_user: root.id, policy: 'open' })
+    assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('what comes unasked says so, in chats of every platform', async (t) => {
+    const mock = await world(t)
+    const frames = unaskedFrames()
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      for (const [colorScheme, locale] of [
+        ['light', 'zh-CN'],
+        ['dark', 'en-GB'],
+      ]) {
+        const made = await context(t, { frames, viewport, colorScheme, locale })
+        const user = mock.addUser('Ada')
+        const page = await open(made, `${mock.url}/#link=${mock.addLink(user.id)}`)
+        await chat(page)
+        const said = page.getByTestId('message')
+        await until(async () => (await said.count()) === 4, 'all of the conversation')
+        assert.deepEqual(await page.getByTestId('unasked').allTextContents(), UNASKED[locale])
+        assert.equal(await page.locator('blockquote').count(), 0)
+        const name = `${size}-${colorScheme}-${locale.slice(0, 2)}`
+        await shoot(page, `unasked-${name}`)
+        if (size === 'phone') await page.getByRole('button', { name: /会话列表|conversations/ }).click()
+        const row = (text) => page.getByTestId('conversation').filter({ hasText: text })
+        for (const platform of PLATFORM_WORDS[locale]) await row(platform).first().waitFor()
+        await shoot(page, `conversations-${name}`)
+        await row('DingTalk').or(row('钉钉')).click()
+        await page
+          .getByTestId('platform-hint')
+          .filter({ hasText: /DingTalk|钉钉/ })
+          .waitFor()
+        assert.deepEqual(page.problems, [])
+      }
+    }
+    // With several agents, it says which.
+    const agents = ['laptop', 'nas'].map((name, n) => ({ id: `agt_${n + 1}`, name, online: true }))
+    const made = await context(t, { frames: [...frames, { type: 'presence', agents }] })
+    const page = await open(made, `${mock.url}/#link=${mock.addLink(mock.addUser('Ada').id)}`)
+    await page.getByTestId('unasked').filter({ hasText: 'Unprompted, from laptop' }).waitFor()
   })
 
   await t.test('the console: users, what went wrong with them, and their end', async (t) => {
@@ -549,7 +688,9 @@ test('the account pages', async (t) => {
   await t.test('the console: invitations, sign-in, audit, secrets', async (t) => {
     const mock = await world(t)
     const page = await signedIn(t, mock, mock.addUser('Root', { role: 'operator' }))
+    for (let n = 1; n <= 25; n++) mock.addUser(`User ${n}`)
     fillLogs(mock)
+    for (const actor of ['aud_26', 'relay', 'aud_gone']) mock.log(actor, 'identity.bind', 'main')
     await page.goto(`${mock.url}/#/console/invitations`)
     await page.getByTestId('new-invitation').click()
     await page.getByTestId('uses').fill('5')
@@ -579,8 +720,13 @@ test('the account pages', async (t) => {
     await page.getByText('Done: 1 secret').waitFor()
     await page.getByTestId('section-audit').click()
     await page.getByTestId('more').click()
-    await until(async () => (await page.getByTestId('log-line').count()) === 34, 'the whole log')
+    await until(async () => (await page.getByTestId('log-line').count()) === 37, 'the whole log')
     await page.getByTestId('log-line').first().filter({ hasText: 'Root' }).waitFor()
+    // Whoever comes later in the list of users is found, too; who is in none of it stays an id.
+    await page.getByTestId('log-line').filter({ hasText: 'User 25' }).first().waitFor()
+    await page.getByTestId('log-line').filter({ hasText: 'The relay' }).first().waitFor()
+    await page.getByTestId('log-line').filter({ hasText: 'aud_gone' }).first().waitFor()
+    await shoot(page, 'audit-names')
     assert.deepEqual(page.problems, [])
   })
 
@@ -628,6 +774,14 @@ test('the account pages', async (t) => {
             await shoot(page, name(address.replaceAll('/', '-').replace('{user}', 'one')))
             assert.deepEqual(await page.evaluate(() => window.shifts), [], `${name(address)} moves`)
           }
+          await page.goto(`${mock.url}/#/console/accounts`)
+          await page.getByTestId('new-account').click()
+          await shoot(page, name('bot-platforms'))
+          for (const platform of Object.keys(BOTS)) {
+            await page.getByTestId(`on-${platform}`).click()
+            await shoot(page, name(`bot-new-${platform}`))
+            await page.getByTestId('other-platform').click()
+          }
           assert.deepEqual(page.problems, [])
           await made.close()
         }
@@ -636,6 +790,56 @@ test('the account pages', async (t) => {
     t.diagnostic(`screenshots are in ${ARTEFACTS}`)
   })
 })
+
+/** What an operator copies from each platform; the rest is made, or has a default. */
+const BOTS = {
+  feishu: { app_id: 'cli_a1b2', app_secret: 's', encrypt_key: 'k' },
+  wecom: { corp_id: 'ww5f1e', agent_id: 1000002, secret: 's' },
+  'wecom-bot': {},
+  wechat: { app_id: 'wx1', app_secret: 's' },
+  qq: { app_id: '102012345', app_secret: 's' },
+  telegram: { bot_token: '123:ABC' },
+  dingtalk: { app_key: 'ding1', app_secret: 's' },
+}
+
+const UNASKED = { 'en-GB': ['Unprompted', 'From a script'], 'zh-CN': ['主动发来', '脚本发来'] }
+const PLATFORM_WORDS = {
+  'en-GB': [
+    'Feishu chat',
+    'WeCom chat',
+    'WeCom bot chat',
+    'WeChat account',
+    'QQ chat',
+    'Telegram chat',
+    'DingTalk chat',
+  ],
+  'zh-CN': ['飞书会话', '企业微信会话', '企业微信机器人会话', '微信公众号会话', 'QQ 会话', 'Telegram 会话', '钉钉会话'],
+}
+
+/** A question, what came unasked before its answer, and a chat on every platform. */
+function unaskedFrames() {
+  const agent = { kind: 'agent', id: 'agt_1' }
+  const web = [
+    { from: { kind: 'user', via: 'web' }, text: '明早的会几点？', state: 'replied' },
+    { from: agent, reply_to: 1, text: '九点半，在三楼会议室。' },
+    { from: agent, text: '提醒：**十分钟后**开会，材料在[这里](https://example.com/notes)。' },
+    { from: { kind: 'relay' }, text: '夜间备份完成：\n\n- 312 个文件\n- 用时 4 分钟' },
+  ]
+  const chats = [
+    ...['feishu:main:oc_a0553eda9014c230', 'wecom:corp:lin.xiaoman', 'wecom-bot:corp:group-wrkSFfCgAA7d2b'],
+    ...['wechat:oa:oGZUI0egBJY1zhBYw2KhdUfwVJJE', 'qq:bot:c2c-E4F47A09C7D2', 'telegram:main:-1001234567890'],
+    'dingtalk:main:@q3bXz9Lk',
+  ]
+  const elsewhere = chats.map((conversation) => ({ conversation, from: agent, text: '今天的日报写好了。' }))
+  return [...web, ...elsewhere].map((said, n) => ({
+    type: 'message',
+    seq: n + 1,
+    id: `m-${n + 1}`,
+    conversation: 'web',
+    at_ms: Date.now() - (40 - n) * 60_000,
+    ...said,
+  }))
+}
 
 const PAGES = [
   ...['settings', 'settings/profile', 'settings/devices', 'settings/agents', 'settings/chats', 'settings/data'],
@@ -670,6 +874,9 @@ function fillWorld(mock) {
   mock.addIdentity(root.id, { account: 'corp', platform: 'wecom', sender: 'lin.xiaoman', push: false })
   const bot = { platform: 'feishu', created_ms: Date.now() - 9e9 }
   mock.accounts.set('main', { id: 'main', policy: 'listed', groups: 'listed', ...bot })
+  for (const platform of Object.keys(BOTS).slice(1)) {
+    mock.accounts.set(platform, { id: platform, policy: 'pairing', groups: 'any', ...bot, platform })
+  }
   mock.accounts.set('demo', { id: 'demo', policy: 'open', groups: 'none', default_user: root.id, ...bot })
   const { accounts } = mock
   accounts.get('main').senderList = new Map([

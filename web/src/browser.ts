@@ -125,6 +125,18 @@ export async function copyText(text: string): Promise<void> {
   area.remove()
 }
 
+/** Letters and digits that nobody guesses. */
+export function randomWord(length: number): string {
+  // 248 is the largest multiple of 62 in a byte: with the rest, some letters would come more often than others.
+  const bytes: number[] = []
+  while (bytes.length < length)
+    bytes.push(...crypto.getRandomValues(new Uint8Array(length)).filter((byte) => byte < 248))
+  return bytes
+    .slice(0, length)
+    .map((byte) => LETTERS[byte % 62])
+    .join('')
+}
+
 // Not `crypto.randomUUID`: pages served over plain HTTP in a LAN do not have it.
 function randomHex(length: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(length))
@@ -154,5 +166,6 @@ function storage(choose: () => Storage): Storage {
   }
 }
 
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const REQUEST_MS_MAX = 60_000
 const STORED_EVERYWHERE_MS = 100

@@ -1,17 +1,16 @@
 // Names and times as a person reads them, in the chosen language.
 
-import { platform } from './lib/conversation'
+import { platform, WEB } from './lib/conversation'
 import type { Strings } from './strings'
 
 export function conversationName(id: string, t: Strings): string {
-  const kind = platform(id)
-  if (id === 'web') return t.webChat
-  if (kind === 'feishu') return t.feishuChat(id.slice(id.lastIndexOf(':') + 1).slice(-4))
-  return id
+  const app = platform(id)
+  if (id === WEB) return t.webChat
+  return app === WEB ? id : t.chatOn(platformName(app, t), id.slice(-4))
 }
 
-export function platformName(id: string, t: Strings): string {
-  return { feishu: t.platformFeishu, other: t.platformOther, web: t.platformWeb }[platform(id)]
+export function platformName(platform: string, t: Strings): string {
+  return t.platforms[platform] ?? platform
 }
 
 /** Why the relay refused something, by its error code. */

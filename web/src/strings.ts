@@ -13,6 +13,7 @@ const zh = {
   because: (state: string, reason: string) => `${state}：${reason}`,
   bodyTooLong: (kib: number) => `太长了：现在 ${kib} KiB，最多 128 KiB。请分几条发送。`,
   cancel: '取消',
+  chatOn: (platform: string, tail: string) => `${apart(platform)}会话 ${tail}`,
   close: '关闭',
   command: {
     agents: '列出你的智能体',
@@ -32,18 +33,17 @@ const zh = {
   copied: '已复制',
   copy: '复制',
   discard: '删除',
-  emptyBody: '发一条消息，你家里或办公室的智能体就会回答。飞书里的对话也会出现在这里。',
+  emptyBody: '发一条消息，你家里或办公室的智能体就会回答。飞书、企业微信这些应用里的对话也会出现在这里。',
   emptyExamples: ['你能帮我做什么？', '用三句话介绍一下你自己', '写一个把 CSV 转成 JSON 的 Python 脚本'],
   emptyOther: '这个会话里还没有消息。',
   emptyTitle: '今天想聊点什么？',
   failedFallback: '没有说明原因',
-  feishuChat: (tail: string) => `飞书会话 ${tail}`,
   gapAhead: '中继从备份恢复，之后的部分消息没有了',
   gapTrimmed: (count: number) => `这里有 ${count} 条消息因超出保存上限被清理`,
   hidePassword: '隐藏',
   hintAgentNone: '还没有智能体连接过。消息会保存好，等它连上后回答。',
   hintAgentOffline: '智能体不在线。消息会保存好，等它上线后回答。',
-  hintFeishu: '回答只显示在这里，不会发到飞书。',
+  hintElsewhere: (platform: string) => `回答只显示在这里，${apart(platform)}里看不到。`,
   hintKeys: 'Enter 发送 · Shift + Enter 换行',
   hintOffline: '连接断开了。写好的消息会等着，连上后自动发出。',
   hintOfflineStop: '连接断开了，暂时不能停止；消息会等着发出。',
@@ -67,9 +67,15 @@ const zh = {
   online: '已连接',
   openConversations: '打开会话列表',
   pageFailed: '页面没有加载出来。可能是网络断开了，或者中继刚刚更新过。',
-  platformFeishu: '飞书',
-  platformOther: '其他',
-  platformWeb: '网页',
+  platforms: {
+    dingtalk: '钉钉',
+    feishu: '飞书',
+    qq: 'QQ',
+    telegram: 'Telegram',
+    wechat: '微信公众号',
+    wecom: '企业微信',
+    'wecom-bot': '企业微信机器人',
+  } as Record<string, string>,
   problem: {
     broken: (status: number) => `中继出了问题（${status}），请稍后再试。`,
     conflict: (detail: string) => (detail ? `和已有的冲突了：${detail}` : '和已有的冲突了。'),
@@ -116,6 +122,9 @@ const zh = {
   theme: { auto: '外观：跟随系统', dark: '外观：深色', light: '外观：浅色' },
   to: (agent: string) => `发给 ${agent}`,
   today: '今天',
+  unasked: '主动发来',
+  unaskedBy: (name: string) => `${name} 主动发来`,
+  unaskedScript: '脚本发来',
   switched: (name: string) => `这个链接登录的是另一个账号：${name}`,
   tryAgain: '再试一次',
   typing: '正在思考',
@@ -125,6 +134,11 @@ const zh = {
 }
 
 export type Strings = typeof zh
+
+/** Chinese stands apart from Latin letters. */
+function apart(word: string): string {
+  return /[A-Za-z]$/.test(word) ? `${word} ` : word
+}
 
 function wait(seconds: number, s: string, min: string): string {
   return seconds < 90 ? Math.ceil(seconds) + s : Math.ceil(seconds / 60) + min
@@ -141,6 +155,7 @@ const en: Strings = {
   because: (state, reason) => `${state}: ${reason}`,
   bodyTooLong: (kib) => `Too long: ${kib} KiB now, 128 KiB at most. Please send it in parts.`,
   cancel: 'Cancel',
+  chatOn: (platform, tail) => `${platform} chat ${tail}`,
   close: 'Close',
   command: {
     agents: 'List your agents',
@@ -160,7 +175,8 @@ const en: Strings = {
   copied: 'Copied',
   copy: 'Copy',
   discard: 'Discard',
-  emptyBody: 'Send a message, and the agent at your home or office answers. Chats from Feishu show up here too.',
+  emptyBody:
+    'Send a message, and the agent at your home or office answers. Chats from Feishu, WeCom and other apps show up here too.',
   emptyExamples: [
     'What can you do for me?',
     'Introduce yourself in three sentences',
@@ -169,7 +185,6 @@ const en: Strings = {
   emptyOther: 'No messages in this conversation yet.',
   emptyTitle: 'What is on your mind?',
   failedFallback: 'no reason given',
-  feishuChat: (tail) => `Feishu chat ${tail}`,
   gapAhead: 'The relay was restored from a backup; some later messages are gone',
   gapTrimmed: (count) =>
     count === 1
@@ -178,7 +193,7 @@ const en: Strings = {
   hidePassword: 'Hide',
   hintAgentNone: 'No agent has ever connected. Messages are kept and answered once one does.',
   hintAgentOffline: 'No agent is online. Messages are kept and answered once it is back.',
-  hintFeishu: 'The answer appears here only, not in Feishu.',
+  hintElsewhere: (platform) => `The answer appears here only, not in ${platform}.`,
   hintKeys: 'Enter to send · Shift + Enter for a new line',
   hintOffline: 'Not connected. What you send waits here and goes out on reconnect.',
   hintOfflineStop: 'Not connected: nothing can be stopped now. What you send goes out on reconnect.',
@@ -203,9 +218,15 @@ const en: Strings = {
   online: 'Connected',
   openConversations: 'Open conversations',
   pageFailed: 'This page could not be loaded: the network is gone, or the relay was just updated.',
-  platformFeishu: 'Feishu',
-  platformOther: 'Other',
-  platformWeb: 'Web',
+  platforms: {
+    dingtalk: 'DingTalk',
+    feishu: 'Feishu',
+    qq: 'QQ',
+    telegram: 'Telegram',
+    wechat: 'WeChat account',
+    wecom: 'WeCom',
+    'wecom-bot': 'WeCom bot',
+  },
   problem: {
     broken: (status) => `The relay has a problem (${status}). Please try again later.`,
     conflict: (detail) => (detail ? `This clashes with what is there: ${detail}` : 'This clashes with what is there.'),
@@ -252,6 +273,9 @@ const en: Strings = {
   theme: { auto: 'Appearance: automatic', dark: 'Appearance: dark', light: 'Appearance: light' },
   to: (agent) => `to ${agent}`,
   today: 'Today',
+  unasked: 'Unprompted',
+  unaskedBy: (name) => `Unprompted, from ${name}`,
+  unaskedScript: 'From a script',
   switched: (name) => `This link signed in another account: ${name}`,
   tryAgain: 'Try again',
   typing: 'Thinking',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { ago, countdown } from '../src/format'
+import { ago, conversationName, countdown } from '../src/format'
 import { agentCommand } from '../src/lib/account'
 import { CONSOLE } from '../src/pages/console/strings'
 import { deviceName, isPhone } from '../src/pages/settings/device'
@@ -62,6 +62,22 @@ test.each([
 ])('the client %j is called %j', (client, name, phone) => {
   expect(deviceName(client)).toBe(name)
   expect(isPhone(client)).toBe(phone)
+})
+
+test.each([
+  ['web', '网页聊天', 'Web chat'],
+  ['notes', 'notes', 'notes'],
+  ['feishu:main:oc_a0553eda9014c230', '飞书会话 c230', 'Feishu chat c230'],
+  ['wecom:corp:lin.xiaoman', '企业微信会话 oman', 'WeCom chat oman'],
+  ['wecom-bot:corp:group-wrkA1', '企业微信机器人会话 rkA1', 'WeCom bot chat rkA1'],
+  ['wechat:oa:oABC-1234', '微信公众号会话 1234', 'WeChat account chat 1234'],
+  ['qq:bot:c2c-E4F47A09', 'QQ 会话 7A09', 'QQ chat 7A09'],
+  ['telegram:main:-100123.7', 'Telegram 会话 23.7', 'Telegram chat 23.7'],
+  ['dingtalk:main:@q3bXz9', '钉钉会话 bXz9', 'DingTalk chat bXz9'],
+  ['slack:main:C0123', 'slack 会话 0123', 'slack chat 0123'],
+])('the conversation %j is called %j, %j', (id, zh, en) => {
+  expect(conversationName(id, STRINGS.zh)).toBe(zh)
+  expect(conversationName(id, STRINGS.en)).toBe(en)
 })
 
 test('how long ago, as near as one wants to know it', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { items, openQuestions, summaries } from '../src/lib/conversation'
+import { isUnasked, items, openQuestions, platform, summaries } from '../src/lib/conversation'
 import type { Envelope, Resumed, ServerFrame, State } from '../src/lib/frame'
 import type { Timeline, TimelineEvent } from '../src/lib/timeline'
 import { EMPTY, reduce } from '../src/lib/timeline'
@@ -202,6 +202,34 @@ test('an answer away from its question quotes it', () => {
   expect(
     items(timeline, 'web').map((item) => (item.kind === 'message' && item.quoted ? item.question!.seq : null)),
   ).toEqual([null, null, 1, 2])
+})
+
+test('what is said unasked answers nothing: it quotes no question, stops none, and the next answer quotes its own', () => {
+  const { state: _, ...words } = envelope(2)
+  const unasked: Envelope = { ...words, from: { kind: 'agent', id: 'agt_1' } }
+  const script: Envelope = { ...unasked, seq: 3, id: 'm-3', from: { kind: 'relay' } }
+  const said = [unasked, script].map((message) => ({ type: 'message', ...message }) as ServerFrame)
+  const timeline = play(message(1), ...said)
+  expect(items(timeline, 'web').map((item) => item.kind === 'message' && item.quoted)).toEqual([false, false, false])
+  expect(openQuestions(timeline, 'web')).toEqual([1])
+  const answered = reduce(timeline, { type: 'frame', frame: answer(4, 1, 'A') })
+  expect(items(answered, 'web').map((item) => item.kind === 'message' && item.quoted)).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ])
+  expect(answered.messages.map(isUnasked)).toEqual([false, true, true, false])
+})
+
+test.each([
+  ['web', 'web'],
+  ['notes', 'web'],
+  ['feishu:main:oc_1', 'feishu'],
+  ['wecom-bot:corp:group-wrk.1', 'wecom-bot'],
+  ['telegram:main:-100123.7', 'telegram'],
+])('the conversation %j is held at %j', (conversation, where) => {
+  expect(platform(conversation)).toBe(where)
 })
 
 test('conversations: newest first, `web` always there, each with its last words', () => {

@@ -18,17 +18,14 @@ export interface BotAccount {
   default_user?: string | null
   created_ms: number
 }
-export interface FeishuAccount {
+/** Beside these stand the settings of the platform. */
+export interface NewAccount {
   id: string
-  platform: 'feishu'
-  app_id: string
-  app_secret: string
-  encrypt_key?: string
-  verification_token?: string
-  api_base: string
+  platform: string
   policy: Policy
-  groups: GroupRule
+  groups?: GroupRule
   default_user?: string
+  [setting: string]: boolean | number | string | undefined
 }
 export interface ListedSender {
   sender: string
@@ -43,7 +40,7 @@ export interface UserRow extends User {
   created_ms: number
   is_disabled: boolean
   /** What stands for them in the audit log. */
-  audit_id?: string
+  audit_id: string
 }
 export interface Invitation {
   id: string
@@ -95,7 +92,7 @@ export interface Page<T> {
 export function admin(request: Request) {
   return {
     accounts: async () => (await call<{ accounts: BotAccount[] }>(request, 'GET', '/v1/admin/accounts')).accounts,
-    createAccount: (asked: FeishuAccount) => call(request, 'POST', '/v1/admin/accounts', asked),
+    createAccount: (asked: NewAccount) => call(request, 'POST', '/v1/admin/accounts', asked),
     /** What is absent stays; an empty `default_user` is nobody. */
     changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string }) =>
       call(request, 'PATCH', at(account), change),
@@ -114,6 +111,7 @@ export function admin(request: Request) {
       const page = await call<{ users: UserRow[]; next?: string }>(request, 'GET', paged('/v1/admin/users', cursor))
       return { rows: page.users, next: page.next }
     },
+    user: (user: string) => call<UserRow>(request, 'GET', `/v1/admin/users/${id(user)}`),
     createUser: (asked: { name: string; role: User['role']; login?: string; password?: string }) =>
       call(request, 'POST', '/v1/admin/users', asked),
     changeUser: (

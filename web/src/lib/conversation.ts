@@ -33,14 +33,12 @@ export interface MessageItem {
   quoted: boolean
 }
 
-export type Platform = 'feishu' | 'other' | 'web'
-
 /** The conversation of this page, and the default of a `send`. */
 export const WEB = 'web'
 
-export function platform(conversation: string): Platform {
-  if (conversation.startsWith('feishu:')) return 'feishu'
-  return conversation.includes(':') ? 'other' : 'web'
+/** Where a conversation is held: `feishu` of `feishu:main:oc_1`; what has no colon was begun on a device of the user's. */
+export function platform(conversation: string): string {
+  return conversation.includes(':') ? conversation.slice(0, conversation.indexOf(':')) : WEB
 }
 
 /** Newest first; `web` is always there, for it is where one begins. */
@@ -124,6 +122,11 @@ function messageItem(message: Envelope, question: Envelope | null, quoted: boole
   const item: MessageItem = { kind: 'message', key, message, question, quoted }
   messageItems.set(message, item)
   return item
+}
+
+/** What nobody asked for: an agent, or a script of the user's own, says it of itself. */
+export function isUnasked({ from, reply_to }: Envelope): boolean {
+  return from.kind !== 'user' && reply_to === undefined
 }
 
 function streamItem(timeline: Timeline, question: Envelope, above: Seq | null): Item {

@@ -45,10 +45,17 @@ export const adminRoutes = [
   [
     'POST /v1/admin/accounts',
     ({ world, body }) => {
-      if (world.accounts.has(body.id)) return problem(409, 'conflict', `there is an account ${body.id}`)
-      if (body.app_secret === 'wrong') return problem(422, 'platform_refused', 'Feishu 10014: app secret invalid')
+      if (world.accounts.has(body.id)) return problem(409, 'conflict', 'id: there is an account of this name')
+      const secret = body.app_secret ?? body.secret ?? body.bot_token
+      if (secret?.endsWith('wrong'))
+        return problem(
+          422,
+          'platform_refused',
+          `${body.bot_token ? 'bot_token' : 'app_id, app_secret'}: 10014: invalid`,
+        )
       world.accounts.set(body.id, { policy: 'pairing', groups: 'any', ...body, created_ms: Date.now() })
-      return ok({ id: body.id, webhook: `/webhook/${body.platform}/${body.id}` }, 201)
+      const account = shownAccount(world.accounts.get(body.id))
+      return ok({ account, webhook: `/webhook/${body.platform}/${body.id}` }, 201)
     },
   ],
   [
@@ -64,6 +71,7 @@ export const adminRoutes = [
   ...listRoutes('senders', 'sender'),
   ...listRoutes('groups', 'chat'),
   ['GET /v1/admin/users', ({ world, query }) => page('users', [...world.users.values()], query)],
+  ['GET /v1/admin/users/{id}', ({ world, parameters: [id] }) => (world.users.has(id) ? ok(world.users.get(id)) : NONE)],
   ['POST /v1/admin/users', ({ world, body }) => ok({ user: world.addUser(body.name, body) }, 201)],
   [
     'PATCH /v1/admin/users/{id}',

@@ -4,7 +4,3 @@ import { language } from '../../settings'
 import { CONSOLE } from './strings'
 
 export const s = computed(() => CONSOLE[language.value])
-
-export function platformWord(platform: string): string {
-  return s.value.platform[platform] ?? platform
-}

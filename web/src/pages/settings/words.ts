@@ -4,7 +4,3 @@ import { language } from '../../settings'
 import { SETTINGS } from './strings'
 
 export const s = computed(() => SETTINGS[language.value])
-
-export function platformWord(platform: string): string {
-  return s.value.platform[platform] ?? platform
-}
