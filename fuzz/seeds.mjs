@@ -68,15 +68,18 @@ put('ids', [
   '"x"',
 ])
 
+// Named as the secret of the target names itself.
+const head = (kind) => `{"alg":"HS256","kid":"OOy2mc3-","typ":"${kind}+jwt"}`
+const ours = (kind) => `"iss":"claw-relay","aud":"${kind}","iat":1800000000`
 put('tokens', [
   'teyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJ1c3JfMSJ9.AAAA',
   'm0',
   'm1a.b~',
   'm2zA',
-  'a{"alg":"HS256","typ":"JWT"}\n{"exp":1800000001,"sub":"usr_1","role":"operator"}',
-  'a{"alg":"none"}\n{"exp":1.8e9,"nbf":1,"iat":1,"sub":"usr_1","role":"user"}',
-  'g{"alg":"HS256"}\n{"sub":"agt_1","user":"usr_1","jti":"key_1","name":"laptop"}',
-  'k{"alg":"HS256"}\n{"exp":9223372036854775807,"sub":"usr_1","jti":"t1"}',
+  `a${head('access')}\n{${ours('access')},"exp":1800000001,"sub":"usr_1","role":"operator","sid":"ses_1"}`,
+  `a{"alg":"none"}\n{${ours('access')},"exp":1.8e9,"nbf":1,"sub":"usr_1","role":"user","sid":"ses_1"}`,
+  `g${head('agent')}\n{${ours('agent')},"sub":"agt_1","user":"usr_1","jti":"key_1","name":"laptop","scopes":["send"]}`,
+  `k${head('ticket')}\n{${ours('ticket')},"exp":9223372036854775807,"sub":"usr_1","jti":"t1","sid":"ses_1"}`,
 ])
 
 put('long_connection', [

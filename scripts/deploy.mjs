@@ -1,7 +1,7 @@
 // npm run deploy: puts the relay into your Cloudflare account. What is there already is kept.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { capture, ROOT, run } from './lib/run.mjs'
 import { Fix, main, say } from './lib/say.mjs'
@@ -21,12 +21,12 @@ await main(async () => {
   say('applying the D1 migrations')
   await run('wrangler', ['d1', 'migrations', 'apply', 'DB', '--remote'])
   const secrets = await missingSecrets()
+  keepCopy(secrets)
   say('building and deploying')
   await deploy(secrets)
   if (secrets.OPERATOR_TOKEN) {
-    say('your one-time operator token; spend it once to create the first account and get an access token:')
-    const header = `Authorization: Bearer ${secrets.OPERATOR_TOKEN}`
-    console.log(`\n  curl -X POST https://<the address above>/v1/auth/operator -H "${header}"\n`)
+    say('your one-time operator token; it creates the first account and signs you in:')
+    console.log(`\n  npm run admin -- sign-in https://<the address above> --token ${secrets.OPERATOR_TOKEN}\n`)
   }
 })
 
@@ -54,6 +54,18 @@ async function missingSecrets() {
   const known = code === 0 ? JSON.parse(stdout).map((secret) => secret.name) : []
   const fresh = { SIGNING_KEY: newSecret(), SEALING_KEY: newSecret(), OPERATOR_TOKEN: newOperatorToken() }
   return Object.fromEntries(Object.entries(fresh).filter(([name]) => !known.includes(name)))
+}
+
+/** Cloudflare never shows a secret again, and changing one without signing everyone out takes the one before. */
+function keepCopy({ OPERATOR_TOKEN: _, ...keys }) {
+  if (Object.keys(keys).length === 0) return
+  const folder = join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'claw-relay')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const file = join(folder, `secrets-${new Date().toISOString().replace(/[:.]/g, '-')}.json`)
+  writeFileSync(file, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
+  say(
+    `wrote a copy of ${Object.keys(keys).join(', ')} to ${file}: put it where you keep passwords, and delete the file`,
+  )
 }
 
 /** Uploads the Worker and, with its first version, its secrets, so that it never runs without. */

@@ -37,6 +37,13 @@ pub enum Ask {
         /// How many.
         limit: u64,
     },
+    /// A webhook that waits came again, or asks for more.
+    Hold {
+        /// Which question it brought.
+        id: MessageId,
+        /// How long it waits now, in milliseconds.
+        ms: u64,
+    },
     /// One page of history.
     Messages {
         /// Of which conversation.
@@ -51,13 +58,39 @@ pub enum Ask {
         /// Which.
         is_barred: bool,
     },
+    /// Say what has become of a webhook that waits, once there is something to say or the time is over.
+    Await {
+        /// Which question it brought.
+        id: MessageId,
+        /// How long, in milliseconds.
+        ms: u64,
+        /// Also when more of the answer is shown than so many bytes.
+        shown: Option<u64>,
+    },
     /// Commit a question.
-    Post(Question),
+    Post {
+        /// The question.
+        question: Question,
+        /// How long its webhook waits, and its answer goes no other way, in milliseconds.
+        hold_ms: u64,
+    },
+    /// The answer, or a part of it, is in the response to its webhook.
+    Pass {
+        /// Which question.
+        id: MessageId,
+        /// Whether no part follows.
+        is_last: bool,
+    },
     /// Commit something said unasked.
     Push(Push),
     /// Its writer took this question back.
     Recall {
         /// Which one.
+        id: MessageId,
+    },
+    /// The webhook that brought a question waits no more.
+    Release {
+        /// Which question.
         id: MessageId,
     },
     /// An agent is no more.
@@ -84,16 +117,20 @@ pub enum Ask {
 
 from_json! {
     enum Ask by "ask" {
+        "await" => Await { id, ms, shown },
         "bar" => Bar { is_barred },
         "connect" => Connect { role, ticket, pass },
         "conversations" => Conversations,
         "dead_letters" => DeadLetters,
         "delete" => Delete,
         "events" => Events { before, limit },
+        "hold" => Hold { id, ms },
         "messages" => Messages { conversation, before, limit },
-        "post" => Post(..),
+        "pass" => Pass { id, is_last },
+        "post" => Post { question, hold_ms },
         "push" => Push(..),
         "recall" => Recall { id },
+        "release" => Release { id },
         "remove_agent" => RemoveAgent { agent },
         "replay" => Replay { seq },
         "revoke" => Revoke { ids },
@@ -101,9 +138,9 @@ from_json! {
     }
 }
 
-/// Commits a question in a user's Hub.
-pub async fn post(config: &Config, user: &UserId, question: Question) -> Result<(), Error> {
-    let response = ask(config, user, "", &Ask::Post(question)).await?;
+/// Commits a question in a user's Hub. `hold_ms`: how long its webhook waits for the answer.
+pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u64) -> Result<(), Error> {
+    let response = ask(config, user, "", &Ask::Post { question, hold_ms }).await?;
     if response.status_code() == 200 {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
 use crate::runtime::{Context, Request, Response, ResponseBuilder};
-use crate::{db, request};
+use crate::{db, limit, request};
 
 /// What is waited for in many places. Boxed, since each would otherwise hold a copy of how.
 pub type Awaited<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
@@ -128,6 +128,7 @@ impl Call {
     pub fn caller(&self) -> Awaited<'_, Caller> {
         Box::pin(async {
             let access = self.access()?;
+            limit::credential(self, &access.session).await?;
             let known = db::session_user(&self.config.db()?, &access.session, now()).await?;
             let known = known.filter(|known| known.user.id == access.user);
             let known = known.ok_or_else(|| Error::unauthorized("Authorization: sign in again"))?;

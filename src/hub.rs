@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use js_sys::Promise;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, SUBPROTOCOL, Seq, Timestamp, UserId, object};
-use relay::hub::{Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
+use protocol::{Code, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId, object};
+use relay::hub::{Held, Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
@@ -168,6 +168,7 @@ impl Object {
         }
         match ask {
             Ask::Connect { role, ticket, pass } => self.open_socket(role, ticket, pass).await,
+            Ask::Await { id, ms, shown } => self.wait(&id, ms, shown).await,
             Ask::Bar { is_barred } => {
                 self.handle(Input::Barred(is_barred)).await?;
                 Ok(Response::empty()?)
@@ -182,13 +183,24 @@ impl Object {
                 Ok(Response::json(&object! { "dead_letters": dead_letters })?)
             }
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
+            Ask::Hold { id, ms } => {
+                self.ask_core(|core| core.hold(now(), &id, now().plus_ms(ms)))?;
+                Ok(Response::empty()?)
+            }
             Ask::Messages { conversation, before, limit } => {
                 let page = self.read(|core| core.page(&conversation, before, limit))??;
                 Ok(Response::from_json(&page)?)
             }
-            Ask::Post(question) => {
+            Ask::Pass { id, is_last } => {
+                self.handle(Input::Passed(id, is_last)).await?;
+                Ok(Response::empty()?)
+            }
+            Ask::Post { question, hold_ms } => {
                 if self.is_time_to_look() {
                     self.drop_silent().await?;
+                }
+                if hold_ms > 0 {
+                    self.ask_core(|core| core.hold(now(), &question.id, now().plus_ms(hold_ms)))?;
                 }
                 let done = self.handle(Input::Posted(question)).await?;
                 done.posted.ok_or_else(no_output)??;
@@ -203,6 +215,10 @@ impl Object {
             }
             Ask::Recall { id } => {
                 self.handle(Input::Recalled(id)).await?;
+                Ok(Response::empty()?)
+            }
+            Ask::Release { id } => {
+                self.handle(Input::Released(id)).await?;
                 Ok(Response::empty()?)
             }
             Ask::RemoveAgent { agent } => {
@@ -223,6 +239,33 @@ impl Object {
                 Ok(Response::json(&object! { "messages": messages })?)
             }
         }
+    }
+
+    /// What has become of a webhook that waits. Looked at again and again: it is a second or a few, and the object is awake
+    /// anyway while an answer is made.
+    async fn wait(&self, id: &MessageId, ms: u64, shown: Option<u64>) -> Result<Response, Error> {
+        let until = now().plus_ms(ms);
+        loop {
+            self.wake(None, None).await?;
+            let held = self.ask_core(|core| core.held(id))?;
+            let (part, answer, asked) = match held {
+                Held::Answer(part) => (Some(part), true, None),
+                Held::Open(part, asked) => (Some(part), false, Some(asked)),
+                Held::Nothing => (None, false, None),
+            };
+            let has_more = shown.is_some_and(|shown| part.as_ref().is_some_and(|part| part.text.len() as u64 > shown));
+            if answer || part.is_none() || has_more || now() >= until {
+                let body = object! { "part": part, "is_answer": answer, "asked_ms": asked };
+                return Ok(Response::json(&body)?);
+            }
+            Delay::from(Duration::from_millis(HELD_LOOK_MS)).await;
+        }
+    }
+
+    fn ask_core<T>(&self, question: impl FnOnce(&mut Core<Sqlite>) -> Result<T, SqliteError>) -> Result<T, Error> {
+        let mut held = self.core.borrow_mut();
+        let core = held.as_mut().ok_or_else(|| Error::internal("hub", "asleep"))?;
+        question(core).map_err(store_failed)
     }
 
     /// Whether anything was ever stored here.
@@ -477,6 +520,8 @@ fn store_failed(error: SqliteError) -> Error {
     Error::unavailable("the hub's store failed", error)
 }
 
+/// How often a webhook that waits is looked at.
+const HELD_LOOK_MS: u64 = 60;
 /// `WebSocket.OPEN`.
 const OPEN: u16 = 1;
 /// How often a webhook looks for sockets that are dead: 10 s.

@@ -49,6 +49,11 @@ pub async fn once(op: Op, call: &Call, handle: Awaited<'_, Response>) -> Result<
         Err(error) => error::respond(error)?,
     };
     let (status, body) = (response.status_code(), response.text().await?);
+    // The Hub's refusals come as answers.
+    if status >= 500 || status == 429 {
+        db::forget_post(&db, &key).await?;
+        return rebuilt(status, &body, false);
+    }
     let sealed = seals.seal(place, &body, &random_bytes()?);
     db::end_post(&db, &key, status, &sealed).await?;
     rebuilt(status, &body, false)

@@ -14,6 +14,7 @@ mod config;
 pub mod db;
 mod directory;
 mod error;
+mod hold;
 mod hub;
 mod idempotency;
 mod limit;

@@ -36,8 +36,10 @@ pub fn policy(path: &str) -> Headers {
     if !path.starts_with("/v1/") {
         return Vec::new();
     }
-    let (name, quota) =
-        if path.starts_with("/v1/auth/") { ("sign-in", SIGN_IN_MAX) } else { ("requests", REQUESTS_MAX) };
+    let signs_in = ["operator", "register", "login", "link", "wechat", "finish"];
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let is_sign_in = path.starts_with("/v1/auth/") && signs_in.contains(&last);
+    let (name, quota) = if is_sign_in { ("sign-in", SIGN_IN_MAX) } else { ("requests", REQUESTS_MAX) };
     vec![("RateLimit-Policy", format!("\"{name}\";q={quota};w={PERIOD_S}"))]
 }
 

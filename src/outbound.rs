@@ -21,7 +21,7 @@ async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse
     if let Some((name, value)) = call.token_header(token) {
         headers.set(name, &value)?;
     }
-    let mut init = RequestInit::new(&call.method).headers(&headers).timeout(CALL_MS_MAX);
+    let mut init = RequestInit::new(&call.method).headers(&headers).without_redirects().timeout(CALL_MS_MAX);
     if let Some(body) = &call.body {
         init = init.body(body);
     }

@@ -37,6 +37,9 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     let response = answered.or_else(|error| error::respond(error).map_err(Error::from))?;
     let mut headers = shared;
     headers.extend(limit::policy(&path));
+    if path.starts_with("/v1/") {
+        headers.extend([("Cache-Control", "no-store".to_owned()), ("X-Content-Type-Options", "nosniff".to_owned())]);
+    }
     // A handshake has no headers to add to.
     if response.status_code() == 101 || headers.is_empty() {
         Ok(response)

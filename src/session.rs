@@ -46,8 +46,8 @@ pub async fn refresh(call: &Call, token: &str) -> Result<Session, Error> {
         return tokens(&call.config, &known, session, rotation.generation);
     }
     // Two have it, and one of them stole it.
+    revoke(&call.config, &user, vec![session.clone()]).await?;
     db::delete_session(&db, &user, &session).await?;
-    revoke(&call.config, &user, vec![session]).await?;
     db::append_audit(&db, &known.audit_id, "session.revoke", None, Some("a refresh token was used again"), now).await?;
     Err(ended())
 }
@@ -62,10 +62,17 @@ pub fn revoke<'a>(config: &'a Config, user: &'a UserId, ids: Vec<String>) -> Awa
     })
 }
 
-/// Ends a user's sessions but one (or none).
+/// Ends a user's sessions but one (or none), and the links that would sign someone in. In the Hub first: what fails may be
+/// asked for again.
 pub fn end_others<'a>(config: &'a Config, user: &'a UserId, but: &'a str) -> Awaited<'a, ()> {
     Box::pin(async move {
-        let ended = db::delete_sessions(&config.db()?, user, but).await?;
+        let db = config.db()?;
+        let rows = db::sessions(&db, user, now()).await?;
+        let ids = rows.into_iter().map(|row| row.id).filter(|id| id != but).collect();
+        revoke(config, user, ids).await?;
+        db::delete_links(&db, user).await?;
+        let ended = db::delete_sessions(&db, user, but).await?;
+        // Those that began meanwhile.
         revoke(config, user, ended).await
     })
 }

@@ -1,5 +1,7 @@
 //! Webhooks: checked, read, and committed in the Hub before the platform hears 200.
 
+use std::time::Duration;
+
 use protocol::{Code, Seq};
 use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
@@ -11,13 +13,14 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
-use crate::runtime::{Context, Request, Response, ResponseBuilder, console_log};
+use crate::hold::{self, Plan, Waited};
+use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, origin, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
-/// A platform that wants the answer inside its webhook's response (official accounts, WeCom) will wait here, after the
-/// commit, for the Hub's answer until the platform's deadline. TODO(#6): Feishu does not need it.
+/// A platform that wants the answer inside its webhook's response (official accounts, WeCom) waits here, after the commit,
+/// for the Hub's answer until the platform's deadline: [`hold`].
 pub async fn receive(
     request: Request,
     config: Config,
@@ -50,7 +53,9 @@ pub async fn receive(
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
-    let reply = platform::ack(account, &inbound);
+    let mut reply = platform::ack(account, &inbound);
+    let nonce = Raw { method, query, headers: &headers, body: &body }.param("nonce").unwrap_or_default();
+    let mut waited = Waited::Acknowledge;
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
@@ -62,8 +67,12 @@ pub async fn receive(
             };
             match speaker {
                 Speaker::User(user) => {
-                    let conversation = question.conversation.clone();
-                    ask::post(&config, &user, question).await?;
+                    let (conversation, id) = (question.conversation.clone(), question.id.clone());
+                    let plan = hold::plan(&bot);
+                    ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?;
+                    if let Some(plan) = plan {
+                        waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
+                    }
                     if !directory::has_chat(&conversation, &user) {
                         context.wait_until(async move { directory::note_chat(&config, &conversation, &user).await });
                     }
@@ -78,13 +87,24 @@ pub async fn receive(
                 }
             }
         }
-        // TODO(#6): the answer so far, which needs the webhook to be held. Without it none is asked for.
-        Inbound::Refresh { .. } => {}
+        Inbound::Refresh { sender, group, id } => {
+            let speaker = directory::speaker(&config, &bot, &sender, group.as_deref()).await?;
+            if let (Speaker::User(user), Some(plan)) = (speaker, hold::plan(&bot)) {
+                ask::tell(&config, &user, &ask::Ask::Hold { id: id.clone(), ms: plan.keep_ms }).await?;
+                let plan = Plan { is_first: false, ..plan };
+                waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
+            }
+        }
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
             }
         }
+    }
+    match waited {
+        Waited::Acknowledge => {}
+        Waited::Reply(answer) => reply = answer,
+        Waited::Silence => return Err(Error::unavailable("the answer is not there yet", "asked again")),
     }
     let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)
@@ -130,12 +150,22 @@ async fn try_welcome(
     }
     // Not an answer of any timeline; the place counts for the idempotency key alone.
     let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0 };
-    match account::send(config, &outbound).await {
-        Sent::Taken | Sent::Partly => Ok(()),
-        failed => {
-            // Their next message tries again.
-            db::delete_pairing(&db, &hash).await?;
-            Err(Error::internal("pairing", format!("{failed:?}")))
+    for _ in 0..WELCOME_TRIES {
+        match account::send(config, &outbound).await {
+            Sent::Taken | Sent::Partly => return Ok(()),
+            // Not its turn: the bot may say only so much at once.
+            Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
+            Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
+            Sent::Refused(why) => {
+                console_log!("a stranger was not told how to be bound: {why}");
+                break;
+            }
         }
     }
+    // Their next message tries again.
+    db::delete_pairing(&db, &hash).await
 }
+
+/// Of the 30 s that the runtime gives to what goes on after an answer.
+const WELCOME_TRIES: u32 = 8;
+const WELCOME_WAIT_MS_MAX: u64 = 2_000;

@@ -41,7 +41,7 @@ export async function seed(url, { encryptKey, verificationToken, apiBase }) {
     },
     {
       sql: `${PEOPLE} insert into agent_keys (id, agent_id, created_ms)
-        select 'key_bench_' || i, 'agt_bench_' || i, ? from people`,
+        select 'key-agt_bench_' || i, 'agt_bench_' || i, ? from people`,
       params: [now],
     },
     {

@@ -63,6 +63,10 @@ pub const FRAMES_PER_S_CEILING: u64 = 1_000_000;
 pub const FLOOD_BURST_S: u64 = 60;
 /// Bytes that a connection may send for each frame that it may: 1 MiB a second, and 60 MiB at once.
 pub const FLOOD_BYTES_PER_FRAME: u64 = 2 * 1024;
+/// Webhooks of one user that wait for their answer at once.
+pub const HOLDS_MAX: usize = 64;
+/// How long after its wait a webhook that comes again hears what was said in the response to it before: 60 s.
+pub const HELD_MS_REMEMBERED: u64 = 60_000;
 /// Sockets of one user, unless the operator says otherwise (`SOCKETS_MAX`).
 pub const SOCKETS_MAX: usize = 64;
 /// The most that the operator may allow: what waits for readers is memory that all objects of an isolate share.

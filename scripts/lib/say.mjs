@@ -6,7 +6,12 @@ export function say(text) {
 }
 
 /** A mistake that the person at the keyboard can mend: said in one line, without a stack trace. */
-export class Fix extends Error {}
+export class Fix extends Error {
+  constructor(message, exitCode = 1) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
 
 /** Runs a script's main function; a Fix is one line, anything else is a fault of ours with its stack. */
 export async function main(run) {
@@ -14,7 +19,7 @@ export async function main(run) {
     await run()
   } catch (error) {
     console.error(error instanceof Fix ? `\x1b[31m✗\x1b[0m ${error.message}` : error)
-    process.exitCode = 1
+    process.exitCode = error.exitCode ?? 1
   }
 }
 

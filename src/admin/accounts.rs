@@ -4,7 +4,7 @@ use protocol::api::{
     AccountAnswer, AccountChanges, AccountRow, Accounts, Binding, GroupBody, GroupList, Groups, NewAccount, Policy,
     Senders,
 };
-use protocol::json::FromJson;
+use protocol::json::{FromJson, Json};
 use protocol::{AccountId, Code, UserId};
 use relay::platform::{self, Account};
 
@@ -69,7 +69,10 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
 pub async fn change(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let mut row = known(call).await?;
-    let AccountChanges { policy, groups, default_user } = call.json().await?.read()?;
+    let body = call.json().await?;
+    let is_null = body.0.get("default_user") == Some(&Json::Null);
+    let AccountChanges { policy, groups, default_user } = body.read()?;
+    let default_user = default_user.or_else(|| is_null.then(String::new));
     let db = call.config.db()?;
     row.policy = policy.unwrap_or(row.policy);
     row.groups = groups.unwrap_or(row.groups);

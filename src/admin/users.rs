@@ -64,6 +64,12 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
         (None, None) => None,
         _ => return Err(Error::new(Code::BadRequest, "login, password: both or neither")),
     };
+    // What can be refused is asked before anything is changed.
+    if let Some((login, _)) = &secret
+        && db::is_taken(&db, login, &row.id).await?
+    {
+        return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
+    }
     let (role, is_disabled) = (role.unwrap_or(row.role), is_disabled.unwrap_or(row.is_disabled));
     if !db::change_user(&db, &row.id, role, is_disabled).await? {
         return Err(Error::new(Code::Conflict, "this is the last operator: make another one first"));

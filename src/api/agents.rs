@@ -50,9 +50,10 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
     let agent = call.own_agent(&caller).await?;
     let db = call.config.db()?;
     let keys = db::agent_keys(&db, &agent.id).await?.into_iter().map(|key| key.id).collect();
-    db::delete_agent(&db, caller.user(), &agent.id).await?;
+    // In the Hub first: what fails may be asked for again.
     session::revoke(&call.config, caller.user(), keys).await?;
-    ask::tell(&call.config, caller.user(), &Ask::RemoveAgent { agent: agent.id }).await?;
+    ask::tell(&call.config, caller.user(), &Ask::RemoveAgent { agent: agent.id.clone() }).await?;
+    db::delete_agent(&db, caller.user(), &agent.id).await?;
     caller.audit(&call.config, "agent.delete", None, None).await?;
     done()
 }
@@ -71,9 +72,10 @@ pub async fn create_key(call: &Call) -> Result<Response, Error> {
     let NewAgentKey { name, scopes } = call.json_or_none().await?.read()?;
     let name = name.as_deref().map_or(Ok(String::new()), checked_name)?;
     let mut scopes = scopes.unwrap_or_else(|| vec![Scope::Receive, Scope::Send, Scope::Push]);
+    scopes.sort_unstable();
     scopes.dedup();
-    if scopes.is_empty() || scopes.len() > 4 {
-        return Err(Error::new(Code::BadRequest, "scopes: at least one of receive, send, push, egress, each once"));
+    if scopes.is_empty() {
+        return Err(Error::new(Code::BadRequest, "scopes: at least one of receive, send, push, egress"));
     }
     if db::agent_keys(&call.config.db()?, &agent.id).await?.len() >= AGENT_KEYS_MAX {
         let detail = format!("at most {AGENT_KEYS_MAX} keys of an agent: revoke one first");
@@ -86,15 +88,18 @@ pub async fn create_key(call: &Call) -> Result<Response, Error> {
 pub async fn rotate_key(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
     let agent = call.own_agent(&caller).await?;
-    let AgentKeyRow { name, scopes, .. } = end_key(call, &caller, &agent).await?;
-    make_key(call, &caller, agent, name, scopes).await
+    let old = known_key(call, &agent).await?;
+    let made = make_key(call, &caller, agent.clone(), old.name.clone(), old.scopes.clone()).await?;
+    end_key(call, &caller, &agent, &old).await?;
+    Ok(made)
 }
 
 /// `DELETE /v1/agents/{agent}/keys/{key}`
 pub async fn revoke_key(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
     let agent = call.own_agent(&caller).await?;
-    end_key(call, &caller, &agent).await?;
+    let key = known_key(call, &agent).await?;
+    end_key(call, &caller, &agent, &key).await?;
     done()
 }
 
@@ -115,12 +120,17 @@ async fn make_key(
     created(&AgentKeyAnswer { id, key, name, scopes })
 }
 
-async fn end_key(call: &Call, caller: &Caller, agent: &AgentRow) -> Result<AgentKeyRow, Error> {
-    let ended = db::delete_agent_key(&call.config.db()?, &agent.id, call.param(1)).await?;
-    let ended = ended.ok_or_else(|| Error::new(Code::NotFound, "no such key of this agent"))?;
-    session::revoke(&call.config, caller.user(), vec![ended.id.clone()]).await?;
-    caller.audit(&call.config, "key.revoke", Some(&ended.id), None).await?;
-    Ok(ended)
+async fn known_key(call: &Call, agent: &AgentRow) -> Result<AgentKeyRow, Error> {
+    let keys = db::agent_keys(&call.config.db()?, &agent.id).await?;
+    let key = keys.into_iter().find(|key| key.id == call.param(1));
+    key.ok_or_else(|| Error::new(Code::NotFound, "no such key of this agent"))
+}
+
+/// In the Hub first: what fails may be asked for again.
+async fn end_key(call: &Call, caller: &Caller, agent: &AgentRow, key: &AgentKeyRow) -> Result<(), Error> {
+    session::revoke(&call.config, caller.user(), vec![key.id.clone()]).await?;
+    db::delete_agent_key(&call.config.db()?, &agent.id, &key.id).await?;
+    caller.audit(&call.config, "key.revoke", Some(&key.id), None).await
 }
 
 /// Keys of one agent.

@@ -136,8 +136,8 @@ pub async fn link(call: &Call) -> Result<Response, Error> {
 /// `POST /v1/auth/logout`
 pub async fn logout(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
-    db::delete_session(&call.config.db()?, caller.user(), &caller.session).await?;
     session::revoke(&call.config, caller.user(), vec![caller.session.clone()]).await?;
+    db::delete_session(&call.config.db()?, caller.user(), &caller.session).await?;
     done()
 }
 

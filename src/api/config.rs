@@ -22,15 +22,15 @@ pub async fn get(call: &Call) -> Result<Response, Error> {
         Ok(_) => return Err(Error::unauthorized("Authorization: this key was revoked")),
         Err(_) => call.caller().await?.known.user.id,
     };
-    let config = match db::config(&db, &user).await? {
-        None => Object::default(),
-        Some(row) => {
-            let config = call.config.seals()?.open(place(&user), &row.sealed);
-            let config = config.map_err(|error| Error::internal("a configuration", error))?;
-            json::read(&config).map_err(|error| Error::internal("a configuration", error))?
-        }
-    };
-    answer(&ConfigBody { config })
+    answer(&ConfigBody { config: of(call, &user).await? })
+}
+
+/// What a user's agents are told to be.
+pub async fn of(call: &Call, user: &UserId) -> Result<Object, Error> {
+    let Some(row) = db::config(&call.config.db()?, user).await? else { return Ok(Object::default()) };
+    let config = call.config.seals()?.open(place(user), &row.sealed);
+    let config = config.map_err(|error| Error::internal("a configuration", error))?;
+    json::read(&config).map_err(|error| Error::internal("a configuration", error))
 }
 
 /// `PUT /v1/config`

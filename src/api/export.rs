@@ -1,7 +1,9 @@
 //! `GET /v1/me/export`: everything of mine, as one JSON document that is made while it is sent.
 
 use protocol::api::{AgentKeys, AgentRow};
+use protocol::json::Json;
 use protocol::{Envelope, Seq, UserId, from_json, object};
+use relay::hub::Before;
 use serde::Serialize;
 
 use crate::ask::{self, Ask};
@@ -30,6 +32,7 @@ pub async fn export(call: &Call) -> Result<Response, Error> {
         "sessions": sessions,
         "agents": agents,
         "identities": db::identities(&db, &user).await?,
+        "config": super::config::of(call, &user).await?,
     };
     caller.audit(&call.config, "user.export", None, None).await?;
     let response = ResponseBuilder::new()
@@ -64,6 +67,21 @@ async fn write(config: &Config, user: &UserId, session: &str, pipe: &Pipe, head:
             between = ",\n";
         }
     }
+    pipe.write("],\n\"events\":[").await?;
+    let (mut before, mut between) = (None, "");
+    loop {
+        let asked = Ask::Events { before, limit: relay::limit::PAGE_EVENTS_MAX };
+        let page: Events = ask::ask(config, user, session, &asked).await?.read().await?;
+        for event in &page.events {
+            let text = serde_json::to_string(event).map_err(|error| Error::internal("an event", error))?;
+            pipe.write(&format!("{between}{text}")).await?;
+            between = ",\n";
+        }
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
     pipe.write("]}\n").await?;
     Ok(pipe.close().await?)
 }
@@ -72,7 +90,15 @@ struct Page {
     messages: Vec<Envelope>,
 }
 
+/// As the Hub answers it: newest first.
+struct Events {
+    events: Vec<Json>,
+    next: Option<Before>,
+}
+
 from_json! { struct Page { messages } }
+
+from_json! { struct Events { events, next } }
 
 #[derive(Serialize)]
 struct AgentWithKeys {

@@ -68,10 +68,13 @@ pub async fn sessions(call: &Call) -> Result<Response, Error> {
 /// `DELETE /v1/me/sessions/{session}`
 pub async fn end_session(call: &Call) -> Result<Response, Error> {
     let (caller, id) = (call.caller().await?, call.param(0));
-    if !db::delete_session(&call.config.db()?, caller.user(), id).await? {
+    let db = call.config.db()?;
+    if !db::sessions(&db, caller.user(), now()).await?.iter().any(|row| row.id == id) {
         return Err(Error::new(Code::NotFound, "no such session of yours"));
     }
+    // In the Hub first: what fails may be asked for again.
     session::revoke(&call.config, caller.user(), vec![id.to_owned()]).await?;
+    db::delete_session(&db, caller.user(), id).await?;
     caller.audit(&call.config, "session.revoke", None, None).await?;
     done()
 }
@@ -109,11 +112,17 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
 /// has no word that leads to them.
 pub async fn erase(config: &Config, by: &Caller, user: &UserId, audit_id: &str) -> Result<(), Error> {
     let db = config.db()?;
+    let is_last = || Error::new(Code::Conflict, "the last operator cannot be deleted: make another one first");
+    if db::is_last_operator(&db, user).await? {
+        return Err(is_last());
+    }
+    // The messages first: if something fails then, it may be asked for again.
+    ask::erase(config, user).await?;
     if !db::delete_user(&db, user).await? {
-        return Err(Error::new(Code::Conflict, "the last operator cannot be deleted: make another one first"));
+        return Err(is_last());
     }
     directory::forget();
-    // Their tokens lead nowhere now: a Hub that is empty is not begun anew for a user who is gone.
+    // Whatever came in between. From now on their tokens lead nowhere: an empty Hub is not begun for a user who is gone.
     ask::erase(config, user).await?;
     by.audit(config, "user.delete", Some(audit_id), None).await
 }

@@ -37,7 +37,13 @@ fn messages_asked(call: &Call) -> Result<Ask, Error> {
 /// `POST /v1/messages`: an agent, a script or a clock says something unasked.
 pub async fn push(call: &Call) -> Result<Response, Error> {
     let (user, by, agent) = match call.agent_key() {
-        Ok(key) if key.may(Scope::Push) => (key.user, key.key, Some(key.agent)),
+        // The Hub remembers the newest revocations; D1, which is asked here anyway, knows them all.
+        Ok(key) if key.may(Scope::Push) => {
+            if !db::has_agent_key(&call.config.db()?, &key.key).await? {
+                return Err(Error::unauthorized("Authorization: this key was revoked"));
+            }
+            (key.user, key.key, Some(key.agent))
+        }
         Ok(_) => return Err(Error::new(Code::Forbidden, "this agent key lacks the scope push")),
         Err(_) => {
             let access = call.access()?;
@@ -63,6 +69,13 @@ async fn places(call: &Call, user: &UserId, named: Option<ConversationId>) -> Re
     if let Some(named) = named {
         if chats.iter().any(|chat| chat.conversation == named && !chat.push) {
             return Err(Error::new(Code::Forbidden, "conversation: its owner turned messages unasked off there"));
+        }
+        // `platform:account:chat`; any other is a thread of the page.
+        let parts: Vec<&str> = named.as_str().splitn(3, ':').collect();
+        if let [_, account, chat] = parts.as_slice()
+            && !db::may_push(&call.config.db()?, user, account, chat).await?
+        {
+            return Err(Error::new(Code::Forbidden, "conversation: nobody of yours is in that chat"));
         }
         return Ok(vec![named]);
     }

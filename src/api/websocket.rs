@@ -37,7 +37,7 @@ pub async fn open(call: &Call) -> Result<Response, Error> {
     if let Some(ticket) = call.query("ticket")? {
         let refused = || Error::unauthorized("ticket: get another from POST /v1/tickets");
         let ticket: Ticket = call.config.keys()?.verify(&ticket, now()).map_err(|_| refused())?;
-        if page.is_some() && ticket.origin != page {
+        if ticket.origin != page {
             return Err(refused());
         }
         let pass = Pass { by: ticket.session, may_send: true };

@@ -46,7 +46,7 @@ pub fn delete_agent_key(db: &D1Database, agent: &AgentId, key: &str) -> Asked<Op
     first_by::<Row, _>(db, DELETE_AGENT_KEY, &[text(key), text(agent)])
 }
 
-/// Whether there is this key.
+/// Whether there is this key, of a user who is not disabled.
 pub fn has_agent_key(db: &D1Database, key: &str) -> Asked<bool> {
     changed(db, HAS_AGENT_KEY, &[text(key)])
 }
@@ -101,6 +101,7 @@ statements! {
     INSERT_AGENT_KEY = "insert into agent_keys (id, agent_id, name, scopes, created_ms) values (?, ?, ?, ?, ?)";
     DELETE_AGENT_KEY = "delete from agent_keys where id = ? and agent_id = ?
         returning id, name, scopes, created_ms, used_ms";
-    HAS_AGENT_KEY = "select 1 as there from agent_keys where id = ?";
+    HAS_AGENT_KEY = "select 1 as there from agent_keys k join agents a on a.id = k.agent_id
+        join users u on u.id = a.user_id where k.id = ? and u.is_disabled = 0";
     NOTE_USE = "update agent_keys set used_ms = ?1 where id = ?2 and coalesce(used_ms, 0) < ?1 - 3600000";
 }

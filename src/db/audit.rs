@@ -1,10 +1,14 @@
 //! What was done.
 
+use std::time::Duration;
+
 use protocol::api::AuditEntry;
 use protocol::from_json;
 use relay::auth::audit::{BEGINNING, Entry, hash};
 
 use super::*;
+use crate::clock::random_bytes;
+use crate::runtime::Delay;
 
 /// Adds an entry to the chain.
 pub async fn append_audit(
@@ -37,6 +41,8 @@ pub async fn append_audit(
         if changed(db, APPEND, &values).await? {
             return Ok(());
         }
+        let [random] = random_bytes::<1>()?;
+        Delay::from(Duration::from_millis(u64::from(random) / 8)).await;
     }
     Err(Error::unavailable("the audit log is busy", "too many at once"))
 }
@@ -53,4 +59,5 @@ statements! {
     AUDIT = "select seq, at_ms, actor, action, subject, detail, hash from audit where seq > ? order by seq limit ?";
 }
 
-const TRIES_MAX: u32 = 20;
+/// So many at once: one gets its place in each round.
+const TRIES_MAX: u32 = 300;

@@ -16,7 +16,7 @@ pub struct Answered {
 
 from_json! { struct Answered { body_hash, status, answer } }
 
-/// Begins a POST: true when it is the first with this key. Forgets those of the user that are older than `before`.
+/// Begins a POST: true when it is the first with this key, or the first one broke off a minute ago. Forgets those of the user that are older than `before`.
 pub async fn begin_post(
     db: &D1Database,
     key: &str,
@@ -46,8 +46,9 @@ pub fn forget_post(db: &D1Database, key: &str) -> Asked<()> {
 
 statements! {
     FORGET_POSTS = "delete from idempotency where user_id = ? and created_ms < ?";
-    BEGIN_POST = "insert into idempotency (key, user_id, body_hash, created_ms) values (?, ?, ?, ?)
-        on conflict do nothing returning key";
+    BEGIN_POST = "insert into idempotency (key, user_id, body_hash, created_ms) values (?1, ?2, ?3, ?4)
+        on conflict do update set created_ms = ?4 where status is null and body_hash = ?3 and created_ms < ?4 - 60000
+        returning key";
     ANSWERED = "select body_hash, status, answer from idempotency where key = ?";
     END_POST = "update idempotency set status = ?, answer = ? where key = ?";
     FORGET_POST = "delete from idempotency where key = ?";

@@ -91,6 +91,11 @@ pub fn push_chats(db: &D1Database, user: &UserId) -> Asked<Vec<PushChat>> {
     all(db, PUSH_CHATS, &[text(user)])
 }
 
+/// Whether what is said unasked may go to a chat of a bot account: to someone bound there, or whose agents answer there.
+pub fn may_push(db: &D1Database, user: &UserId, account: &str, chat: &str) -> Asked<bool> {
+    changed(db, MAY_PUSH, &[text(user), text(account), text(chat)])
+}
+
 /// Notes a stranger's code, unless they have one that is good. False then.
 pub fn insert_pairing(
     db: &D1Database,
@@ -184,6 +189,9 @@ statements! {
     DELETE_IDENTITY = "delete from identities where id = ? and user_id = ? returning id";
     PUSH_CHATS = "select conversation, push from identities where user_id = ? and conversation is not null
         order by created_ms desc, id limit 100";
+    MAY_PUSH = "select 1 as may where exists (select 1 from identities where account_id = ?2 and user_id = ?1)
+        or exists (select 1 from accounts where id = ?2 and default_user = ?1)
+        or exists (select 1 from account_groups where account_id = ?2 and chat = ?3 and user_id = ?1)";
     INSERT_PAIRING = "insert into pairings (account_id, sender, hash, conversation, expires_ms)
         values (?1, ?2, ?3, ?4, ?5) on conflict (account_id, sender) do update set hash = excluded.hash,
         conversation = excluded.conversation, expires_ms = excluded.expires_ms where expires_ms <= ?6 returning hash";

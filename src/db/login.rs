@@ -49,6 +49,11 @@ pub async fn insert_user_with_login(
     Ok(false)
 }
 
+/// Whether somebody else signs in with this and a password.
+pub fn is_taken(db: &D1Database, login: &str, by_other_than: &UserId) -> Asked<bool> {
+    changed(db, IS_TAKEN, &[text(login), text(by_other_than)])
+}
+
 /// Gives a user a password, in place of any before. False when the login is somebody else's.
 pub async fn put_password(
     db: &D1Database,
@@ -75,6 +80,7 @@ statements! {
         where l.kind = ? and l.subject = ? and u.is_disabled = 0";
     LOGINS = "select kind, subject from logins where user_id = ? order by kind, subject";
     PASSWORD = "select secret from logins where user_id = ? and kind = 'password'";
+    IS_TAKEN = "select 1 as is_taken from logins where kind = 'password' and subject = ? and user_id <> ?";
     INSERT_LOGIN = "insert into logins (kind, subject, user_id, secret, created_ms) values (?, ?, ?, ?, ?)
         on conflict do nothing returning kind";
     PUT_LOGIN = "insert into logins (kind, subject, user_id, secret, created_ms) values (?, ?, ?, ?, ?)

@@ -73,6 +73,11 @@ pub fn delete_sessions(db: &D1Database, user: &UserId, but: &str) -> Asked<Vec<S
     column(db, DELETE_SESSIONS, &[text(user), text(but)])
 }
 
+/// Deletes a user's links.
+pub fn delete_links(db: &D1Database, user: &UserId) -> Asked<()> {
+    run(db, DELETE_LINKS_OF, &[text(user)])
+}
+
 /// Deletes sessions that ended by themselves, of this user.
 pub fn delete_ended_sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<()> {
     run(db, DELETE_ENDED, &[text(user), time(now)])
@@ -114,6 +119,7 @@ statements! {
     DELETE_SESSIONS = "delete from sessions where user_id = ? and id <> ? returning id";
     DELETE_ENDED = "delete from sessions where user_id = ? and expires_ms <= ?";
     DELETE_LINKS = "delete from links where expires_ms <= ? or uses <= 0";
+    DELETE_LINKS_OF = "delete from links where user_id = ?";
     INSERT_LINK = "insert into links (hash, user_id, uses, expires_ms) values (?, ?, ?, ?)";
     USE_LINK = "update links set uses = uses - 1 where hash = ? and uses > 0 and expires_ms > ? returning user_id";
 }

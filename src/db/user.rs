@@ -75,6 +75,11 @@ pub fn user_row(db: &D1Database, user: &UserId) -> Asked<Option<UserRow>> {
     first_by::<Row, _>(db, USER_ROW, &[text(user)])
 }
 
+/// Whether no other operator could sign in without this one.
+pub fn is_last_operator(db: &D1Database, user: &UserId) -> Asked<bool> {
+    changed(db, IS_LAST_OPERATOR, &[text(user)])
+}
+
 /// Deletes a user and everything of theirs. False when they are the last operator.
 pub fn delete_user(db: &D1Database, user: &UserId) -> Asked<bool> {
     changed(db, DELETE_USER, &[text(user)])
@@ -106,7 +111,8 @@ impl FromJson for Row {
 }
 
 statements! {
-    FIRST_OPERATOR = "select id, name, role, audit_id from users where role = 'operator' order by created_ms, id limit 1";
+    FIRST_OPERATOR = "select id, name, role, audit_id from users where role = 'operator'
+        and is_disabled = 0 order by created_ms, id limit 1";
     USER = "select id, name, role, audit_id from users where id = ? and is_disabled = 0";
     HAS_USER = "select 1 as there from users where id = ?";
     INSERT_FIRST_OPERATOR = "insert into users (id, name, role, audit_id, created_ms)
@@ -117,6 +123,8 @@ statements! {
         (select 1 from users where role = 'operator' and is_disabled = 0 and id <> ?3)) returning id";
     USERS = "select id, name, role, created_ms, is_disabled, audit_id from users where id > ? order by id limit ?";
     USER_ROW = "select id, name, role, created_ms, is_disabled, audit_id from users where id = ?";
+    IS_LAST_OPERATOR = "select 1 as is_last from users where id = ?1 and role = 'operator' and not exists
+        (select 1 from users where role = 'operator' and is_disabled = 0 and id <> ?1)";
     DELETE_USER = "delete from users where id = ?1 and (role <> 'operator' or exists
         (select 1 from users where role = 'operator' and is_disabled = 0 and id <> ?1)) returning id";
 }

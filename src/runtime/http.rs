@@ -134,6 +134,12 @@ impl RequestInit {
         self
     }
 
+    /// A redirect is an answer like any other.
+    pub fn without_redirects(self) -> RequestInit {
+        self.0.set_redirect(web_sys::RequestRedirect::Manual);
+        self
+    }
+
     /// Given up after so long.
     pub fn timeout(self, ms: u32) -> RequestInit {
         self.0.set_signal(Some(&web_sys::AbortSignal::timeout_with_u32(ms)));

@@ -40,7 +40,7 @@ test('accounts', async (t) => {
     const unknown = { login: 'nobody@example.com', password: 'wrong horse battery' }
     const answers = [await ask('', 'POST', '/v1/auth/login', wrong), await ask('', 'POST', '/v1/auth/login', unknown)]
     assert.deepEqual([answers[0].status, answers[0].body], [401, answers[1].body])
-    // Nor by time, as far as that can be measured here: medians of interleaved tries, within a quarter.
+    // Nor by time, as far as that can be measured here: both work through Argon2id. Without it one would take a tenth.
     const times = { wrong: [], unknown: [] }
     for (let n = 0; n < 9; n += 1) {
       for (const [name, body] of Object.entries({ wrong, unknown })) {
@@ -49,9 +49,9 @@ test('accounts', async (t) => {
         times[name].push(performance.now() - began)
       }
     }
-    const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]
-    const ratio = median(times.wrong) / median(times.unknown)
-    assert.ok(ratio > 0.75 && ratio < 1.33, `ratio ${ratio}`)
+    const ratio = Math.min(...times.wrong) / Math.min(...times.unknown)
+    assert.ok(ratio > 0.5 && ratio < 2, `ratio ${ratio}`)
+    t.diagnostic(`a sign-in takes ${Math.min(...times.wrong).toFixed(0)} ms here, nearly all of it Argon2id`)
     assert.equal((await ask('', 'POST', '/v1/auth/login', { ...wrong, password: 'correct horse battery' })).status, 200)
   })
 
@@ -107,7 +107,9 @@ test('accounts', async (t) => {
     const changed = { ...login, password: 'another long password' }
     assert.equal((await ask(here.access_token, 'PUT', '/v1/me/password', changed)).status, 403)
     const proven = { ...changed, current: here.password }
+    const link = (await ask(here.access_token, 'POST', '/v1/me/links')).body
     assert.equal((await ask(here.access_token, 'PUT', '/v1/me/password', proven)).status, 204)
+    assert.equal((await ask('', 'POST', '/v1/auth/link', { code: link.code })).status, 401)
     assert.equal((await ask(other.access_token, 'GET', '/v1/me')).status, 401)
     assert.equal((await ask('', 'POST', '/v1/auth/login', { ...login, password: here.password })).status, 401)
     assert.equal((await ask(here.access_token, 'POST', '/v1/auth/logout')).status, 204)
@@ -119,7 +121,7 @@ test('accounts', async (t) => {
     const running = agent.start()
     await running.connected()
     const { keys } = (await ask(world.token, 'GET', `/v1/agents/${agent.id}/keys`)).body
-    assert.deepEqual(keys[0].scopes, ['receive', 'send', 'push'])
+    assert.deepEqual(keys[0].scopes, ['push', 'receive', 'send'])
     await until(async () => {
       const listed = (await ask(world.token, 'GET', `/v1/agents/${agent.id}/keys`)).body.keys
       return listed[0].used_ms
@@ -152,6 +154,7 @@ test('accounts', async (t) => {
     assert.equal(await open(ticket, world.url), 401, 'replayed')
     const without = (await take()).body.ticket
     assert.equal(await open(without, world.url), 401, 'asked for by no page, used by one')
+    assert.equal(await open((await take(world.url)).body.ticket), 401, 'asked for by a page, used by none')
     const { user, session } = person
     const iat = Math.floor(Date.now() / 1000)
     const old = { sub: user.id, jti: 'x', sid: session, iat: iat - 60, exp: iat - 30 }
@@ -223,6 +226,7 @@ test('accounts', async (t) => {
     await ask(token, 'PATCH', '/v1/me', { name: 'Leaving-Name-To-Find' })
     const { agent } = (await ask(token, 'POST', '/v1/agents', { name: 'leaving-agent' })).body
     const { key } = (await ask(token, 'POST', `/v1/agents/${agent.id}/keys`)).body
+    await ask(token, 'PUT', '/v1/config', { config: { greeting: 'hello' } })
     const device = await connectDevice(world, token)
     for (let n = 0; n < 40; n += 1) device.ask(`leaving-${n}`, `what I said ${n} to-find-later`)
     await until(() => device.messages.size === 40, 'all to be accepted')
@@ -233,6 +237,8 @@ test('accounts', async (t) => {
       Array.from({ length: 40 }, (_, n) => `what I said ${n} to-find-later`),
     )
     assert.equal(exported.agents[0].keys.length, 1)
+    assert.deepEqual(exported.config, { greeting: 'hello' })
+    assert.equal(exported.events.filter(({ kind }) => kind === 'accepted').length, 40)
     assert.ok(!JSON.stringify(exported).includes(key))
     assert.equal((await ask(token, 'DELETE', '/v1/me')).status, 400, 'not by accident')
     assert.equal((await ask(token, 'DELETE', `/v1/me?confirm=${user.id}`)).status, 204)
@@ -259,6 +265,16 @@ test('accounts', async (t) => {
     assert.throws(() => verify(entries.toSpliced(3, 1)), /entry 5/)
   })
 
+  await t.test('however many come at once, the log has them all', async () => {
+    const before = (await audit(world)).entries.length
+    const names = Array.from({ length: 60 }, (_, n) => `at once ${n}`)
+    const made = await Promise.all(names.map((name) => ask(world.token, 'POST', '/v1/admin/users', { name })))
+    assert.ok(made.every(({ status }) => status === 201))
+    const { entries } = await audit(world)
+    assert.equal(entries.length, before + names.length)
+    verify(entries)
+  })
+
   await t.test('the last operator stays', async () => {
     const path = `/v1/me?confirm=${world.user.id}`
     assert.equal((await ask(world.token, 'DELETE', path)).status, 409)
@@ -268,12 +284,24 @@ test('accounts', async (t) => {
 
   await t.test('who is disabled is out', async () => {
     const person = await signUp(world, 'disabled')
+    const { agent } = (await ask(person.access_token, 'POST', '/v1/agents', { name: 'theirs' })).body
+    const scopes = ['send', 'receive', 'send']
+    const made = (await ask(person.access_token, 'POST', `/v1/agents/${agent.id}/keys`, { scopes })).body
+    assert.deepEqual(made.scopes, ['receive', 'send'])
+    const { key } = made
     const path = `/v1/admin/users/${person.user.id}`
     assert.equal((await ask(world.token, 'PATCH', path, { is_disabled: true })).status, 200)
     assert.equal((await ask(person.access_token, 'GET', '/v1/me')).status, 401)
     const login = { login: 'disabled@example.com', password: person.password }
     assert.equal((await ask('', 'POST', '/v1/auth/login', login)).status, 401)
+    assert.equal((await ask(key, 'GET', '/v1/config')).status, 401)
+    assert.equal((await ask(key, 'POST', '/v1/auth/verify')).status, 401)
+    assert.equal(await upgrade(`${world.url}/v1/ws`, undefined, key), 401)
     assert.equal((await ask(world.token, 'PATCH', path, { is_disabled: false })).status, 200)
+    // A change that cannot be made whole is not made at all.
+    const taken = { role: 'operator', login: 'ada@example.com', password: 'another long password' }
+    assert.equal((await ask(world.token, 'PATCH', path, taken)).status, 409)
+    assert.equal((await ask(world.token, 'GET', path)).body.role, 'user')
     assert.equal((await ask('', 'POST', '/v1/auth/login', login)).status, 200)
   })
 })
@@ -289,15 +317,21 @@ test('limits and origins', async (t) => {
   assert.equal(answer.headers.get('access-control-allow-origin'), origin)
   assert.match(answer.headers.get('ratelimit-policy'), /^"requests";q=\d+;w=60$/)
   const wrong = { login: 'someone@example.com', password: 'wrong horse battery' }
-  let refused
-  for (let n = 0; n < 40 && !refused; n += 1) {
-    const tried = await ask('', 'POST', '/v1/auth/login', wrong)
-    if (tried.status === 429) refused = tried
-    else assert.equal(tried.status, 401)
+  /** Tries until it is too often. */
+  const guess = async (status, ...tried) => {
+    for (let n = 0; n < 40; n += 1) {
+      const answer = await ask(...tried)
+      if (answer.status === 429) return answer
+      assert.equal(answer.status, status)
+    }
+    throw new Error('guessing is not slowed down')
   }
-  assert.ok(refused, 'guessing is slowed down')
+  const refused = await guess(401, '', 'POST', '/v1/auth/login', wrong)
   assert.equal(refused.headers.get('retry-after'), '60')
   assert.equal(refused.body.type, '/errors/rate_limited')
+  // By whom it is guessed, too: the address has many more.
+  await guess(404, world.token, 'POST', '/v1/pairings', { code: '0000-0000' })
+  assert.equal((await ask(world.token, 'GET', '/v1/me')).status, 200)
 })
 
 test('what is missing or weak is named', async (t) => {

@@ -1,6 +1,9 @@
 // Strangers become somebody: by a code that the bot tells them, by lists, by groups; and what is said to them unasked.
 
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MENTION_BOT, messageEvent } from './support/feishu.mjs'
@@ -99,6 +102,8 @@ test('pairing', async (t) => {
     assert.equal((await ask(bob.access_token, 'POST', '/v1/messages', { text: 'from a script' })).status, 201)
     assert.equal((await push({ text: '' })).status, 400)
     assert.equal((await ask(bob.access_token, 'DELETE', `/v1/identities/${identity.id}`)).status, 204)
+    const gone = await push({ text: 'still there?', conversation: 'feishu:main:oc_ou_new' })
+    assert.equal(gone.status, 403, 'whoever is unbound is left alone')
     await says('ou_new', 'om_5', 'a stranger again')
     assert.ok(codeIn((await told('om_5')).text))
   })
@@ -140,34 +145,31 @@ test('pairing', async (t) => {
     await silent('om_14')
   })
 
+  await t.test('a code ends by itself', async () => {
+    await policy({ policy: 'pairing', groups: 'any' })
+    await says('ou_late', 'om_15', 'hello?')
+    const code = codeIn((await told('om_15')).text)
+    await world.process.stop()
+    inD1(world.storage, 'pairings', "update pairings set expires_ms = 1 where sender = 'ou_late' returning hash")
+    await world.restart()
+    assert.equal((await ask(ada.access_token, 'POST', '/v1/pairings', { code })).status, 404)
+    await says('ou_late', 'om_16', 'hello?')
+    assert.notEqual(codeIn((await told('om_16')).text), code)
+  })
   await Promise.all([ada.running.kill(), bob.running.kill()])
   assert.deepEqual(world.feishu.faults, [])
 })
 
 test('an account that was stored before there was sealing is sealed by a rotation', async (t) => {
   const world = await startFeishuWorld(t)
-  const { DatabaseSync } = await import('node:sqlite')
-  const { readdirSync } = await import('node:fs')
-  const { join } = await import('node:path')
   await world.process.stop()
-  const names = readdirSync(world.storage, { recursive: true })
-  const files = names.filter((name) => /v3\/d1\/.*\.sqlite$/.test(name) && !name.includes('metadata'))
   const settings = JSON.stringify({
     ...feishuAccount(world),
     id: undefined,
     default_user: undefined,
     bot_open_id: 'ou_bot000000000000000000000000000',
   })
-  const read = (statement, ...values) => {
-    for (const name of files) {
-      const database = new DatabaseSync(join(world.storage, name))
-      const has = database.prepare("select 1 from sqlite_master where name = 'accounts'").get()
-      const row = has && database.prepare(statement).get(...values)
-      database.close()
-      if (has) return row
-    }
-    throw new Error('no D1')
-  }
+  const read = (...statement) => inD1(world.storage, 'accounts', ...statement)
   read("update accounts set settings = ? where id = 'main' returning id", settings)
   await world.restart()
   const agent = await createAgent(world)
@@ -181,3 +183,17 @@ test('an account that was stored before there was sealing is sealed by a rotatio
   await world.process.stop()
   assert.match(read("select settings from accounts where id = 'main'").settings, /^s1\./)
 })
+
+/** Runs a statement in the D1 of a relay that is stopped; answers its first row. */
+function inD1(storage, table, statement, ...values) {
+  const names = readdirSync(storage, { recursive: true })
+  const files = names.filter((name) => /v3\/d1\/.*\.sqlite$/.test(name) && !name.includes('metadata'))
+  for (const name of files) {
+    const database = new DatabaseSync(join(storage, name))
+    const has = database.prepare('select 1 from sqlite_master where name = ?').get(table)
+    const row = has && database.prepare(statement).get(...values)
+    database.close()
+    if (has) return row
+  }
+  throw new Error('no D1')
+}

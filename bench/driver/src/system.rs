@@ -202,7 +202,7 @@ impl Deployment {
         let agent = format!("agt_bench_{object}").parse().map_err(during("an agent's id"))?;
         let user = user(object)?;
         let scopes = vec![Scope::Receive, Scope::Send];
-        let key = AgentKey { agent, user, key: format!("key_bench_{object}"), name: "bench".into(), scopes };
+        let key = AgentKey { agent, user, key: format!("key-agt_bench_{object}"), name: "bench".into(), scopes };
         Ok(self.keys.sign(&key, Timestamp(now_ms()), None))
     }
 

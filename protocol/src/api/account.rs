@@ -118,7 +118,7 @@ pub struct AccountChanges {
     pub policy: Option<Policy>,
     /// In which groups it answers.
     pub groups: Option<Groups>,
-    /// Whose agents answer strangers; the empty text: nobody's.
+    /// Whose agents answer strangers; `null` or the empty text: nobody's.
     pub default_user: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Codes that people read in a chat and type elsewhere.
 
 /// A code as it is shown, `K7PM-3XQD`: 40 bits in Crockford's base 32, which has no letters that look like digits. Guessed
-/// 10 times an hour for the 15 minutes of its life, one of a thousand live codes is hit once in 40 years.
+/// 10 times a minute, one of a thousand live codes is hit once in 200 years.
 pub fn show(random: [u8; 5]) -> String {
     let bits = random.iter().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
     let letter = |at: u32| ALPHABET.get((bits >> (35 - 5 * at) & 31) as usize).copied().map_or('0', char::from);

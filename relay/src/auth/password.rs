@@ -6,8 +6,8 @@ use subtle::ConstantTimeEq;
 use super::{decode, encode};
 
 /// One of the settings that OWASP's Password Storage Cheat Sheet holds equal: that with the least memory, 7 MiB, since a
-/// Wasm memory never shrinks and is shared with everything else in the isolate. `npm run bench -- --only password` says
-/// how long one takes.
+/// Wasm memory never shrinks and is shared with everything else in the isolate. `tests/e2e/accounts.test.mjs` prints how
+/// long a sign-in takes.
 const MEMORY_KIB: u32 = 7 * 1024;
 const PASSES: u32 = 5;
 const LANES: u32 = 1;

@@ -12,6 +12,7 @@ mod end;
 mod event;
 mod flood;
 mod history;
+mod hold;
 mod known;
 mod notice;
 mod outbox;
@@ -35,12 +36,14 @@ use crate::map::{Map, Set};
 use crate::platform::Sent;
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
 use flood::Allowance;
+use hold::Hold;
 use known::Known;
 use queue::Queue;
 use stream::Stream;
 
 pub use event::{Before, EventKind, EventPage};
 pub use history::Page;
+pub use hold::Held;
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;
 
@@ -61,10 +64,14 @@ pub enum Input {
     Opened(PeerId, Role, Pass),
     /// A webhook brought a question.
     Posted(Question),
+    /// The answer to this question, or a part of it and (false) not the last, is in the response to its webhook.
+    Passed(MessageId, bool),
     /// Someone who is signed in, or an agent, says something unasked.
     Pushed(Push),
     /// The writer of this question took it back on its platform.
     Recalled(MessageId),
+    /// The webhook that brought this question waits no more.
+    Released(MessageId),
     /// An agent is no more.
     Removed(AgentId),
     /// A peer sent frames, or a text that holds none, of so many bytes: see [`Input::received`].
@@ -187,6 +194,9 @@ pub struct Hub<S> {
     /// What each of them may still say, if it has said anything.
     allowances: Map<PeerId, Allowance>,
     streams: Map<Seq, Stream>,
+    /// Webhooks that wait for the answer to their question, and the one whose question is about to come.
+    holds: Map<Seq, Hold>,
+    holding: Option<(MessageId, Timestamp)>,
     /// An [`Output::FlushIn`] is under way.
     is_flushing: bool,
     queue: Queue,
@@ -247,6 +257,8 @@ impl<S: Sql> Hub<S> {
             peers,
             allowances: Map::new(),
             streams: Map::new(),
+            holds: Map::new(),
+            holding: None,
             is_flushing: false,
             queue,
             young_until: Timestamp(0),
@@ -286,11 +298,13 @@ impl<S: Sql> Hub<S> {
                 let posted = self.post(now, question)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Passed(id, is_last) => self.pass(now, &id, is_last)?,
             Input::Pushed(push) => {
                 let posted = self.push(now, push)?;
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Recalled(id) => self.recall(now, &id)?,
+            Input::Released(id) => self.release(now, &id)?,
             Input::Removed(agent) => self.remove_agent(now, &agent)?,
             Input::Received(peer, bytes, frames) => self.received(now, peer, bytes, frames)?,
             Input::Replayed(seq) => {
@@ -364,7 +378,8 @@ impl<S: Sql> Hub<S> {
         };
         self.insert(now, &envelope, None, None)?;
         if to_platform {
-            self.store.insert_delivery(seq, &envelope.conversation, now)?;
+            let due = self.due_after_hold(now, reply_to, seq);
+            self.store.insert_delivery(seq, &envelope.conversation, due)?;
         }
         self.publish(envelope);
         if to_platform {

@@ -187,11 +187,28 @@ pub fn ack(account: &Account, inbound: &Inbound) -> Reply {
 /// platform takes no answer there (design §6b).
 pub fn hold_ms(account: &Account) -> Option<u64> {
     match &account.platform {
-        Platform::Wechat(_) => Some(wechat::HOLD_MS),
-        Platform::Wecom(_) => Some(wecom::HOLD_MS),
-        Platform::WecomBot(_) => Some(wecom_bot::HOLD_MS),
+        Platform::Wechat(settings) => settings.passive.then_some(wechat::HOLD_MS),
+        Platform::Wecom(settings) => settings.passive.then_some(wecom::HOLD_MS),
+        Platform::WecomBot(settings) => settings.passive.then_some(wecom_bot::HOLD_MS),
         _ => None,
     }
+}
+
+/// How long after a wait the platform may take to ask again, in milliseconds: until then the answer goes no other way.
+pub fn again_ms(account: &Account) -> u64 {
+    match &account.platform {
+        Platform::Wechat(_) => wechat::AGAIN_MS,
+        Platform::WecomBot(_) => wecom_bot::AGAIN_MS,
+        _ => AGAIN_MS,
+    }
+}
+
+/// Room for the way, where the platform does not ask again.
+const AGAIN_MS: u64 = 500;
+
+/// Whether the platform asks once more if it hears nothing, `age_ms` after the question.
+pub fn asks_again(account: &Account, age_ms: u64) -> bool {
+    matches!(&account.platform, Platform::Wechat(_) if age_ms < wechat::LAST_ATTEMPT_MS)
 }
 
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
@@ -280,11 +297,11 @@ mod tests {
             "api_base":"https://a.b","token_base":"https://a.b"}"#,
         r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","api_base":"https://a.b"}"#,
         r#"{"platform":"wechat","app_id":"wx1","app_secret":"SECRET","token":"SECRET",
-            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"api_base":"https://a.b"}"#,
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"passive":true,"api_base":"https://a.b"}"#,
         r#"{"platform":"wecom","corp_id":"ww1","agent_id":7,"secret":"SECRET","token":"SECRET",
-            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","markdown":false,"api_base":"https://a.b"}"#,
+            "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","markdown":false,"passive":true,"api_base":"https://a.b"}"#,
         r#"{"platform":"wecom-bot","token":"SECRET","encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA",
-            "name":"b","api_base":"https://a.b"}"#,
+            "name":"b","passive":true,"api_base":"https://a.b"}"#,
     ];
 
     fn accounts() -> impl Iterator<Item = Account> {

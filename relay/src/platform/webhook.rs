@@ -174,6 +174,8 @@ pub enum Inbound {
     Refresh {
         /// The sender's id on the platform.
         sender: String,
+        /// The chat's id there, if others are in it too.
+        group: Option<String>,
         /// The question, as [`Question::id`] names it.
         id: MessageId,
     },

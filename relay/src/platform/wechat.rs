@@ -38,6 +38,8 @@ pub struct Settings {
     pub encoding_aes_key: String,
     /// Whether the account may send customer-service messages: verified accounts may.
     pub customer_service: bool,
+    /// Whether answers go in the response to the callback when they are there in time; otherwise by a call of their own.
+    pub passive: bool,
     /// `https://api.weixin.qq.com`
     pub api_base: String,
 }
@@ -49,6 +51,7 @@ from_json! {
         token,
         encoding_aes_key or String::new(),
         customer_service or true,
+        passive or true,
         api_base or "https://api.weixin.qq.com".to_owned(),
     }
 }
@@ -136,6 +139,12 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// How long a webhook may wait for its answer, in milliseconds from its arrival: of the 5 s, with room for the way. The
 /// platform asks again twice, and joins the wait.
 pub const HOLD_MS: u64 = 4_500;
+
+/// How long after a wait the next attempt may take to come: it comes 5 s after the one before.
+pub const AGAIN_MS: u64 = 2_500;
+
+/// An attempt that ends later than this after the question was the third, and last: they begin at 0, 5 and 10 s.
+pub const LAST_ATTEMPT_MS: u64 = 12_000;
 
 /// A part of the answer in the callback's own response, encrypted if the account has a key.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {

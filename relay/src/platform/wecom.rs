@@ -37,6 +37,8 @@ pub struct Settings {
     pub encoding_aes_key: String,
     /// Whether answers go as Markdown, which the WeChat plugin does not show.
     pub markdown: bool,
+    /// Whether answers go in the response to the callback when they are there in time; otherwise by a call of their own.
+    pub passive: bool,
     /// `https://qyapi.weixin.qq.com`
     pub api_base: String,
 }
@@ -49,6 +51,7 @@ from_json! {
         token,
         encoding_aes_key,
         markdown or true,
+        passive or true,
         api_base or "https://qyapi.weixin.qq.com".to_owned(),
     }
 }

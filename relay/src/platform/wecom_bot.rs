@@ -33,6 +33,8 @@ pub struct Settings {
     pub encoding_aes_key: String,
     /// As people mention it in groups; without it, the first word is taken for the mention.
     pub name: String,
+    /// Whether answers go in the response to the callback when they are there in time; otherwise by a call of their own.
+    pub passive: bool,
     /// `https://qyapi.weixin.qq.com`
     pub api_base: String,
 }
@@ -42,6 +44,7 @@ from_json! {
         token,
         encoding_aes_key,
         name or String::new(),
+        passive or true,
         api_base or "https://qyapi.weixin.qq.com".to_owned(),
     }
 }
@@ -102,6 +105,8 @@ pub enum Event {
         stream_id: String,
         /// Who asked.
         from: String,
+        /// In which group, if in one.
+        group: Option<String>,
     },
 }
 
@@ -133,11 +138,11 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         Checked::Challenge(challenge) => return Ok(Event::Challenge(challenge)),
         Checked::Event(event) => event,
     };
-    let from = required(&event, "from.userid")?;
+    let (from, group) = (required(&event, "from.userid")?, text_at(&event, "chatid"));
     let content = |path: &str| at(&event, path).and_then(Json::as_str).map(str::to_owned);
     let text = match required(&event, "msgtype")?.as_str() {
         "event" => return Ok(Event::Other(text_at(&event, "event.eventtype").unwrap_or_default())),
-        "stream" => return Ok(Event::Refresh { stream_id: required(&event, "stream.id")?, from }),
+        "stream" => return Ok(Event::Refresh { stream_id: required(&event, "stream.id")?, from, group }),
         "text" => Some(content("text.content").ok_or(Malformed::BadContent)?),
         "voice" => Some(content("voice.content").ok_or(Malformed::BadContent)?),
         "mixed" => {
@@ -155,7 +160,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     });
     Ok(Event::Message(Received {
         id: required(&event, "msgid")?,
-        group: text_at(&event, "chatid"),
+        group,
         from,
         text,
         response_url: text_at(&event, "response_url"),
@@ -169,10 +174,10 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         Event::Message(received) => received,
         // TODO(#6): a greeting for `enter_chat`, buttons on template cards.
         Event::Other(_) => return Inbound::Ignored("event type"),
-        Event::Refresh { stream_id, from } => {
+        Event::Refresh { stream_id, from, group } => {
             // As `question_id` made it.
             return match format!("{NAME}:{account}:{stream_id}").parse() {
-                Ok(id) => Inbound::Refresh { sender: from, id },
+                Ok(id) => Inbound::Refresh { sender: from, group, id },
                 Err(_) => Inbound::Ignored("ids of another form"),
             };
         }
@@ -220,6 +225,9 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// How long a webhook may wait for its answer, or for more of it, in milliseconds from its arrival: people see nothing
 /// meanwhile, and the platform asks again at once.
 pub const HOLD_MS: u64 = 1_000;
+
+/// How long the platform may take to ask for more: it does about every second. Until then the answer goes no other way.
+pub const AGAIN_MS: u64 = 10_000;
 
 /// How long an answer may be shown as it comes, in milliseconds from the question: of the 6 min, with room for the way.
 /// What is not there by then must end the stream with a word of the relay, and goes by `response_url`.

@@ -63,6 +63,12 @@ impl<S: Sql> Store<S> {
         delivery(&mut row).map(Some).map_err(S::Error::from)
     }
 
+    /// Whether no answer of the same conversation is to go before this one.
+    pub fn is_next_delivery(&self, seq: Seq, conversation: &ConversationId) -> Result<bool, S::Error> {
+        let statement = "select 1 from deliveries where conversation = ? and seq < ? limit 1";
+        Ok(self.run(statement, vec![text(conversation), integer(seq)])?.is_empty())
+    }
+
     /// When the next answer is due.
     pub fn next_delivery(&self) -> Result<Option<Timestamp>, S::Error> {
         let rows = self.run(SELECT_NEXT_DUE, vec![])?;

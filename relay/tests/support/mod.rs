@@ -257,6 +257,16 @@ impl World {
         self.input(Input::Posted(feishu(message, text))).unwrap()
     }
 
+    /// The webhook that brings a message waits.
+    pub fn hold(&mut self, id: &protocol::MessageId, ms: u64) {
+        let now = self.now;
+        self.hub.hold(now, id, now.plus_ms(ms)).unwrap();
+    }
+
+    pub fn held(&mut self, id: &protocol::MessageId) -> relay::hub::Held {
+        self.hub.held(id).unwrap()
+    }
+
     /// The alarm rings, and each delivery meets `sent`, until nothing is due.
     pub fn ring(&mut self, mut sent: impl FnMut(&Delivery) -> Sent) -> Vec<Delivery> {
         let mut all = Vec::new();

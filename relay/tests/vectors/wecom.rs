@@ -136,7 +136,10 @@ fn check_bot_message(id: &str, message: &Value, inbound: Inbound) {
         ("event", inbound) => return assert_eq!(*inbound, Inbound::Ignored("event type"), "{id}"),
         ("stream", inbound) => {
             let id = "wecom-bot:main:STREAMID".parse().unwrap();
-            return assert_eq!(*inbound, Inbound::Refresh { sender: "zhangsan".into(), id });
+            return assert_eq!(
+                *inbound,
+                Inbound::Refresh { sender: "zhangsan".into(), group: Some("CHATID".into()), id }
+            );
         }
         ("text", _) => text(&message["text"], "content"),
         ("mixed", _) => text(&message["mixed"]["msg_item"][0]["text"], "content"),

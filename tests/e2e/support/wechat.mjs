@@ -17,6 +17,7 @@ const ACCOUNT = {
   app_secret: 'wechat-secret-that-must-not-leak',
   token: 'wechatTokenThatMustNotLeak',
   encoding_aes_key: randomBytes(32).toString('base64').slice(0, 43),
+  passive: false,
 }
 /** The same account in plain mode. */
 export const PLAIN = { ...ACCOUNT, id: 'plain', encoding_aes_key: '' }

@@ -21,6 +21,8 @@ const APP = {
   secret: 'wecom-secret-that-must-not-leak',
   token: 'wecom-token-that-must-not-leak',
   encoding_aes_key: AES_KEY,
+  // By a call of its own; hold.test.mjs has the other way.
+  passive: false,
 }
 
 const BOT = {
@@ -30,6 +32,7 @@ const BOT = {
   token: 'bot-token-that-must-not-leak',
   encoding_aes_key: BOT_AES_KEY,
   name: '小助手',
+  passive: false,
 }
 
 /** A self-built app. */

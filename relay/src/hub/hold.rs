@@ -1,0 +1,135 @@
+//! Webhooks that wait for their answer, since their platform takes it only, or best, in their own response (design.md §6b).
+//!
+//! While one waits its answer is not sent by the platform's API: it is due when the wait is over, as if nobody had waited.
+//! All of this is in memory: after a crash the answer goes the late way.
+
+use protocol::{MessageId, Seq, Timestamp};
+
+use super::{EventKind, Hub};
+use crate::limit::{HELD_MS_REMEMBERED, HOLDS_MAX};
+use crate::platform::Outbound;
+use crate::store::{Delivery, Sql};
+
+/// A webhook that waits.
+#[derive(Default)]
+pub(super) struct Hold {
+    /// Until then its answer goes no other way.
+    until: Timestamp,
+    /// Its answer, or what the relay says instead.
+    answer: Option<Seq>,
+    /// What was handed over: the same again for whoever joins.
+    passed: Option<Outbound>,
+}
+
+/// What became of a webhook that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Its answer; this part of it.
+    Answer(Outbound),
+    /// Nothing will come this way.
+    Nothing,
+    /// No answer yet: what is shown of it, and when it was asked.
+    Open(Outbound, Timestamp),
+}
+
+impl<S: Sql> Hub<S> {
+    /// The webhook that brings this question waits until then; or does so again, when it came again.
+    pub fn hold(&mut self, now: Timestamp, id: &MessageId, until: Timestamp) -> Result<(), S::Error> {
+        match self.find(id)? {
+            None => self.holding = Some((id.clone(), until)),
+            Some((question, _)) => {
+                if let Some(hold) = self.holds.get_mut(&question) {
+                    hold.until = hold.until.max(until);
+                    if let Some(answer) = hold.answer.filter(|answer| !self.flying.contains_key(answer))
+                        && let Some(delivery) = self.store.delivery(answer)?.filter(|delivery| delivery.tried.is_none())
+                    {
+                        self.store.hold_delivery(delivery.seq, until, None)?;
+                    }
+                }
+            }
+        }
+        self.holds.retain(|_, hold| now < hold.until.plus_ms(HELD_MS_REMEMBERED));
+        Ok(())
+    }
+
+    /// A question is stored: if its webhook waits, that begins.
+    pub(super) fn begin_hold(&mut self, question: Seq, id: &MessageId) {
+        let Some((_, until)) = self.holding.take_if(|(held, _)| held == id) else { return };
+        let oldest = self.holds.keys().next().copied();
+        if let Some(oldest) = oldest.filter(|_| self.holds.len() >= HOLDS_MAX) {
+            self.holds.remove(&oldest);
+        }
+        self.holds.insert(question, Hold { until, ..Hold::default() });
+    }
+
+    /// When what is said about a question is due at its platform.
+    pub(super) fn due_after_hold(&mut self, now: Timestamp, question: Seq, answer: Seq) -> Timestamp {
+        match self.holds.get_mut(&question) {
+            Some(hold) if now < hold.until => {
+                hold.answer.get_or_insert(answer);
+                hold.until
+            }
+            _ => now,
+        }
+    }
+
+    /// What became of the webhook that brought a question.
+    pub fn held(&mut self, id: &MessageId) -> Result<Held, S::Error> {
+        let Some((question, _)) = self.find(id)? else { return Ok(Held::Nothing) };
+        let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
+        if let Some(passed) = &hold.passed {
+            return Ok(Held::Answer(passed.clone()));
+        }
+        if let Some(answer) = hold.answer {
+            let Some(delivery) = self.store.delivery(answer)?.filter(|_| !self.flying.contains_key(&answer)) else {
+                return Ok(Held::Nothing);
+            };
+            if self.store.is_next_delivery(answer, &delivery.conversation)? {
+                return Ok(Held::Answer(outbound(delivery)));
+            }
+        }
+        let Some(asked) = self.store.question(question)? else { return Ok(Held::Nothing) };
+        let (Some(origin), Some(opened)) = (asked.question.origin, self.queue.get(question)) else {
+            return Ok(Held::Nothing);
+        };
+        let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
+        let conversation = asked.question.conversation;
+        Ok(Held::Open(Outbound { origin, conversation, seq: question, text, part: 0 }, opened.at))
+    }
+
+    /// The answer, or a part of it, is in the response to its webhook.
+    pub(super) fn pass(&mut self, now: Timestamp, id: &MessageId, is_last: bool) -> Result<(), S::Error> {
+        let Some((question, _)) = self.find(id)? else { return Ok(()) };
+        let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
+        let (Some(answer), None) = (hold.answer, &hold.passed) else { return Ok(()) };
+        let Some(delivery) = self.store.delivery(answer)? else { return Ok(()) };
+        hold.until = now;
+        let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);
+        hold.passed = Some(outbound(delivery));
+        if is_last {
+            self.store.delete_delivery(answer)?;
+        } else {
+            self.store.next_part(answer, now)?;
+        }
+        self.log(now, EventKind::Delivery, question, detail)?;
+        self.arm()
+    }
+
+    /// Nobody waits any more: the answer goes the late way.
+    pub(super) fn release(&mut self, now: Timestamp, id: &MessageId) -> Result<(), S::Error> {
+        let Some((question, _)) = self.find(id)? else { return Ok(()) };
+        let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
+        hold.until = now;
+        if let (Some(answer), None) = (hold.answer, &hold.passed)
+            && let Some(delivery) = self.store.delivery(answer)?.filter(|delivery| delivery.tried.is_none())
+        {
+            self.store.hold_delivery(delivery.seq, now, None)?;
+        }
+        self.arm()
+    }
+}
+
+fn outbound(delivery: Delivery) -> Outbound {
+    let Delivery { origin, conversation, seq, text, part, .. } = delivery;
+    Outbound { origin, conversation, seq, text, part }
+}

@@ -1,0 +1,131 @@
+//! Webhooks that wait for their answer: it comes in their response, or late, and once.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::{MessageId, Timestamp};
+use relay::hub::{Held, Input};
+use relay::platform::Sent;
+use support::World;
+
+fn id(message: &str) -> MessageId {
+    format!("feishu:main:{message}").parse().unwrap()
+}
+
+/// A webhook that waits for 5 s brings a question.
+fn asks(world: &mut World, message: &str) {
+    world.hold(&id(message), 5_000);
+    world.post(message, message).unwrap();
+}
+
+fn answer(held: Held) -> (String, u32) {
+    let Held::Answer(outbound) = held else { panic!("{held:?}") };
+    (outbound.text, outbound.part)
+}
+
+#[test]
+fn an_answer_in_time_is_in_the_response_and_nowhere_else() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    let Held::Open(so_far, asked) = world.held(&id("om_1")) else { panic!() };
+    assert_eq!((so_far.text.as_str(), asked), ("", Timestamp(1_800_000_000_000)));
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"he"}"#);
+    let Held::Open(so_far, _) = world.held(&id("om_1")) else { panic!() };
+    assert_eq!((so_far.text.as_str(), so_far.origin.message.as_str()), ("he", "om_1"));
+    world.replies(agent, 1, "hello");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0, "not by the API while it waits");
+    assert_eq!(answer(world.held(&id("om_1"))), ("hello".into(), 0));
+    world.input(Input::Passed(id("om_1"), true));
+    world.advance_ms(10_000);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    // The response was lost, and the platform asks again: the same once more, and handed over once.
+    world.hold(&id("om_1"), 5_000);
+    world.post("om_1", "om_1").unwrap();
+    assert_eq!(answer(world.held(&id("om_1"))), ("hello".into(), 0));
+    world.input(Input::Passed(id("om_1"), true));
+    let log = world.hub().events(None, 50).unwrap().events;
+    assert_eq!(log.iter().filter(|event| event.kind == "delivery").count(), 1);
+}
+
+#[test]
+fn an_answer_that_is_late_goes_by_the_api() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.input(Input::Released(id("om_1")));
+    world.replies(agent, 1, "late");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+    assert_eq!(world.held(&id("om_1")), Held::Nothing);
+    // Nobody comes back for it: when the wait is over it goes by itself.
+    asks(&mut world, "om_2");
+    world.replies(agent, 3, "waited for");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    let alarm = world.alarm.unwrap();
+    assert_eq!(alarm, world.now.plus_ms(5_000));
+    world.advance_ms(5_000);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+    assert_eq!(world.held(&id("om_2")), Held::Nothing, "it is there already");
+    // Released while it was there already.
+    asks(&mut world, "om_3");
+    world.replies(agent, 5, "just missed");
+    world.input(Input::Released(id("om_3")));
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+#[test]
+fn whoever_joins_makes_it_wait_longer() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.advance_ms(4_900);
+    world.hold(&id("om_1"), 5_000);
+    world.post("om_1", "om_1").unwrap();
+    world.advance_ms(2_000);
+    world.replies(agent, 1, "in the second attempt");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    assert_eq!(answer(world.held(&id("om_1"))), ("in the second attempt".into(), 0));
+    // Joined when it was there already.
+    world.hold(&id("om_1"), 5_000);
+    world.advance_ms(4_000);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    assert_eq!(answer(world.held(&id("om_1"))).0, "in the second attempt");
+}
+
+#[test]
+fn order_is_kept_and_parts_follow() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "one").unwrap();
+    world.replies(agent, 1, "first");
+    asks(&mut world, "om_2");
+    world.replies(agent, 3, "second");
+    assert!(matches!(world.held(&id("om_2")), Held::Nothing | Held::Open(..)), "the first is not there yet");
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+    assert_eq!(answer(world.held(&id("om_2"))), ("second".into(), 0));
+    world.input(Input::Passed(id("om_2"), false));
+    let rest = world.ring(|_| Sent::Taken);
+    assert_eq!(rest.iter().map(|delivery| delivery.part).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_command_is_answered_in_the_response_too() {
+    let mut world = World::new();
+    world.agent(None);
+    world.hold(&id("om_1"), 5_000);
+    world.post("om_1", "/help").unwrap();
+    assert!(answer(world.held(&id("om_1"))).0.starts_with("/help"));
+}
+
+#[test]
+fn after_a_crash_the_answer_is_late_and_not_lost() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.replies(agent, 1, "hello");
+    world.hibernate();
+    assert_eq!(world.held(&id("om_1")), Held::Nothing);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+    world.advance_ms(5_000);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}

@@ -1,0 +1,135 @@
+// Bot accounts and who may talk to them, sign-in providers, and what is sealed.
+
+import { printable, table, when } from '../terminal.mjs'
+import { jsonFile, oneOf, part, someOf } from '../values.mjs'
+
+const POLICIES = ['open', 'pairing', 'listed', 'closed']
+const GROUPS = ['any', 'listed', 'none']
+const account = (id) => `/v1/admin/accounts/${part(id)}`
+
+export const bots = [
+  {
+    name: 'accounts',
+    says: ['Bot accounts, without their secrets.', '列出机器人账号（不含密钥）。'],
+    run: ({ ask }) => ask('GET', '/v1/admin/accounts'),
+    show: ({ accounts }) =>
+      table(accounts, {
+        id: (row) => row.id,
+        platform: (row) => row.platform,
+        policy: (row) => row.policy,
+        groups: (row) => row.groups,
+        'default user': (row) => row.default_user ?? '',
+        created: (row) => when(row.created_ms),
+      }),
+  },
+  {
+    name: 'account create',
+    options: { file: { type: 'string', hint: 'its settings as JSON; - reads standard input' } },
+    needs: ['file'],
+    says: ['Add a bot; its credentials are tried first.', '新建机器人账号，先用平台校验凭证。'],
+    run: ({ ask, values: { file } }) => ask('POST', '/v1/admin/accounts', jsonFile(file, '--file')),
+    show: shown,
+  },
+  {
+    name: 'account policy',
+    takes: ['account'],
+    options: {
+      policy: { type: 'string', hint: 'for strangers: open, pairing, listed or closed' },
+      groups: { type: 'string', hint: 'where it answers: any, listed or none' },
+      'default-user': { type: 'string', hint: 'whose agents answer strangers: a user id, me, or none' },
+    },
+    says: ['Change who may talk to a bot.', '修改谁能和机器人对话。'],
+    run({ ask, args: [id], values }) {
+      someOf(values, ['policy', 'groups', 'default-user'])
+      const user = values['default-user']
+      return ask('PATCH', account(id), {
+        policy: oneOf(values.policy, '--policy', POLICIES),
+        groups: oneOf(values.groups, '--groups', GROUPS),
+        default_user: user === 'none' ? '' : user,
+      })
+    },
+    show: shown,
+  },
+  {
+    name: 'account delete',
+    takes: ['account'],
+    says: ['Delete a bot and what is bound to it.', '删除机器人账号及其绑定。'],
+    run: ({ ask, args: [id] }) => ask('DELETE', account(id)),
+  },
+  ...list('sender', 'senders', 'Whom policy listed lets talk to a bot', '策略为 listed 时允许的人'),
+  ...list('group', 'groups', 'Groups in which a bot answers', '机器人回答的群', {
+    user: { type: 'string', hint: "whose agents answer everyone there; each speaker's own by default" },
+  }),
+  {
+    name: 'bind',
+    takes: ['account', 'sender', 'user'],
+    says: ["Let a sender reach a user's agents.", '把平台上的发送者绑定到用户。'],
+    run: ({ ask, args: [id, sender, user] }) => ask('POST', '/v1/admin/identities', { account: id, sender, user }),
+    show: (bound) => `${printable(bound.sender)} at ${bound.account} reaches ${bound.user}`,
+  },
+  {
+    name: 'providers',
+    says: ['Where people may sign in.', '列出第三方登录方式。'],
+    run: ({ ask }) => ask('GET', '/v1/admin/providers'),
+    show: ({ providers }) => table(providers, { id: (row) => row.id, kind: (row) => row.kind }),
+  },
+  {
+    name: 'provider create',
+    options: { file: { type: 'string', hint: 'its settings as JSON; - reads standard input' } },
+    needs: ['file'],
+    says: ['Let people sign in with Feishu, WeCom or WeChat.', '添加飞书、企业微信或微信登录。'],
+    run: ({ ask, values: { file } }) => ask('POST', '/v1/admin/providers', jsonFile(file, '--file')),
+    show: ({ id, kind }) => `${id} (${kind})`,
+  },
+  {
+    name: 'provider delete',
+    takes: ['provider'],
+    says: ['Take a way to sign in away.', '删除一种第三方登录方式。'],
+    run: ({ ask, args: [id] }) => ask('DELETE', `/v1/admin/providers/${part(id)}`),
+  },
+  {
+    name: 'secrets rotate',
+    says: ['Seal everything under the newest SEALING_KEY.', '用最新的 SEALING_KEY 重新加密全部敏感信息。'],
+    run: ({ ask }) => ask('POST', '/v1/admin/secrets/rotate'),
+    show: ({ sealed }) =>
+      `${sealed} sealed anew${sealed === 0 ? ': the older SEALING_KEY can go' : '; run it until it says 0'}`,
+  },
+]
+
+/** The three commands of an account's list: show, add, remove. */
+function list(noun, nouns, what, 它, options = {}) {
+  const path = (id, entry) => `${account(id)}/${nouns}/${part(entry)}`
+  return [
+    {
+      name: nouns,
+      takes: ['account'],
+      says: [`${what}.`, `${它}：列出。`],
+      run: ({ ask, args: [id] }) => ask('GET', `${account(id)}/${nouns}`),
+      show: (answer) =>
+        table(answer[nouns], {
+          [noun]: (row) => row.sender ?? row.chat,
+          ...(noun === 'group' && { user: (row) => row.user ?? '' }),
+          since: (row) => when(row.created_ms),
+        }),
+    },
+    {
+      name: `${noun} add`,
+      takes: ['account', noun],
+      options,
+      says: [`${what}: add one.`, `${它}：添加。`],
+      run: ({ ask, args: [id, entry], values: { user } }) =>
+        ask('PUT', path(id, entry), user === undefined ? undefined : { user }),
+    },
+    {
+      name: `${noun} remove`,
+      takes: ['account', noun],
+      says: [`${what}: remove one.`, `${它}：移除。`],
+      run: ({ ask, args: [id, entry] }) => ask('DELETE', path(id, entry)),
+    },
+  ]
+}
+
+function shown({ account: row, webhook }) {
+  const user = row.default_user ? `, default user ${row.default_user}` : ''
+  return `${row.id}: policy ${row.policy}, groups ${row.groups}${user}\nwebhook ${webhook}`
+}

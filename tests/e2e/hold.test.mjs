@@ -1,0 +1,143 @@
+// Answers in the response to the callback: in time, in a later attempt, shown as they come; and late, by a call, once.
+
+import assert from 'node:assert/strict'
+import { createDecipheriv } from 'node:crypto'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { answerTo } from './support/model.mjs'
+import { createAccount, startPlatformWorld } from './support/platform.mjs'
+import { startWechat } from './support/wechat.mjs'
+import { startWecom, startWecomBot } from './support/wecom.mjs'
+import { until } from './support/world.mjs'
+
+/** A world whose account answers in the callback too, under the name `held`. */
+async function startHeld(t, start) {
+  const world = await startPlatformWorld(t, start, { vars: { RATE_LIMITS: 'off' } })
+  await createAccount(world, { ...world.fake.account, id: 'held', passive: true })
+  world.held = (request) => world.receive(request, 'held')
+  world.said = (text) => world.fake.sent.filter((message) => message.text === answerTo(text))
+  world.asked = (text) => world.model.questions.filter((question) => question === text).length
+  return world
+}
+
+test('official accounts', async (t) => {
+  const world = await startHeld(t, startWechat)
+  const { fake, model } = world
+  const ask = (id, text) => world.held(fake.question(id, text))
+
+  await t.test('a quick answer is in the response', async () => {
+    const reply = opened(fake.account, await (await ask('m-quick', 'quick')).text())
+    assert.match(reply, /<ToUserName><!\[CDATA\[oAlice\]\]><\/ToUserName>/)
+    assert.equal(contentOf(reply), answerTo('quick'))
+    // Its response was lost, and WeChat asks again: the same once more, and the agent is asked once.
+    assert.equal(contentOf(opened(fake.account, await (await ask('m-quick', 'quick')).text())), answerTo('quick'))
+    await sleep(1_500)
+    assert.deepEqual([world.said('quick').length, world.asked('quick')], [0, 1])
+  })
+
+  await t.test('a slow one is in the response to the second attempt', async () => {
+    model.thinkMs = 6_500
+    assert.equal(await attempt(() => fake.question('m-slow', 'slow'), world), null, 'no answer of any kind in 5 s')
+    const second = await attempt(() => fake.question('m-slow', 'slow'), world)
+    assert.equal(contentOf(opened(fake.account, second)), answerTo('slow'))
+    await sleep(3_500)
+    assert.deepEqual([world.said('slow').length, world.asked('slow')], [0, 1])
+  })
+
+  await t.test('one that is too late for three attempts is a customer-service message', async () => {
+    model.thinkMs = 15_500
+    const attempts = []
+    for (let n = 0; n < 3; n += 1) attempts.push(await attempt(() => fake.question('m-late', 'late'), world))
+    assert.deepEqual(attempts, [null, null, 'success'])
+    await until(() => world.said('late').length === 1, 'the late answer', 20_000)
+    assert.equal(world.asked('late'), 1)
+    model.thinkMs = 0
+  })
+  assert.deepEqual(fake.faults, [])
+})
+
+test('WeCom apps', async (t) => {
+  const world = await startHeld(t, startWecom)
+  const { fake, model } = world
+  const reply = await (await world.held(fake.question('m-quick', 'quick'))).text()
+  assert.equal(contentOf(opened(fake.account, reply)), answerTo('quick'))
+  model.thinkMs = 5_000
+  const began = Date.now()
+  assert.equal(await (await world.held(fake.question('m-late', 'late'))).text(), '')
+  assert.ok(Date.now() - began < 5_000, 'WeCom waits 5 s')
+  await until(() => world.said('late').length === 1, 'the late answer')
+  assert.deepEqual([world.said('quick').length, world.asked('late')], [0, 1])
+  assert.deepEqual(fake.faults, [])
+})
+
+test('AI bots', async (t) => {
+  const world = await startHeld(t, startWecomBot)
+  const { fake } = world
+  const shown = async (request) => {
+    const { encrypt } = JSON.parse(await (await world.held(request)).text())
+    return JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt)).stream
+  }
+  const refresh = (id) => fake.callback({ ...fake.message('m-refresh'), msgtype: 'stream', stream: { id } })
+
+  await t.test('an answer is shown as it comes, and ends once', async () => {
+    world.model.delayMs = 25
+    const text = Array.from({ length: 80 }, (_, n) => `word${n}`).join(' ')
+    const parts = [await shown(fake.question('m-stream', text))]
+    while (!parts.at(-1).finish) {
+      assert.ok(parts.length < 60, 'it does not end')
+      parts.push(await shown(refresh(parts[0].id)))
+    }
+    const contents = parts.map(({ content }) => content)
+    assert.equal(contents.at(-1), answerTo(text))
+    assert.ok(
+      contents.some((content) => content && content !== answerTo(text)),
+      'something was shown before the end',
+    )
+    assert.ok(parts.every(({ id }) => id === parts[0].id))
+    await sleep(1_000)
+    assert.equal(fake.sent.length, 0, 'response_url is not used for what was shown')
+  })
+
+  await t.test('an answer that nobody asks for any more goes by response_url', async () => {
+    world.model.thinkMs = 2_000
+    const { finish } = await shown(fake.question('m-left', 'left alone'))
+    assert.equal(finish, false)
+    await until(() => world.said('left alone').length === 1, 'the answer by response_url', 20_000)
+    assert.equal(world.asked('left alone'), 1)
+  })
+  assert.deepEqual(fake.faults, [])
+})
+
+/** One attempt of WeChat's, which hangs up after 5 s: the body, or null. */
+async function attempt(question, world) {
+  const began = Date.now()
+  try {
+    const { headers, body, query } = question()
+    const url = `${world.url}/webhook/wechat/held?${query}`
+    const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(5_000) })
+    return await response.text()
+  } catch (error) {
+    if (error.name !== 'TimeoutError') throw error
+    return null
+  } finally {
+    await sleep(Math.max(0, 5_000 - (Date.now() - began)))
+  }
+}
+
+/** The XML in a sealed reply. */
+function opened(account, reply) {
+  return decrypt(account.encoding_aes_key, reply.match(/<Encrypt><!\[CDATA\[(.*?)\]\]>/)[1])
+}
+
+function contentOf(xml) {
+  return xml.match(/<Content><!\[CDATA\[(.*?)\]\]><\/Content>/s)[1]
+}
+
+/** 16 random bytes, the length, the text, the receiver; padded to 32. */
+function decrypt(encodingAesKey, encrypt) {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
+  const cipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+  const plain = Buffer.concat([cipher.update(encrypt, 'base64'), cipher.final()])
+  const length = plain.readUInt32BE(16)
+  return plain.subarray(20, 20 + length).toString()
+}
