@@ -13,6 +13,7 @@ import { test } from 'node:test'
 import * as lark from '@larksuiteoapi/node-sdk'
 import wecom from '@wecom/crypto'
 import { APP, ENCRYPT_KEY, encrypt, messageEvent, sign, startFeishu, VERIFICATION_TOKEN } from './support/feishu.mjs'
+import { answerTo } from './support/model.mjs'
 import { createAccount, endsWell, startPlatformWorld } from './support/platform.mjs'
 import { startWechat } from './support/wechat.mjs'
 import { startWecom, startWecomBot, xml } from './support/wecom.mjs'
@@ -60,6 +61,29 @@ test('official libraries', async (t) => {
       const response = await post(`${world.url}/webhook/${path}?${query}`, { body })
       assert.equal(response.status, 200, `${path}: ${await response.text()}`)
       await until(() => world.model.questions.includes(text), text)
+    }
+  })
+
+  await t.test('@wecom/crypto reads what the Worker answers in the callback, encrypted and signed', async () => {
+    for (const [path, [fake, receiver]] of Object.entries(fakes)) {
+      const { account } = fake
+      await createAccount(world, account, { id: `held-${account.platform}`, api_base: fake.url, passive: true })
+      const { query, headers, body } = fake.question(`m-held-${path}`, `held for ${path}`)
+      const url = `${world.url}/webhook/${account.platform}/held-${account.platform}?${query}`
+      const reply = await (await post(url, { headers, body })).text()
+      const field = (xmlName, jsonName) =>
+        fake === bot
+          ? String(JSON.parse(reply)[jsonName])
+          : reply.match(new RegExp(`<${xmlName}>(?:<!\\[CDATA\\[)?(.*?)(?:\\]\\]>)?</${xmlName}>`))[1]
+      const encrypted = field('Encrypt', 'encrypt')
+      const { message, id } = wecom.decrypt(account.encoding_aes_key, encrypted)
+      assert.equal(id, receiver, path)
+      const parts = [field('TimeStamp', 'timestamp'), field('Nonce', 'nonce'), encrypted]
+      assert.equal(wecom.getSignature(account.token, ...parts), field('MsgSignature', 'msgsignature'), path)
+      assert.equal(parts[1], new URLSearchParams(query).get('nonce'), path)
+      // A bot shows an answer as far as it has come.
+      if (fake === bot) assert.ok(answerTo(`held for ${path}`).startsWith(JSON.parse(message).stream.content), message)
+      else assert.ok(message.includes(`<Content><![CDATA[${answerTo(`held for ${path}`)}]]>`), message)
     }
   })
 

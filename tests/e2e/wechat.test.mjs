@@ -92,7 +92,7 @@ test('wechat', async (t) => {
     fake.isVerified = true
   })
 
-  await t.test('an account without customer-service messages says that it cannot answer yet', async () => {
+  await t.test('an account without customer-service messages says that it cannot answer by a call', async () => {
     await createAccount(world, fake.account, { id: 'unverified', customer_service: false })
     const before = fake.calls.length
     await failsSaying(world, 'no way back', /不能发客服消息/, { account: 'unverified' })

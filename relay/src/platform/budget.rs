@@ -24,11 +24,14 @@ pub enum Scope {
     Chat,
 }
 
+/// Which rate, and the chat if it counts for one.
+type Key = (usize, String);
+
 /// What was sent lately. In memory: an object that was evicted had nothing to send for longer than most rates look back.
 #[derive(Default)]
 pub struct Budget {
     /// For each rate and chat, when its calls so far would be over if they came evenly (GCRA), in microseconds.
-    over_us: Map<(usize, String), u64>,
+    over_us: Map<Key, u64>,
 }
 
 impl Budget {
@@ -49,7 +52,7 @@ impl Budget {
     }
 
     /// When the calls of each rate would be over with one more, and for how long that one is too early, in microseconds.
-    fn with_one_more(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<((usize, String), u64)>, u64) {
+    fn with_one_more(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<(Key, u64)>, u64) {
         let now_us = now.0.saturating_mul(1000);
         if self.over_us.len() >= KEYS_MAX {
             self.over_us.retain(|_, over| *over > now_us);
