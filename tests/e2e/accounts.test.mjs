@@ -208,8 +208,13 @@ test('accounts', async (t) => {
     await world.process.stop()
     await world.restart()
     assert.equal((await ask(world.token, 'GET', '/v1/me')).status, 200, 'nobody is signed out')
-    const { sealed } = (await ask(world.token, 'POST', '/v1/admin/secrets/rotate')).body
-    assert.ok(sealed >= 2, `${sealed}`)
+    const during = Array.from({ length: 10 }, (_, at) => `om_during_rotation_${at}`)
+    const [rotated] = await Promise.all([
+      ask(world.token, 'POST', '/v1/admin/secrets/rotate'),
+      ...during.map((id) => world.webhook(messageEvent(id, id))),
+    ])
+    assert.ok(rotated.body.sealed >= 2, `${rotated.body.sealed}`)
+    await until(() => during.every((id) => world.feishu.repliesTo(id).length === 1), 'answers to all')
     assert.equal((await ask(world.token, 'POST', '/v1/admin/secrets/rotate')).body.sealed, 0)
     world.secrets.SEALING_KEY = sealing
     await world.process.stop()

@@ -200,7 +200,7 @@ test('the command line', async (t) => {
     const active = async (token) => (await request(world, token, 'POST', '/v1/auth/verify')).status
     assert.equal(await active(key), 200)
     const { keys } = await does(['keys', agent.id])
-    assert.deepEqual([keys[0].name, keys[0].scopes], ['cron', ['receive', 'push']])
+    assert.deepEqual([keys[0].name, keys[0].scopes], ['cron', ['push', 'receive']])
     const rotated = await does(['key', 'rotate', agent.id, keys[0].id])
     assert.deepEqual([await active(key), await active(rotated.key)], [401, 200])
     await does(['key', 'revoke', agent.id, rotated.id])

@@ -84,6 +84,28 @@ test('tenants', async (t) => {
   }
   assert.equal(checked, named.length * Object.keys(callers).length)
 
+  await t.test('and the clock does not tell them apart', async () => {
+    // Pairs, one after the other, in changing order: what slows the machine down slows both alike.
+    const took = { owned: [], unknown: [] }
+    const ids = { owned, unknown }
+    // Admin routes refuse before they look, and a conversation is a name of one's own: the others look.
+    const looking = named.filter(({ path }) => !/^\/v1\/(admin|conversations)\//.test(path))
+    for (let round = 0; round < 20; round += 1) {
+      for (const { path, method, operation } of looking) {
+        for (const kind of round % 2 ? ['owned', 'unknown'] : ['unknown', 'owned']) {
+          const filled = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(ids[kind][name]))
+          const from = performance.now()
+          await ask(other.access_token, method, filled, bodies[operation.operationId])
+          took[kind].push(performance.now() - from)
+        }
+      }
+    }
+    const [theirs, none] = [took.owned, took.unknown].map((all) => all.sort((a, b) => a - b)[all.length >> 1])
+    const seen = `${theirs.toFixed(2)} ms for another's, ${none.toFixed(2)} ms for nobody's, ${took.owned.length} of each`
+    t.diagnostic(seen)
+    assert.ok(theirs / none > 0.67 && theirs / none < 1.5, seen)
+  })
+
   await t.test('and what is the owner’s is still there', async () => {
     assert.equal((await ask(owner.access_token, 'GET', '/v1/me')).status, 200)
     assert.equal((await ask(owner.access_token, 'GET', `/v1/agents/${agent.id}/keys`)).body.keys.length, 1)
