@@ -18,12 +18,13 @@ await main(async () => {
   const folder = join(ROOT, '.data')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const log = (line) => appendFileSync(join(folder, 'relay.log'), `${line}\n`)
-  const demo = await startDemo({ port, folder, agent: AGENT, log })
-  say('ready. Open this link to chat; Ctrl-C stops everything, and the next start keeps the history:')
-  console.log(`\n  ${demo.link}\n`)
+  // Heard from here on: whoever interrupts while it starts has it stopped when it is there, and nothing is left behind.
   const interrupted = new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => resolve('signal'))
   })
+  const demo = await startDemo({ port, folder, agent: AGENT, log })
+  say('ready. Open this link to chat; Ctrl-C stops everything, and the next start keeps the history:')
+  console.log(`\n  ${demo.link}\n`)
   const why = await Promise.race([interrupted, demo.ended])
   say('stopping')
   await demo.stop()
