@@ -6,6 +6,7 @@ use crate::check::outcome_is;
 use crate::device::Device;
 use crate::faults::History;
 use crate::network::Connection;
+use crate::platform::FAR_MS;
 use crate::truth::Row;
 use crate::world::World;
 
@@ -25,7 +26,7 @@ impl World {
                 // Everything is answered that could be: room comes with time alone.
                 self.advance(DEDUPE_MS_MIN + 3_600_000);
             }
-            self.round();
+            self.round(round);
             if self.check.broken.is_some() || self.is_settled() {
                 self.figures.rounds = self.figures.rounds.max(round);
                 break;
@@ -43,7 +44,7 @@ impl World {
         }
     }
 
-    fn round(&mut self) {
+    fn round(&mut self, round: u64) {
         self.advance(1_000);
         if self.shell.alarm_lost && self.platform.run.is_none() {
             // It sleeps as soon as nobody speaks, and sets its alarm when it wakes.
@@ -76,7 +77,9 @@ impl World {
         }
         self.drain();
         self.flush();
-        if self.platform.run.is_none() {
+        // Whoever has something to do does it first: an alarm far ahead is there to end what nobody answers.
+        let is_far = self.shell.alarm.is_some_and(|at| at.0 > self.clock.now().0 + FAR_MS);
+        if self.platform.run.is_none() && (!is_far || round >= ROUNDS_AWAITED) {
             self.alarm();
         }
         while self.platform.run.is_some() && self.check.broken.is_none() {
@@ -215,3 +218,5 @@ impl World {
 
 /// In each round everyone says all that they have to say.
 const ROUNDS_MAX: u64 = 400;
+/// So many rounds all that can be answered is; what is left has no agent that takes it.
+const ROUNDS_AWAITED: u64 = 100;
