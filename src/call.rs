@@ -196,6 +196,13 @@ fn bad_body(error: Wrong) -> Error {
     Error::new(Code::BadRequest, format!("body: {error}"))
 }
 
+/// Cuts what was read, one row more than the page holds, to the page: where the next one begins, if there is one.
+pub fn cut_page<T>(rows: &mut Vec<T>, limit: u64, cursor: impl Fn(&T) -> String) -> Option<String> {
+    let has_more = rows.len() as u64 > limit;
+    rows.truncate(limit as usize);
+    rows.last().filter(|_| has_more).map(cursor)
+}
+
 /// 200, with this; not to be kept by anyone.
 pub fn answer(body: &impl Serialize) -> Result<Response, Error> {
     with_status(200, serde_json::to_string(body))

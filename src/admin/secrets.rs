@@ -6,7 +6,7 @@ use relay::auth::provider;
 use relay::auth::seal::{Place, Seals, is_sealed};
 
 use crate::api::oauth;
-use crate::call::{Call, answer, created, done};
+use crate::call::{Call, answer, created, cut_page, done};
 use crate::clock::{now, random_bytes};
 use crate::error::Error;
 use crate::runtime::Response;
@@ -51,9 +51,7 @@ pub async fn audit(call: &Call) -> Result<Response, Error> {
     let after = after.ok().filter(|&seq| seq < 1 << 53);
     let after = after.ok_or_else(|| Error::new(Code::BadRequest, "cursor: the `next` of another page"))?;
     let mut entries = db::audit(&call.config.db()?, after, limit + 1).await?;
-    let has_more = entries.len() as u64 > limit;
-    entries.truncate(limit as usize);
-    let next = entries.last().filter(|_| has_more).map(|last| last.seq.to_string());
+    let next = cut_page(&mut entries, limit, |last| last.seq.to_string());
     answer(&Audit { entries, next })
 }
 

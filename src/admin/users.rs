@@ -11,7 +11,7 @@ use crate::api::auth::{check_password, checked_login};
 use crate::api::timeline::{events_asked, seq_of};
 use crate::api::{me, new_id, new_user, within};
 use crate::ask::{self, Ask};
-use crate::call::{Call, answer, created, done};
+use crate::call::{Call, answer, created, cut_page, done};
 use crate::clock::{now, random, random_bytes};
 use crate::error::Error;
 use crate::runtime::Response;
@@ -22,9 +22,7 @@ pub async fn list(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
     let (after, limit) = call.page()?;
     let mut users = db::users(&call.config.db()?, after.as_deref().unwrap_or_default(), limit + 1).await?;
-    let has_more = users.len() as u64 > limit;
-    users.truncate(limit as usize);
-    let next = users.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let next = cut_page(&mut users, limit, |last| last.id.to_string());
     answer(&Users { users, next })
 }
 

@@ -10,7 +10,7 @@ use protocol::api::{Provider, ProviderKind};
 use protocol::json::{Json, parse};
 use protocol::object;
 
-use crate::platform::{Auth, HttpRequest, HttpResponse};
+use crate::platform::{Auth, HttpRequest, HttpResponse, percent};
 
 /// Someone whom a provider vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,18 +194,6 @@ fn get(url: String) -> HttpRequest {
 
 fn post(url: String, body: String) -> HttpRequest {
     HttpRequest { method: "POST".into(), url, auth: Auth::None, body: Some(body) }
-}
-
-/// RFC 3986 §2.1: everything but unreserved characters.
-pub fn percent(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte as char),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub(super) fn same(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 
-/// A text for a URL: everything but letters, digits and `-._~` is `%XX`.
-pub(super) fn percent(text: &str) -> String {
+/// A text for a URL: everything but letters, digits and `-._~` is `%XX` (RFC 3986 §2.1).
+pub(crate) fn percent(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -28,6 +28,7 @@ pub use budget::{Budget, Rate, Scope};
 pub use call::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
 };
+pub(crate) use encoding::percent;
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
