@@ -19,7 +19,7 @@ import {
 } from './support/platform.mjs'
 
 test('dingtalk', async (t) => {
-  const world = await startPlatformWorld(t, startDingtalk, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startDingtalk)
   const { fake } = world
 
   await t.test('a robot is tried before it is kept', () =>

@@ -12,10 +12,9 @@ import { until } from './support/world.mjs'
 
 /** A world whose account answers in the callback too, under the name `held`. */
 async function startHeld(t, start) {
-  const world = await startPlatformWorld(t, start, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, start)
   await createAccount(world, { ...world.fake.account, id: 'held', passive: true })
   world.held = (request) => world.receive(request, 'held')
-  world.said = (text) => world.fake.sent.filter((message) => message.text === answerTo(text))
   world.asked = (text) => world.model.questions.filter((question) => question === text).length
   return world
 }
@@ -32,7 +31,7 @@ test('official accounts', async (t) => {
     // Its response was lost, and WeChat asks again: the same once more, and the agent is asked once.
     assert.equal(contentOf(opened(fake.account, await (await ask('m-quick', 'quick')).text())), answerTo('quick'))
     await sleep(1_500)
-    assert.deepEqual([world.said('quick').length, world.asked('quick')], [0, 1])
+    assert.deepEqual([world.answers('quick').length, world.asked('quick')], [0, 1])
   })
 
   await t.test('a slow one is in the response to the second attempt', async () => {
@@ -41,7 +40,7 @@ test('official accounts', async (t) => {
     const second = await attempt(() => fake.question('m-slow', 'slow'), world)
     assert.equal(contentOf(opened(fake.account, second)), answerTo('slow'))
     await sleep(3_500)
-    assert.deepEqual([world.said('slow').length, world.asked('slow')], [0, 1])
+    assert.deepEqual([world.answers('slow').length, world.asked('slow')], [0, 1])
   })
 
   await t.test('one that is too late for three attempts is a customer-service message', async () => {
@@ -49,7 +48,7 @@ test('official accounts', async (t) => {
     const attempts = []
     for (let n = 0; n < 3; n += 1) attempts.push(await attempt(() => fake.question('m-late', 'late'), world))
     assert.deepEqual(attempts, [null, null, 'success'])
-    await until(() => world.said('late').length === 1, 'the late answer', 20_000)
+    await until(() => world.answers('late').length === 1, 'the late answer', 20_000)
     assert.equal(world.asked('late'), 1)
     model.thinkMs = 0
   })
@@ -65,8 +64,8 @@ test('WeCom apps', async (t) => {
   const began = Date.now()
   assert.equal(await (await world.held(fake.question('m-late', 'late'))).text(), '')
   assert.ok(Date.now() - began < 5_000, 'WeCom waits 5 s')
-  await until(() => world.said('late').length === 1, 'the late answer')
-  assert.deepEqual([world.said('quick').length, world.asked('late')], [0, 1])
+  await until(() => world.answers('late').length === 1, 'the late answer')
+  assert.deepEqual([world.answers('quick').length, world.asked('late')], [0, 1])
   assert.deepEqual(fake.faults, [])
 })
 
@@ -102,7 +101,7 @@ test('AI bots', async (t) => {
     world.model.thinkMs = 2_000
     const { finish } = await shown(fake.question('m-left', 'left alone'))
     assert.equal(finish, false)
-    await until(() => world.said('left alone').length === 1, 'the answer by response_url', 20_000)
+    await until(() => world.answers('left alone').length === 1, 'the answer by response_url', 20_000)
     assert.equal(world.asked('left alone'), 1)
   })
   assert.deepEqual(fake.faults, [])

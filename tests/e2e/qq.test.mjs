@@ -22,15 +22,11 @@ import { isSigned, signed, startQq } from './support/qq.mjs'
 import { until } from './support/world.mjs'
 
 test('qq', async (t) => {
-  const world = await startPlatformWorld(
-    t,
-    async () => {
-      const fake = await startQq()
-      fake.account.token_base = fake.url
-      return fake
-    },
-    { vars: { RATE_LIMITS: 'off' } },
-  )
+  const world = await startPlatformWorld(t, async () => {
+    const fake = await startQq()
+    fake.account.token_base = fake.url
+    return fake
+  })
   const { fake } = world
 
   await t.test('a bot is tried before it is kept', async () => {

@@ -20,7 +20,7 @@ import { startWecom, startWecomBot, xml } from './support/wecom.mjs'
 import { feishuAccount, post, until } from './support/world.mjs'
 
 test('official libraries', async (t) => {
-  const world = await startPlatformWorld(t, startWecom, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startWecom)
   const [bot, wechat, feishu] = [await startWecomBot(), await startWechat(), await startFeishu()]
   t.after(() => Promise.all([bot, wechat, feishu].map((fake) => fake.close())))
   world.feishu = feishu

@@ -20,7 +20,7 @@ import { NAME, startTelegram, update } from './support/telegram.mjs'
 import { until } from './support/world.mjs'
 
 test('telegram', async (t) => {
-  const world = await startPlatformWorld(t, startTelegram, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startTelegram)
   const { fake } = world
 
   await t.test('a bot is tried before it is kept', () =>

@@ -22,7 +22,7 @@ import { sealed, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 test('wechat', async (t) => {
-  const world = await startPlatformWorld(t, startWechat, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startWechat)
   const { fake } = world
   await createAccount(world, PLAIN)
 

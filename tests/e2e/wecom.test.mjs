@@ -22,7 +22,7 @@ import { addressCheck, sealed, startWecom, startWecomBot, xml } from './support/
 import { until } from './support/world.mjs'
 
 test('wecom', async (t) => {
-  const world = await startPlatformWorld(t, startWecom, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startWecom)
   const { fake } = world
 
   await t.test('an app is tried before it is kept, and a refusal names its own fields', async () => {
@@ -142,7 +142,7 @@ test('wecom', async (t) => {
 })
 
 test('wecom AI bot', async (t) => {
-  const world = await startPlatformWorld(t, startWecomBot, { vars: { RATE_LIMITS: 'off' } })
+  const world = await startPlatformWorld(t, startWecomBot)
   const { fake } = world
 
   await t.test('the address check is answered with the bare text', async () => {

@@ -16,8 +16,8 @@ import { request } from './people.mjs'
 import { createAgent, startWorld, until } from './world.mjs'
 
 /** A world with a platform's fake, its bot account `main`, a model and an agent that is connected. */
-export async function startPlatformWorld(t, start, options) {
-  const world = await startWorld(t, options)
+export async function startPlatformWorld(t, start) {
+  const world = await startWorld(t, { vars: { RATE_LIMITS: 'off' } })
   world.fake = await start()
   world.model = await startModel()
   t.after(() => Promise.all([world.fake.close(), world.model.close()]))
