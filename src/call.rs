@@ -163,17 +163,9 @@ impl Caller {
         &self.known.user.id
     }
 
-    /// Writes down what they did.
-    pub fn audit<'a>(
-        &'a self,
-        config: &'a Config,
-        action: &'a str,
-        subject: Option<&'a str>,
-        detail: Option<&'a str>,
-    ) -> Awaited<'a, ()> {
-        Box::pin(
-            async move { db::append_audit(&config.db()?, &self.known.audit_id, action, subject, detail, now()).await },
-        )
+    /// What they do, as the audit log will tell it. `action`: `noun.verb`.
+    pub fn deed(&self, action: &'static str) -> db::Deed {
+        db::Deed::new(&self.known.audit_id, action, now())
     }
 }
 

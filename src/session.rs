@@ -10,7 +10,7 @@ use crate::ask::{self, Ask};
 use crate::call::{Awaited, Call};
 use crate::clock::now;
 use crate::config::Config;
-use crate::db::{self, Known};
+use crate::db::{self, Deed, Known};
 use crate::error::Error;
 
 /// Signs a user in on a device.
@@ -21,11 +21,10 @@ pub fn begin<'a>(call: &'a Call, known: &'a Known, how: &'a str) -> Awaited<'a, 
 async fn try_begin(call: &Call, known: &Known, how: &str) -> Result<Session, Error> {
     let (db, id) = (call.config.db()?, new_id::<UserId>("ses")?.to_string());
     let user = &known.user.id;
-    db::delete_ended_sessions(&db, user, now()).await?;
     let client = call.header("User-Agent")?.unwrap_or_default();
     let client: String = client.chars().filter(|letter| !letter.is_control()).take(CLIENT_CHARACTERS_MAX).collect();
-    db::insert_session(&db, &id, user, &client, now()).await?;
-    db::append_audit(&db, &known.audit_id, "session.begin", None, Some(how), now()).await?;
+    let deed = Deed::new(&known.audit_id, "session.begin", now()).with(how);
+    db::insert_session(&db, &id, user, &client, now(), deed).await?;
     tokens(&call.config, known, id, 1)
 }
 
@@ -47,8 +46,8 @@ pub async fn refresh(call: &Call, token: &str) -> Result<Session, Error> {
     }
     // Two have it, and one of them stole it.
     revoke(&call.config, &user, vec![session.clone()]).await?;
-    db::delete_session(&db, &user, &session).await?;
-    db::append_audit(&db, &known.audit_id, "session.revoke", None, Some("a refresh token was used again"), now).await?;
+    let deed = Deed::new(&known.audit_id, "session.revoke", now).with("a refresh token was used again");
+    db::delete_session(&db, &user, &session, deed).await?;
     Err(ended())
 }
 
@@ -64,14 +63,13 @@ pub fn revoke<'a>(config: &'a Config, user: &'a UserId, ids: Vec<String>) -> Awa
 
 /// Ends a user's sessions but one (or none), and the links that would sign someone in. In the Hub first: what fails may be
 /// asked for again.
-pub fn end_others<'a>(config: &'a Config, user: &'a UserId, but: &'a str) -> Awaited<'a, ()> {
+pub fn end_others<'a>(config: &'a Config, user: &'a UserId, but: &'a str, deed: Deed) -> Awaited<'a, ()> {
     Box::pin(async move {
         let db = config.db()?;
         let rows = db::sessions(&db, user, now()).await?;
         let ids = rows.into_iter().map(|row| row.id).filter(|id| id != but).collect();
         revoke(config, user, ids).await?;
-        db::delete_links(&db, user).await?;
-        let ended = db::delete_sessions(&db, user, but).await?;
+        let ended = db::delete_sessions(&db, user, but, deed).await?;
         // Those that began meanwhile.
         revoke(config, user, ended).await
     })

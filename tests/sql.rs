@@ -38,7 +38,7 @@ fn no_statement_is_left_out() {
         blocks += source.matches("\nstatements! {").count();
         assert_eq!(source.matches(": &str = \"").count(), 0, "{}: a statement by itself", file.display());
     }
-    assert_eq!(blocks, 11);
+    assert_eq!(blocks, 12);
 }
 
 /// Whatever tables come: what belongs to a user goes with them, and no row names them.
@@ -82,6 +82,64 @@ fn a_deleted_user_leaves_nothing_behind() {
     assert_eq!(default_user, None, "the account stays, and reaches nobody");
 }
 
+/// The one that begins like this.
+fn statement(begin: &str) -> &'static str {
+    statements().into_iter().find(|text| text.starts_with(begin)).unwrap()
+}
+
+/// A deed is told if it changes something, whether it ends with `returning` or not, and by its own change alone.
+#[test]
+fn what_changes_nothing_is_not_told() {
+    let connection = migrated();
+    connection.execute("insert into providers values ('main', 'feishu', '{}', 1)", []).unwrap();
+    let delete = statement("delete from providers");
+    let append = statements().into_iter().find(|text| text.contains("where changes() > 0")).unwrap();
+    let mut seq = 0;
+    let mut told = |provider: &str| {
+        seq += 1;
+        let deleted = connection.prepare(delete).unwrap().query_map([provider], |_| Ok(())).unwrap().count();
+        let entry = (seq, 1, "who_1", "provider.delete", provider, None::<&str>, "hash");
+        (deleted, connection.execute(append, entry).unwrap())
+    };
+    assert_eq!(told("other"), (0, 0));
+    assert_eq!(told("main"), (1, 1));
+    assert_eq!(told("main"), (0, 0), "after an entry, which is a change too");
+}
+
+/// Of two who take one login, the second changes nothing.
+#[test]
+fn a_login_has_one_owner() {
+    let connection = migrated();
+    let insert = statement("insert into users (id, name, role, audit_id, created_ms) select ?1");
+    let login = statement("insert into logins (kind, subject, user_id, secret, created_ms)\n        select ?1");
+    let register = |user: &str, kind: &str, subject: &str| {
+        connection.execute("begin", []).unwrap();
+        let person = (user, "a", "user", user, 1, kind, subject);
+        let inserted = connection.prepare(insert).unwrap().query_map(person, |_| Ok(())).unwrap().count();
+        let with_login = connection.execute(login, (kind, subject, user, "secret", 1)).unwrap();
+        connection.execute("commit", []).unwrap();
+        (inserted, with_login)
+    };
+    assert_eq!(register("usr_1", "password", "a@b.cc"), (1, 1));
+    assert_eq!(register("usr_2", "password", "a@b.cc"), (0, 0));
+    assert_eq!(register("usr_2", "feishu", "a@b.cc"), (1, 1));
+    let (change, put) = (
+        statement("update users set role"),
+        statement("insert into logins (kind, subject, user_id, secret, created_ms)\n        select 'password'"),
+    );
+    let others = statement("delete from logins where user_id = ?1 and kind = 'password'");
+    let change = |user: &str, subject: &str| {
+        let values = ("operator", 0, user, 1, Some(subject));
+        let changed = connection.prepare(change).unwrap().query_map(values, |_| Ok(())).unwrap().count();
+        let values = (user, subject, "new", 1, Some("operator"), Some(0));
+        let put = connection.prepare(put).unwrap().query_map(values, |_| Ok(())).unwrap().count();
+        (changed, put, connection.execute(others, (user, subject)).unwrap())
+    };
+    assert_eq!(change("usr_2", "a@b.cc"), (0, 0, 0));
+    assert_eq!(change("usr_1", "c@d.ee"), (1, 1, 1), "the old one goes");
+    assert_eq!(change("usr_2", "a@b.cc"), (1, 1, 0), "it is free now");
+}
+
 #[test]
 fn the_audit_log_is_append_only() {
     let connection = migrated();
@@ -102,12 +160,11 @@ fn the_last_operator_stays() {
     };
     user("usr_1", "operator");
     user("usr_2", "user");
-    let statement = |begin: &str| statements().into_iter().find(|text| text.starts_with(begin)).unwrap();
     let (delete, change) = (statement("delete from users"), statement("update users set role"));
     let deleted = |id: &str| connection.prepare(delete).unwrap().query([id]).unwrap().next().unwrap().is_some();
     let changed = |role: &str, disabled: i64, id: &str, is_operator: i64| {
         let mut statement = connection.prepare(change).unwrap();
-        let mut rows = statement.query((role, disabled, id, is_operator)).unwrap();
+        let mut rows = statement.query((role, disabled, id, is_operator, None::<&str>)).unwrap();
         rows.next().unwrap().is_some()
     };
     assert!(!deleted("usr_1"));

@@ -57,11 +57,11 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
     let settings = settings.map_err(|error| Error::internal("settings of an account", error))?;
     let place = directory::place(account.id.as_str());
     let settings = call.config.seals()?.seal(place, &settings, &random_bytes()?);
-    if !db::insert_account(&db, &row, &settings).await? {
+    let deed = caller.deed("account.create").to(account.id.as_str());
+    if !db::insert_account(&db, &row, &settings, deed).await? {
         return Err(Error::new(Code::Conflict, "id: there is an account of this name"));
     }
     directory::forget();
-    caller.audit(&call.config, "account.create", Some(account.id.as_str()), None).await?;
     created(&with_webhook(row))
 }
 
@@ -82,20 +82,22 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
         Some("me") => row.default_user = Some(caller.user().clone()),
         Some(user) => row.default_user = Some(user_named(call, "default_user", user).await?),
     }
-    db::change_account(&db, &row).await?;
+    let deed = caller.deed("account.change").to(row.id.as_str()).with(row.policy.as_str());
+    if !db::change_account(&db, &row, deed).await? {
+        return Err(unknown());
+    }
     directory::forget();
-    caller.audit(&call.config, "account.change", Some(row.id.as_str()), Some(row.policy.as_str())).await?;
     answer(&with_webhook(row))
 }
 
 /// `DELETE /v1/admin/accounts/{account}`
 pub async fn delete(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
-    if !db::delete_account(&call.config.db()?, call.param(0)).await? {
+    let deed = caller.deed("account.delete").to(call.param(0));
+    if !db::delete_account(&call.config.db()?, call.param(0), deed).await? {
         return Err(unknown());
     }
     directory::forget();
-    caller.audit(&call.config, "account.delete", Some(call.param(0)), None).await?;
     done()
 }
 
@@ -111,9 +113,9 @@ pub async fn put_sender(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let account = known(call).await?.id;
     let sender = platform_id(call.param(1), "sender")?;
-    db::put_sender(&call.config.db()?, &account, sender, now()).await?;
+    let deed = caller.deed("sender.list").to(account.as_str());
+    db::put_sender(&call.config.db()?, &account, sender, now(), deed).await?;
     directory::forget();
-    caller.audit(&call.config, "sender.list", Some(account.as_str()), None).await?;
     done()
 }
 
@@ -121,11 +123,11 @@ pub async fn put_sender(call: &Call) -> Result<Response, Error> {
 pub async fn delete_sender(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let account = known(call).await?.id;
-    if !db::delete_sender(&call.config.db()?, &account, call.param(1)).await? {
+    let deed = caller.deed("sender.unlist").to(account.as_str());
+    if !db::delete_sender(&call.config.db()?, &account, call.param(1), deed).await? {
         return Err(Error::new(Code::NotFound, "no such sender on the list"));
     }
     directory::forget();
-    caller.audit(&call.config, "sender.unlist", Some(account.as_str()), None).await?;
     done()
 }
 
@@ -146,9 +148,9 @@ pub async fn put_group(call: &Call) -> Result<Response, Error> {
         Some(user) => Some(user_named(call, "user", user.as_str()).await?),
         None => None,
     };
-    db::put_group(&call.config.db()?, &account, chat, user.as_ref(), now()).await?;
+    let deed = caller.deed("group.list").to(account.as_str());
+    db::put_group(&call.config.db()?, &account, chat, user.as_ref(), now(), deed).await?;
     directory::forget();
-    caller.audit(&call.config, "group.list", Some(account.as_str()), None).await?;
     done()
 }
 
@@ -156,11 +158,11 @@ pub async fn put_group(call: &Call) -> Result<Response, Error> {
 pub async fn delete_group(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let account = known(call).await?.id;
-    if !db::delete_group(&call.config.db()?, &account, call.param(1)).await? {
+    let deed = caller.deed("group.unlist").to(account.as_str());
+    if !db::delete_group(&call.config.db()?, &account, call.param(1), deed).await? {
         return Err(Error::new(Code::NotFound, "no such group on the list"));
     }
     directory::forget();
-    caller.audit(&call.config, "group.unlist", Some(account.as_str()), None).await?;
     done()
 }
 
@@ -175,9 +177,11 @@ pub async fn bind(call: &Call) -> Result<Response, Error> {
     user_named(call, "user", body.user.as_str()).await?;
     platform_id(&body.sender, "sender")?;
     let id = new_id::<UserId>("idt")?.to_string();
-    db::put_identity(&db, &id, &body.account, &body.sender, &body.user, None, now()).await?;
+    let Binding { account, sender, user } = &body;
+    let bond = db::Bond { id: &id, account, sender, user, conversation: None };
+    let deed = caller.deed("identity.bind").to(account.as_str()).with("by an operator");
+    db::put_identity(&db, bond, now(), deed).await?;
     directory::forget();
-    caller.audit(&call.config, "identity.bind", Some(body.account.as_str()), Some("by an operator")).await?;
     answer(&body)
 }
 

@@ -3,11 +3,12 @@
 use protocol::Code;
 use protocol::api::{Audit, Provider, ProviderName, Providers, Rotated};
 use relay::auth::provider;
-use relay::auth::seal::{Place, Seals, is_sealed};
+use relay::auth::seal::{Seals, is_sealed};
 
-use crate::api::oauth;
+use crate::api::{config, oauth};
 use crate::call::{Call, answer, created, cut_page, done};
 use crate::clock::{now, random_bytes};
+use crate::db::{Sealed, Table};
 use crate::error::Error;
 use crate::runtime::Response;
 use crate::{db, directory};
@@ -26,31 +27,36 @@ pub async fn create_provider(call: &Call) -> Result<Response, Error> {
     let settings = serde_json::to_string(&body).map_err(|error| Error::internal("a provider's settings", error))?;
     let id = body.id.as_str();
     let sealed = call.config.seals()?.seal(oauth::place(id), &settings, &random_bytes()?);
-    if !db::insert_provider(&call.config.db()?, id, body.kind, &sealed, now()).await? {
+    let deed = caller.deed("provider.create").to(id);
+    if !db::insert_provider(&call.config.db()?, id, body.kind, &sealed, now(), deed).await? {
         return Err(Error::new(Code::Conflict, "id: there is a provider of this name"));
     }
-    caller.audit(&call.config, "provider.create", Some(id), None).await?;
     created(&ProviderName { id: id.to_owned(), kind: body.kind })
 }
 
 /// `DELETE /v1/admin/providers/{provider}`
 pub async fn delete_provider(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
-    if !db::delete_provider(&call.config.db()?, call.param(0)).await? {
+    let deed = caller.deed("provider.delete").to(call.param(0));
+    if !db::delete_provider(&call.config.db()?, call.param(0), deed).await? {
         return Err(Error::new(Code::NotFound, "no such provider"));
     }
-    caller.audit(&call.config, "provider.delete", Some(call.param(0)), None).await?;
     done()
 }
 
-/// `GET /v1/admin/audit?cursor={next}&limit={n}`
+/// `GET /v1/admin/audit?order={oldest|newest}&cursor={next}&limit={n}`
 pub async fn audit(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
-    let (after, limit) = call.page()?;
-    let after = after.map_or(Ok(0), |text| text.parse::<u64>());
-    let after = after.ok().filter(|&seq| seq < 1 << 53);
-    let after = after.ok_or_else(|| Error::new(Code::BadRequest, "cursor: the `next` of another page"))?;
-    let mut entries = db::audit(&call.config.db()?, after, limit + 1).await?;
+    let (cursor, limit) = call.page()?;
+    let seq = cursor.map(|text| text.parse::<u64>().ok().filter(|&seq| seq < SEQ_END));
+    let seq = seq.map(|seq| seq.ok_or_else(|| Error::new(Code::BadRequest, "cursor: the `next` of another page")));
+    let (db, seq) = (call.config.db()?, seq.transpose()?);
+    let entries = match call.query("order")?.as_deref() {
+        None | Some("oldest") => db::audit_after(&db, seq.unwrap_or(0), limit + 1),
+        Some("newest") => db::audit_before(&db, seq.unwrap_or(SEQ_END), limit + 1),
+        Some(_) => return Err(Error::new(Code::BadRequest, "order: oldest or newest")),
+    };
+    let mut entries = entries.await?;
     let next = cut_page(&mut entries, limit, |last| last.seq.to_string());
     answer(&Audit { entries, next })
 }
@@ -60,32 +66,34 @@ pub async fn audit(call: &Call) -> Result<Response, Error> {
 pub async fn rotate(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let (db, seals) = (call.config.db()?, call.config.seals()?);
+    let mut renewed = Vec::new();
+    for value in db::sealed(&db).await? {
+        if let Some(after) = anew(&seals, &value)? {
+            renewed.push((value, after));
+        }
+    }
     let mut sealed = 0;
-    for row in db::sealed_accounts(&db).await? {
-        if let Some(after) = anew(&seals, directory::place(&row.id), &row.sealed)? {
-            sealed += u64::from(db::reseal_account(&db, &row.id, &row.sealed, &after).await?);
-        }
-    }
-    for row in db::sealed_providers(&db).await? {
-        if let Some(after) = anew(&seals, oauth::place(&row.id), &row.sealed)? {
-            sealed += u64::from(db::reseal_provider(&db, &row.id, &row.sealed, &after).await?);
-        }
-    }
-    for row in db::sealed_configs(&db).await? {
-        let place = Place { table: "configs", row: &row.id, column: "sealed" };
-        if let Some(after) = anew(&seals, place, &row.sealed)? {
-            sealed += u64::from(db::reseal_config(&db, &row.id, &row.sealed, &after).await?);
-        }
+    // In parts, so that however many there are, each is done in good time; what is left is done when it is asked again.
+    for part in renewed.chunks(RESEALED_TOGETHER) {
+        sealed += db::reseal(&db, part, caller.deed("secrets.rotate").with(&part.len().to_string())).await?;
     }
     directory::forget();
-    caller.audit(&call.config, "secrets.rotate", None, Some(&sealed.to_string())).await?;
     answer(&Rotated { sealed })
 }
 
-fn anew(seals: &Seals, place: Place<'_>, before: &str) -> Result<Option<String>, Error> {
-    if !is_sealed(before) {
-        return Ok(Some(seals.seal(place, before, &random_bytes()?)));
+fn anew(seals: &Seals, value: &Sealed) -> Result<Option<String>, Error> {
+    let place = match value.table {
+        Table::Accounts => directory::place(&value.row),
+        Table::Configs => config::place(&value.row),
+        Table::Providers => oauth::place(&value.row),
+    };
+    if !is_sealed(&value.sealed) {
+        return Ok(Some(seals.seal(place, &value.sealed, &random_bytes()?)));
     }
     let broken = |error| Error::internal(&format!("{}, {}", place.table, place.row), error);
-    seals.rewrap(place, before, &random_bytes()?).map_err(broken)
+    seals.rewrap(place, &value.sealed, &random_bytes()?).map_err(broken)
 }
+
+/// Beyond what JavaScript holds exactly, no entry has a number.
+const SEQ_END: u64 = 1 << 53;
+const RESEALED_TOGETHER: usize = 100;

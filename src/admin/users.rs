@@ -32,26 +32,27 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
     let NewUser { name, role, login, password } = call.json().await?.read()?;
     let known = new_user(&name, role.unwrap_or(Role::User))?;
     let db = call.config.db()?;
+    let deed = caller.deed("user.create").to(&known.audit_id).with(known.user.role.as_str());
     match (login, password) {
         (Some(login), Some(password)) => {
             let login = checked_login(&login)?;
             check_password(&password)?;
             let secret = password::hash(&password, &random_bytes()?);
-            if !db::insert_user_with_login(&db, &known, "password", &login, Some(&secret), now()).await? {
+            let login = db::NewLogin { kind: "password", subject: &login, secret: Some(&secret) };
+            if !db::insert_user_with_login(&db, &known, login, now(), deed).await? {
                 return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
             }
         }
-        (None, None) => db::insert_user(&db, &known, now()).await?,
+        (None, None) => drop(db::insert_user(&db, &known, now(), deed).await?),
         _ => return Err(Error::new(Code::BadRequest, "login, password: both or neither")),
     }
-    caller.audit(&call.config, "user.create", Some(&known.audit_id), Some(known.user.role.as_str())).await?;
     created(&UserAnswer { user: known.user })
 }
 
 /// `PATCH /v1/admin/users/{user}`
 pub async fn change(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
-    let row = row_of(call).await?;
+    let mut row = row_of(call).await?;
     let UserChanges { role, is_disabled, password, login } = call.json().await?.read()?;
     let db = call.config.db()?;
     let secret = match (login, password) {
@@ -62,32 +63,30 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
         (None, None) => None,
         _ => return Err(Error::new(Code::BadRequest, "login, password: both or neither")),
     };
-    // What can be refused is asked before anything is changed.
-    if let Some((login, _)) = &secret
-        && db::is_taken(&db, login, &row.id).await?
-    {
-        return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
+    (row.role, row.is_disabled) = (role.unwrap_or(row.role), is_disabled.unwrap_or(row.is_disabled));
+    let detail = if row.is_disabled { "disabled" } else { row.role.as_str() };
+    let deed = caller.deed("user.change").to(&row.audit_id).with(detail);
+    let named = secret.as_ref().map(|(login, secret)| (login.as_str(), secret.as_str()));
+    if !db::change_user(&db, &row, named, now(), deed).await? {
+        let is_taken = match named {
+            Some((login, _)) => db::is_taken(&db, login, &row.id).await?,
+            None => false,
+        };
+        let taken = "login: somebody signs in with this already";
+        let last = "this is the last operator: make another one first";
+        return Err(Error::new(Code::Conflict, if is_taken { taken } else { last }));
     }
-    let (role, is_disabled) = (role.unwrap_or(row.role), is_disabled.unwrap_or(row.is_disabled));
-    if !db::change_user(&db, &row.id, role, is_disabled).await? {
-        return Err(Error::new(Code::Conflict, "this is the last operator: make another one first"));
+    // Tokens say as what someone is signed in: whoever may be something else now signs in again. What the Hub is told may
+    // fail, and be asked for again: so it goes by what was asked, not by what changed.
+    if row.is_disabled || secret.is_some() || role.is_some() {
+        let deed = caller.deed("session.revoke").to(&row.audit_id).with("all");
+        session::end_others(&call.config, &row.id, "", deed).await?;
     }
-    if let Some((login, secret)) = &secret
-        && !db::put_password(&db, &row.id, login, secret, now()).await?
-    {
-        return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
-    }
-    // Tokens say as what someone is signed in: whoever is something else now signs in again.
-    if is_disabled || secret.is_some() || role != row.role {
-        session::end_others(&call.config, &row.id, "").await?;
-    }
-    if is_disabled != row.is_disabled {
-        ask::tell(&call.config, &row.id, &Ask::Bar { is_barred: is_disabled }).await?;
+    if is_disabled.is_some() {
+        ask::tell(&call.config, &row.id, &Ask::Bar { is_barred: row.is_disabled }).await?;
     }
     directory::forget();
-    let detail = if is_disabled { "disabled" } else { role.as_str() };
-    caller.audit(&call.config, "user.change", Some(&row.audit_id), Some(detail)).await?;
-    answer(&UserAnswer { user: User { id: row.id, name: row.name, role } })
+    answer(&UserAnswer { user: User { id: row.id, name: row.name, role: row.role } })
 }
 
 /// `DELETE /v1/admin/users/{user}`
@@ -141,18 +140,18 @@ pub async fn invite(call: &Call) -> Result<Response, Error> {
     let (id, code) = (new_id::<UserId>("inv")?.to_string(), random::<24>()?);
     let expires_ms = now().plus_ms(days * 24 * 60 * 60 * 1000).0;
     let invitation = Invitation { id, role: role.unwrap_or(Role::User), uses, expires_ms };
-    db::insert_invitation(&call.config.db()?, &invitation, &hash(&code), now()).await?;
-    caller.audit(&call.config, "invitation.create", Some(&invitation.id), Some(invitation.role.as_str())).await?;
+    let deed = caller.deed("invitation.create").to(&invitation.id).with(invitation.role.as_str());
+    db::insert_invitation(&call.config.db()?, &invitation, &hash(&code), now(), deed).await?;
     created(&InvitationAnswer { invitation, code })
 }
 
 /// `DELETE /v1/admin/invitations/{invitation}`
 pub async fn withdraw(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
-    if !db::delete_invitation(&call.config.db()?, call.param(0)).await? {
+    let deed = caller.deed("invitation.delete").to(call.param(0));
+    if !db::delete_invitation(&call.config.db()?, call.param(0), deed).await? {
         return Err(Error::new(Code::NotFound, "no such invitation"));
     }
-    caller.audit(&call.config, "invitation.delete", Some(call.param(0)), None).await?;
     done()
 }
 

@@ -30,8 +30,7 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
         return Err(Error::new(Code::Conflict, format!("at most {AGENTS_MAX} agents")));
     }
     let agent = AgentRow { id: new_id("agt")?, name, created_ms: now().0 };
-    db::insert_agent(&db, caller.user(), &agent).await?;
-    caller.audit(&call.config, "agent.create", None, None).await?;
+    db::insert_agent(&db, caller.user(), &agent, caller.deed("agent.create")).await?;
     created(&AgentAnswer { agent })
 }
 
@@ -53,8 +52,7 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
     // In the Hub first: what fails may be asked for again.
     session::revoke(&call.config, caller.user(), keys).await?;
     ask::tell(&call.config, caller.user(), &Ask::RemoveAgent { agent: agent.id.clone() }).await?;
-    db::delete_agent(&db, caller.user(), &agent.id).await?;
-    caller.audit(&call.config, "agent.delete", None, None).await?;
+    db::delete_agent(&db, caller.user(), &agent.id, caller.deed("agent.delete")).await?;
     done()
 }
 
@@ -111,8 +109,7 @@ async fn make_key(
     scopes: Vec<Scope>,
 ) -> Result<Response, Error> {
     let row = AgentKeyRow { id: random::<12>()?, name, scopes, created_ms: now().0, used_ms: None };
-    db::insert_agent_key(&call.config.db()?, &agent.id, &row).await?;
-    caller.audit(&call.config, "key.create", Some(&row.id), None).await?;
+    db::insert_agent_key(&call.config.db()?, &agent.id, &row, caller.deed("key.create").to(&row.id)).await?;
     let AgentKeyRow { id, name, scopes, .. } = row;
     let user = caller.user().clone();
     let key = AgentKey { agent: agent.id, user, key: id.clone(), name: agent.name, scopes: scopes.clone() };
@@ -129,8 +126,8 @@ async fn known_key(call: &Call, agent: &AgentRow) -> Result<AgentKeyRow, Error> 
 /// In the Hub first: what fails may be asked for again.
 async fn end_key(call: &Call, caller: &Caller, agent: &AgentRow, key: &AgentKeyRow) -> Result<(), Error> {
     session::revoke(&call.config, caller.user(), vec![key.id.clone()]).await?;
-    db::delete_agent_key(&call.config.db()?, &agent.id, &key.id).await?;
-    caller.audit(&call.config, "key.revoke", Some(&key.id), None).await
+    db::delete_agent_key(&call.config.db()?, &agent.id, &key.id, caller.deed("key.revoke").to(&key.id)).await?;
+    Ok(())
 }
 
 /// Keys of one agent.

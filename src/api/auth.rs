@@ -54,13 +54,14 @@ pub async fn register(call: &Call) -> Result<Response, Error> {
     let secret = password::hash(&password, &random_bytes()?);
     let role = admit(call, invitation.as_deref(), Admission::Anyone).await?;
     let known = new_user(&name, role)?;
-    if !db::insert_user_with_login(&db, &known, "password", &login, Some(&secret), now()).await? {
+    let login = db::NewLogin { kind: "password", subject: &login, secret: Some(&secret) };
+    let deed = db::Deed::new(&known.audit_id, "user.register", now()).with(role.as_str());
+    if !db::insert_user_with_login(&db, &known, login, now(), deed).await? {
         if let Some(invitation) = invitation {
             db::return_invitation(&db, &hash(&invitation)).await?;
         }
         return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
     }
-    db::append_audit(&db, &known.audit_id, "user.register", None, Some(role.as_str()), now()).await?;
     created(&session::begin(call, &known, "password").await?)
 }
 
@@ -137,7 +138,7 @@ pub async fn link(call: &Call) -> Result<Response, Error> {
 pub async fn logout(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
     session::revoke(&call.config, caller.user(), vec![caller.session.clone()]).await?;
-    db::delete_session(&call.config.db()?, caller.user(), &caller.session).await?;
+    db::sign_out(&call.config.db()?, caller.user(), &caller.session).await?;
     done()
 }
 

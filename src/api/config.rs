@@ -27,8 +27,8 @@ pub async fn get(call: &Call) -> Result<Response, Error> {
 
 /// What a user's agents are told to be.
 pub async fn of(call: &Call, user: &UserId) -> Result<Object, Error> {
-    let Some(row) = db::config(&call.config.db()?, user).await? else { return Ok(Object::default()) };
-    let config = call.config.seals()?.open(place(user), &row.sealed);
+    let Some(sealed) = db::config(&call.config.db()?, user).await? else { return Ok(Object::default()) };
+    let config = call.config.seals()?.open(place(user.as_str()), &sealed);
     let config = config.map_err(|error| Error::internal("a configuration", error))?;
     json::read(&config).map_err(|error| Error::internal("a configuration", error))
 }
@@ -40,14 +40,14 @@ pub async fn put(call: &Call) -> Result<Response, Error> {
     if config.len() > CONFIG_BYTES_MAX {
         return Err(Error::new(Code::BodyTooLarge, format!("config: at most {CONFIG_BYTES_MAX} bytes")));
     }
-    let sealed = call.config.seals()?.seal(place(caller.user()), &config, &random_bytes()?);
-    db::put_config(&call.config.db()?, caller.user(), &sealed).await?;
-    caller.audit(&call.config, "config.put", None, None).await?;
+    let sealed = call.config.seals()?.seal(place(caller.user().as_str()), &config, &random_bytes()?);
+    db::put_config(&call.config.db()?, caller.user(), &sealed, caller.deed("config.put")).await?;
     answer(&body)
 }
 
-fn place(user: &UserId) -> Place<'_> {
-    Place { table: "configs", row: user.as_str(), column: "sealed" }
+/// Where a user's configuration is sealed.
+pub fn place(user: &str) -> Place<'_> {
+    Place { table: "configs", row: user, column: "sealed" }
 }
 
 const CONFIG_BYTES_MAX: usize = 16 * 1024;

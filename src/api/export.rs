@@ -34,7 +34,7 @@ pub async fn export(call: &Call) -> Result<Response, Error> {
         "identities": db::identities(&db, &user).await?,
         "config": super::config::of(call, &user).await?,
     };
-    caller.audit(&call.config, "user.export", None, None).await?;
+    db::tell_audit(&db, caller.deed("user.export")).await?;
     let response = ResponseBuilder::new()
         .with_header("Content-Type", "application/json")?
         .with_header("Cache-Control", "no-store")?

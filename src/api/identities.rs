@@ -28,11 +28,11 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
 /// `DELETE /v1/identities/{identity}`: the sender is a stranger again, at most a minute later everywhere.
 pub async fn delete(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
-    if !db::delete_identity(&call.config.db()?, caller.user(), call.param(0)).await? {
+    let deed = caller.deed("identity.unbind");
+    if !db::delete_identity(&call.config.db()?, caller.user(), call.param(0), deed).await? {
         return Err(unknown());
     }
     directory::forget();
-    caller.audit(&call.config, "identity.unbind", None, None).await?;
     done()
 }
 
@@ -48,10 +48,11 @@ pub async fn pair(call: &Call) -> Result<Response, Error> {
     }
     let stranger = db::use_pairing(&db, &hash(&code), now()).await?.ok_or_else(unknown)?;
     let (id, account) = (new_id::<protocol::UserId>("idt")?.to_string(), &stranger.account_id);
-    let chat = Some(stranger.conversation.as_str());
-    let identity = db::put_identity(&db, &id, account, &stranger.sender, caller.user(), chat, now()).await?;
+    let conversation = Some(stranger.conversation.as_str());
+    let bond = db::Bond { id: &id, account, sender: &stranger.sender, user: caller.user(), conversation };
+    let deed = caller.deed("identity.bind").to(account.as_str());
+    let identity = db::put_identity(&db, bond, now(), deed).await?;
     directory::forget();
-    caller.audit(&call.config, "identity.bind", Some(account.as_str()), None).await?;
     created(&IdentityAnswer { identity: identity.ok_or_else(unknown)? })
 }
 

@@ -42,11 +42,11 @@ pub async fn password(call: &Call) -> Result<Response, Error> {
         }
     }
     let secret = password::hash(&body.password, &random_bytes()?);
-    if !db::put_password(&db, caller.user(), &login, &secret, now()).await? {
+    if !db::put_password(&db, caller.user(), &login, &secret, now(), caller.deed("user.password")).await? {
         return Err(Error::new(Code::Conflict, "login: somebody signs in with this already"));
     }
-    session::end_others(&call.config, caller.user(), &caller.session).await?;
-    caller.audit(&call.config, "user.password", None, None).await?;
+    let deed = caller.deed("session.revoke").with("all others");
+    session::end_others(&call.config, caller.user(), &caller.session, deed).await?;
     done()
 }
 
@@ -74,16 +74,15 @@ pub async fn end_session(call: &Call) -> Result<Response, Error> {
     }
     // In the Hub first: what fails may be asked for again.
     session::revoke(&call.config, caller.user(), vec![id.to_owned()]).await?;
-    db::delete_session(&db, caller.user(), id).await?;
-    caller.audit(&call.config, "session.revoke", None, None).await?;
+    db::delete_session(&db, caller.user(), id, caller.deed("session.revoke")).await?;
     done()
 }
 
 /// `DELETE /v1/me/sessions`: all but this one.
 pub async fn end_other_sessions(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
-    session::end_others(&call.config, caller.user(), &caller.session).await?;
-    caller.audit(&call.config, "session.revoke", None, Some("all others")).await?;
+    let deed = caller.deed("session.revoke").with("all others");
+    session::end_others(&call.config, caller.user(), &caller.session, deed).await?;
     done()
 }
 
@@ -93,8 +92,8 @@ pub async fn link(call: &Call) -> Result<Response, Error> {
     let uses = within("uses", body.uses, 1, 1..=20)?;
     let minutes = within("minutes", body.minutes, 10, 1..=24 * 60)?;
     let (code, expires_at_ms) = (random::<24>()?, now().plus_ms(minutes * 60 * 1000));
-    db::insert_link(&call.config.db()?, &hash(&code), caller.user(), uses, now(), expires_at_ms).await?;
-    caller.audit(&call.config, "link.create", None, None).await?;
+    let deed = caller.deed("link.create");
+    db::insert_link(&call.config.db()?, &hash(&code), caller.user(), uses, now(), expires_at_ms, deed).await?;
     created(&LinkAnswer { code, expires_at_ms })
 }
 
@@ -118,11 +117,10 @@ pub async fn erase(config: &Config, by: &Caller, user: &UserId, audit_id: &str) 
     }
     // The messages first: if something fails then, it may be asked for again.
     ask::erase(config, user).await?;
-    if !db::delete_user(&db, user).await? {
+    if !db::delete_user(&db, user, by.deed("user.delete").to(audit_id)).await? {
         return Err(is_last());
     }
     directory::forget();
     // Whatever came in between. From now on their tokens lead nowhere: an empty Hub is not begun for a user who is gone.
-    ask::erase(config, user).await?;
-    by.audit(config, "user.delete", Some(audit_id), None).await
+    ask::erase(config, user).await
 }

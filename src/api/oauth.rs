@@ -94,10 +94,11 @@ async fn sign_in(
     let role = admit(call, invitation, who).await?;
     let name = person.name.as_deref().map(|name| name.get(..name.floor_char_boundary(NAME_BYTES)).unwrap_or_default());
     let known = new_user(name.filter(|name| !name.trim().is_empty()).unwrap_or(kind), role)?;
-    if !db::insert_user_with_login(&db, &known, kind, &person.subject, None, now()).await? {
+    let login = db::NewLogin { kind, subject: &person.subject, secret: None };
+    let deed = db::Deed::new(&known.audit_id, "user.register", now()).with(kind);
+    if !db::insert_user_with_login(&db, &known, login, now(), deed).await? {
         return Err(Error::new(Code::Conflict, "the same person is being signed up: try again"));
     }
-    db::append_audit(&db, &known.audit_id, "user.register", None, Some(kind), now()).await?;
     answer(&session::begin(call, &known, kind).await?)
 }
 
@@ -119,8 +120,9 @@ async fn ask(provider: &Provider, code: &str, redirect: &str, verifier: &str) ->
 }
 
 async fn read(config: &Config, id: &str) -> Result<Provider, Error> {
-    let row = db::provider(&config.db()?, id).await?.ok_or_else(|| Error::new(Code::NotFound, "no such provider"))?;
-    let opened = config.seals()?.open(place(&row.id), &row.sealed);
+    let sealed =
+        db::provider(&config.db()?, id).await?.ok_or_else(|| Error::new(Code::NotFound, "no such provider"))?;
+    let opened = config.seals()?.open(place(id), &sealed);
     let opened = opened.map_err(|error| Error::internal("a provider's settings", error))?;
     protocol::json::read(&opened).map_err(|error| Error::internal("a provider's settings", error))
 }

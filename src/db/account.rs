@@ -37,7 +37,7 @@ pub fn account_row(db: &D1Database, account: &str) -> Asked<Option<AccountRow>> 
 }
 
 /// Adds a bot account. False when the name is taken.
-pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str) -> Asked<bool> {
+pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str, deed: Deed) -> Asked<bool> {
     let values = [
         text(&row.id),
         text(&row.platform),
@@ -47,19 +47,19 @@ pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str) -> Aske
         text(row.groups.as_str()),
         number(row.created_ms),
     ];
-    changed(db, INSERT_ACCOUNT, &values)
+    did(db, deed, INSERT_ACCOUNT, &values)
 }
 
-/// Changes who may talk to a bot.
-pub fn change_account(db: &D1Database, row: &AccountRow) -> Asked<()> {
+/// Changes who may talk to a bot. False when there is none.
+pub fn change_account(db: &D1Database, row: &AccountRow, deed: Deed) -> Asked<bool> {
     let default_user = optional(row.default_user.as_ref());
     let values = [text(row.policy.as_str()), text(row.groups.as_str()), default_user, text(&row.id)];
-    run(db, CHANGE_ACCOUNT, &values)
+    did(db, deed, CHANGE_ACCOUNT, &values)
 }
 
 /// Deletes a bot account, with whom it was bound to. False when there is none.
-pub fn delete_account(db: &D1Database, account: &str) -> Asked<bool> {
-    changed(db, DELETE_ACCOUNT, &[text(account)])
+pub fn delete_account(db: &D1Database, account: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_ACCOUNT, &[text(account)])
 }
 
 /// Who may talk to a bot, beside whoever is bound.
@@ -67,14 +67,14 @@ pub fn senders(db: &D1Database, account: &AccountId) -> Asked<Vec<SenderRow>> {
     all(db, SENDERS, &[text(account)])
 }
 
-/// Puts a sender on the list.
-pub fn put_sender(db: &D1Database, account: &AccountId, sender: &str, now: Timestamp) -> Asked<()> {
-    run(db, PUT_SENDER, &[text(account), text(sender), time(now)])
+/// Puts a sender on the list. False when they were on it.
+pub fn put_sender(db: &D1Database, account: &AccountId, sender: &str, now: Timestamp, deed: Deed) -> Asked<bool> {
+    did(db, deed, PUT_SENDER, &[text(account), text(sender), time(now)])
 }
 
 /// Takes a sender off the list. False when they were not on it.
-pub fn delete_sender(db: &D1Database, account: &AccountId, sender: &str) -> Asked<bool> {
-    changed(db, DELETE_SENDER, &[text(account), text(sender)])
+pub fn delete_sender(db: &D1Database, account: &AccountId, sender: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_SENDER, &[text(account), text(sender)])
 }
 
 /// Where a bot answers.
@@ -82,34 +82,21 @@ pub fn groups(db: &D1Database, account: &AccountId) -> Asked<Vec<GroupRow>> {
     all(db, GROUPS, &[text(account)])
 }
 
-/// Puts a group on the list.
-pub fn put_group(db: &D1Database, account: &AccountId, chat: &str, user: Option<&UserId>, now: Timestamp) -> Asked<()> {
-    run(db, PUT_GROUP, &[text(account), text(chat), optional(user), time(now)])
+/// Puts a group on the list, and says whose agents answer there.
+pub fn put_group(
+    db: &D1Database,
+    account: &AccountId,
+    chat: &str,
+    user: Option<&UserId>,
+    now: Timestamp,
+    deed: Deed,
+) -> Asked<bool> {
+    did(db, deed, PUT_GROUP, &[text(account), text(chat), optional(user), time(now)])
 }
 
 /// Takes a group off the list. False when it was not on it.
-pub fn delete_group(db: &D1Database, account: &AccountId, chat: &str) -> Asked<bool> {
-    changed(db, DELETE_GROUP, &[text(account), text(chat)])
-}
-
-/// A sealed value of some table: its row's key, and what it holds.
-pub struct Sealed {
-    /// The row's key.
-    pub id: String,
-    /// What it holds.
-    pub sealed: String,
-}
-
-from_json! { struct Sealed { id, sealed } }
-
-/// The sealed settings of every account.
-pub fn sealed_accounts(db: &D1Database) -> Asked<Vec<Sealed>> {
-    all(db, SEALED_ACCOUNTS, &[])
-}
-
-/// Puts an account's settings sealed anew in place of what they were. False when they were changed meanwhile.
-pub fn reseal_account(db: &D1Database, id: &str, before: &str, after: &str) -> Asked<bool> {
-    changed(db, RESEAL_ACCOUNT, &[text(after), text(id), text(before)])
+pub fn delete_group(db: &D1Database, account: &AccountId, chat: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_GROUP, &[text(account), text(chat)])
 }
 
 /// A user has messages in a chat from now on.
@@ -128,18 +115,18 @@ statements! {
     ACCOUNT_ROW = "select id, platform, policy, groups, default_user, created_ms from accounts where id = ?";
     INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, created_ms)
         values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
-    CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ? where id = ?";
+    CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ? where id = ?
+        returning id";
     DELETE_ACCOUNT = "delete from accounts where id = ? returning id";
     SENDERS = "select sender, created_ms from account_senders where account_id = ? order by created_ms, sender limit 500";
-    PUT_SENDER = "insert into account_senders (account_id, sender, created_ms) values (?, ?, ?) on conflict do nothing";
+    PUT_SENDER = "insert into account_senders (account_id, sender, created_ms) values (?, ?, ?) on conflict do nothing
+        returning sender";
     DELETE_SENDER = "delete from account_senders where account_id = ? and sender = ? returning sender";
     GROUPS = "select chat, user_id as user, created_ms from account_groups where account_id = ?
         order by created_ms, chat limit 500";
     PUT_GROUP = "insert into account_groups (account_id, chat, user_id, created_ms) values (?, ?, ?, ?)
-        on conflict do update set user_id = excluded.user_id";
+        on conflict do update set user_id = excluded.user_id returning chat";
     DELETE_GROUP = "delete from account_groups where account_id = ? and chat = ? returning chat";
-    SEALED_ACCOUNTS = "select id, settings as sealed from accounts";
-    RESEAL_ACCOUNT = "update accounts set settings = ? where id = ? and settings = ? returning id";
     PUT_CHAT = "insert into chats (conversation, user_id)
         select ?1, ?2 where exists (select 1 from users where id = ?2) on conflict do nothing";
     CHAT_USERS = "select user_id from chats where conversation = ? limit 100";

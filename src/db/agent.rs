@@ -16,8 +16,8 @@ pub fn agent(db: &D1Database, user: &UserId, agent: &AgentId) -> Asked<Option<Ag
 }
 
 /// Adds an agent.
-pub fn insert_agent(db: &D1Database, user: &UserId, agent: &AgentRow) -> Asked<()> {
-    run(db, INSERT_AGENT, &[text(&agent.id), text(user), text(&agent.name), number(agent.created_ms)])
+pub fn insert_agent(db: &D1Database, user: &UserId, agent: &AgentRow, deed: Deed) -> Asked<bool> {
+    did(db, deed, INSERT_AGENT, &[text(&agent.id), text(user), text(&agent.name), number(agent.created_ms)])
 }
 
 /// Changes an agent's name: none when it is another's.
@@ -26,8 +26,8 @@ pub fn rename_agent(db: &D1Database, user: &UserId, agent: &AgentId, name: &str)
 }
 
 /// Deletes an agent with its keys. False when it is another's.
-pub fn delete_agent(db: &D1Database, user: &UserId, agent: &AgentId) -> Asked<bool> {
-    changed(db, DELETE_AGENT, &[text(agent), text(user)])
+pub fn delete_agent(db: &D1Database, user: &UserId, agent: &AgentId, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_AGENT, &[text(agent), text(user)])
 }
 
 /// The keys of an agent, oldest first.
@@ -36,14 +36,14 @@ pub fn agent_keys(db: &D1Database, agent: &AgentId) -> Asked<Vec<AgentKeyRow>> {
 }
 
 /// Notes that a key was made.
-pub fn insert_agent_key(db: &D1Database, agent: &AgentId, key: &AgentKeyRow) -> Asked<()> {
+pub fn insert_agent_key(db: &D1Database, agent: &AgentId, key: &AgentKeyRow, deed: Deed) -> Asked<bool> {
     let values = [text(&key.id), text(agent), text(&key.name), text(words(&key.scopes)), number(key.created_ms)];
-    run(db, INSERT_AGENT_KEY, &values)
+    did(db, deed, INSERT_AGENT_KEY, &values)
 }
 
-/// Forgets a key, and answers what it was; none when the agent has no such key.
-pub fn delete_agent_key(db: &D1Database, agent: &AgentId, key: &str) -> Asked<Option<AgentKeyRow>> {
-    first_by::<Row, _>(db, DELETE_AGENT_KEY, &[text(key), text(agent)])
+/// Forgets a key. False when the agent has no such key.
+pub fn delete_agent_key(db: &D1Database, agent: &AgentId, key: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_AGENT_KEY, &[text(key), text(agent)])
 }
 
 /// Whether there is this key, of a user who is not disabled.
@@ -94,13 +94,13 @@ impl FromJson for Row {
 statements! {
     AGENTS = "select id, name, created_ms from agents where user_id = ? order by created_ms, id";
     AGENT = "select id, name, created_ms from agents where id = ? and user_id = ?";
-    INSERT_AGENT = "insert into agents (id, user_id, name, created_ms) values (?, ?, ?, ?)";
+    INSERT_AGENT = "insert into agents (id, user_id, name, created_ms) values (?, ?, ?, ?) returning id";
     RENAME_AGENT = "update agents set name = ? where id = ? and user_id = ? returning id, name, created_ms";
     DELETE_AGENT = "delete from agents where id = ? and user_id = ? returning id";
     AGENT_KEYS = "select id, name, scopes, created_ms, used_ms from agent_keys where agent_id = ? order by created_ms, id";
-    INSERT_AGENT_KEY = "insert into agent_keys (id, agent_id, name, scopes, created_ms) values (?, ?, ?, ?, ?)";
-    DELETE_AGENT_KEY = "delete from agent_keys where id = ? and agent_id = ?
-        returning id, name, scopes, created_ms, used_ms";
+    INSERT_AGENT_KEY = "insert into agent_keys (id, agent_id, name, scopes, created_ms) values (?, ?, ?, ?, ?)
+        returning id";
+    DELETE_AGENT_KEY = "delete from agent_keys where id = ? and agent_id = ? returning id";
     HAS_AGENT_KEY = "select 1 as there from agent_keys k join agents a on a.id = k.agent_id
         join users u on u.id = a.user_id where k.id = ? and u.is_disabled = 0";
     NOTE_USE = "update agent_keys set used_ms = ?1 where id = ?2 and coalesce(used_ms, 0) < ?1 - 3600000";

@@ -33,19 +33,33 @@ pub async fn standing(db: &D1Database, account: &AccountId, sender: &str, group:
     row.ok_or_else(|| Error::internal("how a sender stands", "no row"))
 }
 
-/// Binds a sender to a user, in place of any other. `conversation`: the chat between the two alone, if it is known.
+/// A sender, and whom they are to be.
+pub struct Bond<'a> {
+    /// A new id, unless they are somebody already.
+    pub id: &'a str,
+    /// By which bot they are known.
+    pub account: &'a AccountId,
+    /// Their id on the platform.
+    pub sender: &'a str,
+    /// Whom.
+    pub user: &'a UserId,
+    /// The chat between the two alone, if it is known.
+    pub conversation: Option<&'a str>,
+}
+
+/// Binds a sender to a user, in place of any other.
 pub async fn put_identity(
     db: &D1Database,
-    id: &str,
-    account: &AccountId,
-    sender: &str,
-    user: &UserId,
-    conversation: Option<&str>,
+    bond: Bond<'_>,
     now: Timestamp,
+    deed: Deed,
 ) -> Result<Option<Identity>, Error> {
+    let Bond { id, account, sender, user, conversation } = bond;
     let values = [text(id), text(account), text(sender), text(user), optional(conversation), time(now)];
-    run(db, PUT_IDENTITY, &values).await?;
-    first_by::<Row, _>(db, IDENTITY_OF, &[text(account), text(sender)]).await
+    let whose = [text(account), text(sender)];
+    let rows = done(db, deed, &[(PUT_IDENTITY, &values), (IDENTITY_OF, &whose)]).await?;
+    let identity = rows.last().map_or(Ok(Vec::new()), |rows| read::<Row>(rows))?;
+    Ok(identity.into_iter().next().map(Identity::from))
 }
 
 /// A user's identities, oldest first.
@@ -66,8 +80,8 @@ pub fn change_identity(db: &D1Database, user: &UserId, id: &str, push: bool) -> 
 }
 
 /// Unbinds an identity. False when it is another's.
-pub fn delete_identity(db: &D1Database, user: &UserId, id: &str) -> Asked<bool> {
-    changed(db, DELETE_IDENTITY, &[text(id), text(user)])
+pub fn delete_identity(db: &D1Database, user: &UserId, id: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_IDENTITY, &[text(id), text(user)])
 }
 
 /// A chat of a user's, and whether what agents say unasked may go there.

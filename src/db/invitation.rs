@@ -6,10 +6,16 @@ use protocol::api::{Invitation, Role};
 use super::*;
 
 /// Adds an invitation, and deletes those that ended.
-pub fn insert_invitation(db: &D1Database, invitation: &Invitation, hash: &str, now: Timestamp) -> Asked<()> {
+pub fn insert_invitation(
+    db: &D1Database,
+    invitation: &Invitation,
+    hash: &str,
+    now: Timestamp,
+    deed: Deed,
+) -> Asked<Vec<String>> {
     let Invitation { id, role, uses, expires_ms } = invitation;
     let values = [text(id), text(hash), text(role.as_str()), number(*uses), number(*expires_ms)];
-    run_together(db, &[(DELETE_ENDED, &[time(now)]), (INSERT_INVITATION, &values)])
+    done(db, deed, &[(INSERT_INVITATION, &values), (DELETE_ENDED, &[time(now)])])
 }
 
 /// Those that can still be used.
@@ -28,13 +34,13 @@ pub fn return_invitation(db: &D1Database, hash: &str) -> Asked<()> {
 }
 
 /// Withdraws an invitation. False when there is none.
-pub fn delete_invitation(db: &D1Database, id: &str) -> Asked<bool> {
-    changed(db, DELETE_INVITATION, &[text(id)])
+pub fn delete_invitation(db: &D1Database, id: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_INVITATION, &[text(id)])
 }
 
 statements! {
-    DELETE_ENDED = "delete from invitations where expires_ms <= ? or uses <= 0";
     INSERT_INVITATION = "insert into invitations (id, hash, role, uses, expires_ms) values (?, ?, ?, ?, ?)";
+    DELETE_ENDED = "delete from invitations where expires_ms <= ? or uses <= 0";
     INVITATIONS = "select id, role, uses, expires_ms from invitations where expires_ms > ? and uses > 0
         order by expires_ms, id limit 500";
     USE_INVITATION = "update invitations set uses = uses - 1 where hash = ? and uses > 0 and expires_ms > ? returning role";

@@ -1,6 +1,6 @@
 //! What people sign in with, and what can be used once.
 
-use protocol::api::LoginName;
+use protocol::api::{LoginName, Role, UserRow};
 use protocol::{Timestamp, UserId, from_json};
 
 use super::*;
@@ -30,23 +30,30 @@ pub fn password(db: &D1Database, user: &UserId) -> Asked<Option<String>> {
     value(db, PASSWORD, &[text(user)])
 }
 
+/// What someone signs in with from now on.
+pub struct NewLogin<'a> {
+    /// `password`, or a provider's kind.
+    pub kind: &'a str,
+    /// An e-mail address, a phone number, or whom a provider says it is.
+    pub subject: &'a str,
+    /// For `password`: Argon2id's text.
+    pub secret: Option<&'a str>,
+}
+
 /// Adds a user who signs in with this. False when somebody does already: then nothing is added.
 pub async fn insert_user_with_login(
     db: &D1Database,
     known: &Known,
-    kind: &str,
-    subject: &str,
-    secret: Option<&str>,
+    login: NewLogin<'_>,
     now: Timestamp,
+    deed: Deed,
 ) -> Result<bool, Error> {
-    insert_user(db, known, now).await?;
-    let user = &known.user.id;
-    let values = [text(kind), text(subject), text(user), optional(secret), time(now)];
-    if changed(db, INSERT_LOGIN, &values).await? {
-        return Ok(true);
-    }
-    delete_user(db, user).await?;
-    Ok(false)
+    let (Known { user, audit_id }, NewLogin { kind, subject, secret }) = (known, login);
+    let role = text(user.role.as_str());
+    let person = [text(&user.id), text(&user.name), role, text(audit_id), time(now), text(kind), text(subject)];
+    let login = [text(kind), text(subject), text(&user.id), optional(secret), time(now)];
+    let rows = done(db, deed, &[(INSERT_USER_IF_FREE, &person), (INSERT_LOGIN, &login)]).await?;
+    has_rows(rows.first())
 }
 
 /// Whether somebody else signs in with this and a password.
@@ -61,13 +68,35 @@ pub async fn put_password(
     login: &str,
     secret: &str,
     now: Timestamp,
+    deed: Deed,
 ) -> Result<bool, Error> {
-    let values = [text("password"), text(login), text(user), text(secret), time(now)];
-    if !changed(db, PUT_LOGIN, &values).await? {
-        return Ok(false);
-    }
-    run(db, DELETE_OTHER_PASSWORDS, &[text(user), text(login)]).await?;
-    Ok(true)
+    let values = [text(user), text(login), text(secret), time(now), JsValue::NULL, JsValue::NULL];
+    let others = [text(user), text(login)];
+    let rows = done(db, deed, &[(PUT_PASSWORD, &values), (DELETE_OTHER_PASSWORDS, &others)]).await?;
+    has_rows(rows.first())
+}
+
+/// Changes what a user may do, and with which login (none: as it was) and password. False when that would leave no
+/// operator who can sign in, or when the login is somebody else's: then nothing is changed.
+pub async fn change_user(
+    db: &D1Database,
+    row: &UserRow,
+    login: Option<(&str, &str)>,
+    now: Timestamp,
+    deed: Deed,
+) -> Result<bool, Error> {
+    let (user, role, is_disabled) = (text(&row.id), text(row.role.as_str()), flag(row.is_disabled));
+    let is_operator = flag(row.role == Role::Operator && !row.is_disabled);
+    let subject = optional(login.map(|(login, _)| login));
+    let change = [role.clone(), is_disabled.clone(), user.clone(), is_operator, subject];
+    let rows = if let Some((login, secret)) = login {
+        let put = [user.clone(), text(login), text(secret), time(now), role, is_disabled];
+        let others = [user, text(login)];
+        done(db, deed, &[(CHANGE_USER, &change), (PUT_PASSWORD, &put), (DELETE_OTHER_PASSWORDS, &others)]).await?
+    } else {
+        done(db, deed, &[(CHANGE_USER, &change)]).await?
+    };
+    has_rows(rows.first())
 }
 
 /// Uses up a one-time token, known by its hash. False when it was used before.
@@ -81,10 +110,18 @@ statements! {
     LOGINS = "select kind, subject from logins where user_id = ? order by kind, subject";
     PASSWORD = "select secret from logins where user_id = ? and kind = 'password'";
     IS_TAKEN = "select 1 as is_taken from logins where kind = 'password' and subject = ? and user_id <> ?";
-    INSERT_LOGIN = "insert into logins (kind, subject, user_id, secret, created_ms) values (?, ?, ?, ?, ?)
-        on conflict do nothing returning kind";
-    PUT_LOGIN = "insert into logins (kind, subject, user_id, secret, created_ms) values (?, ?, ?, ?, ?)
+    INSERT_USER_IF_FREE = "insert into users (id, name, role, audit_id, created_ms) select ?1, ?2, ?3, ?4, ?5
+        where not exists (select 1 from logins where kind = ?6 and subject = ?7) returning id";
+    INSERT_LOGIN = "insert into logins (kind, subject, user_id, secret, created_ms)
+        select ?1, ?2, id, ?4, ?5 from users where id = ?3";
+    CHANGE_USER = "update users set role = ?1, is_disabled = ?2 where id = ?3
+        and (?4 = 1 or exists (select 1 from users where role = 'operator' and is_disabled = 0 and id <> ?3))
+        and not exists (select 1 from logins where kind = 'password' and subject = ?5 and user_id <> ?3) returning id";
+    PUT_PASSWORD = "insert into logins (kind, subject, user_id, secret, created_ms)
+        select 'password', ?2, id, ?3, ?4 from users
+            where id = ?1 and (?5 is null or (role = ?5 and is_disabled = ?6))
         on conflict do update set secret = excluded.secret where user_id = excluded.user_id returning kind";
-    DELETE_OTHER_PASSWORDS = "delete from logins where user_id = ? and kind = 'password' and subject <> ?";
+    DELETE_OTHER_PASSWORDS = "delete from logins where user_id = ?1 and kind = 'password' and subject <> ?2
+        and exists (select 1 from logins where user_id = ?1 and kind = 'password' and subject = ?2)";
     SPEND_TOKEN = "insert into spent_tokens (hash, spent_ms) values (?, ?) on conflict do nothing returning hash";
 }

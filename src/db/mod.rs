@@ -18,6 +18,7 @@ mod identity;
 mod invitation;
 mod login;
 mod provider;
+mod sealed;
 mod session;
 mod user;
 
@@ -39,6 +40,7 @@ pub use identity::*;
 pub use invitation::*;
 pub use login::*;
 pub use provider::*;
+pub use sealed::*;
 pub use session::*;
 pub use user::*;
 
@@ -54,6 +56,7 @@ pub fn statements() -> Vec<&'static str> {
         invitation::STATEMENTS,
         login::STATEMENTS,
         provider::STATEMENTS,
+        sealed::STATEMENTS,
         session::STATEMENTS,
         user::STATEMENTS,
     ];
@@ -130,13 +133,6 @@ fn rows(db: &D1Database, statement: &str, values: &[JsValue]) -> Asked<String> {
 
 fn read<T: FromJson>(rows: &str) -> Result<Vec<T>, Error> {
     json::read(rows).map_err(|error| Error::unavailable("the database does not answer", error))
-}
-
-/// Runs statements in one transaction.
-fn run_together(db: &D1Database, statements: &[(&str, &[JsValue])]) -> Asked<()> {
-    let bound: Result<Vec<_>, Error> = statements.iter().map(|(text, values)| bind(db, text, values)).collect();
-    let db = db.clone();
-    Box::pin(async move { db.batch(bound?).await.map_err(unavailable) })
 }
 
 fn unavailable(error: runtime::Error) -> Error {

@@ -31,10 +31,18 @@ pub struct Rotation {
 
 from_json! { struct Rotation { generation, rotated_ms } }
 
-/// Adds a session; its first refresh token has the number 1.
-pub fn insert_session(db: &D1Database, id: &str, user: &UserId, client: &str, now: Timestamp) -> Asked<()> {
+/// Adds a session, whose first refresh token has the number 1, and deletes those of its user that ended by themselves.
+pub fn insert_session(
+    db: &D1Database,
+    id: &str,
+    user: &UserId,
+    client: &str,
+    now: Timestamp,
+    deed: Deed,
+) -> Asked<Vec<String>> {
     let expires = time(now.plus_ms(SESSION_MS));
-    run(db, INSERT_SESSION, &[text(id), text(user), text(client), time(now), expires])
+    let values = [text(id), text(user), text(client), time(now), expires];
+    done(db, deed, &[(INSERT_SESSION, &values), (DELETE_ENDED, &[text(user), time(now)])])
 }
 
 /// The user of a session that has not ended, if they are not disabled.
@@ -64,23 +72,21 @@ pub fn sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<Vec<Ses
 }
 
 /// Ends a session of a user. False when there is none.
-pub fn delete_session(db: &D1Database, user: &UserId, session: &str) -> Asked<bool> {
-    changed(db, DELETE_SESSION, &[text(session), text(user)])
+pub fn delete_session(db: &D1Database, user: &UserId, session: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_SESSION, &[text(session), text(user)])
 }
 
-/// Ends a user's sessions but one (or none), and answers their ids.
-pub fn delete_sessions(db: &D1Database, user: &UserId, but: &str) -> Asked<Vec<String>> {
-    column(db, DELETE_SESSIONS, &[text(user), text(but)])
+/// Lets a user sign a session out.
+pub fn sign_out(db: &D1Database, user: &UserId, session: &str) -> Asked<()> {
+    run(db, DELETE_SESSION, &[text(session), text(user)])
 }
 
-/// Deletes a user's links.
-pub fn delete_links(db: &D1Database, user: &UserId) -> Asked<()> {
-    run(db, DELETE_LINKS_OF, &[text(user)])
-}
-
-/// Deletes sessions that ended by themselves, of this user.
-pub fn delete_ended_sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<()> {
-    run(db, DELETE_ENDED, &[text(user), time(now)])
+/// Ends a user's sessions but one (or none), and the links that would sign someone in. The sessions' ids.
+pub async fn delete_sessions(db: &D1Database, user: &UserId, but: &str, deed: Deed) -> Result<Vec<String>, Error> {
+    let rows = done_anyway(db, deed, &[(DELETE_SESSIONS, &[text(user), text(but)]), (DELETE_LINKS_OF, &[text(user)])]);
+    let rows = rows.await?;
+    let ids = rows.first().map_or(Ok(Vec::new()), |rows| read::<Column<String>>(rows))?;
+    Ok(ids.into_iter().map(|Column(id)| id).collect())
 }
 
 /// Adds a link, and deletes those that ended.
@@ -91,11 +97,10 @@ pub fn insert_link(
     uses: u64,
     now: Timestamp,
     expires: Timestamp,
-) -> Asked<()> {
-    run_together(
-        db,
-        &[(DELETE_LINKS, &[time(now)]), (INSERT_LINK, &[text(hash), text(user), number(uses), time(expires)])],
-    )
+    deed: Deed,
+) -> Asked<Vec<String>> {
+    let values = [text(hash), text(user), number(uses), time(expires)];
+    done(db, deed, &[(INSERT_LINK, &values), (DELETE_LINKS, &[time(now)])])
 }
 
 /// Uses a link once: whom it signs in.

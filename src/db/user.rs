@@ -48,21 +48,15 @@ pub fn insert_first_operator(db: &D1Database, known: &Known, now: Timestamp) -> 
 }
 
 /// Adds a user.
-pub fn insert_user(db: &D1Database, known: &Known, now: Timestamp) -> Asked<()> {
+pub fn insert_user(db: &D1Database, known: &Known, now: Timestamp, deed: Deed) -> Asked<bool> {
     let Known { user, audit_id } = known;
     let role = text(user.role.as_str());
-    run(db, INSERT_USER, &[text(&user.id), text(&user.name), role, text(audit_id), time(now)])
+    did(db, deed, INSERT_USER, &[text(&user.id), text(&user.name), role, text(audit_id), time(now)])
 }
 
 /// Changes a user's name.
 pub fn rename_user(db: &D1Database, user: &UserId, name: &str) -> Asked<()> {
     run(db, RENAME_USER, &[text(name), text(user)])
-}
-
-/// Changes what a user may do. False when that would leave no operator who can sign in.
-pub fn change_user(db: &D1Database, user: &UserId, role: Role, is_disabled: bool) -> Asked<bool> {
-    let is_operator = role == Role::Operator && !is_disabled;
-    changed(db, CHANGE_USER, &[text(role.as_str()), flag(is_disabled), text(user), flag(is_operator)])
 }
 
 /// A page of users by id, for operators.
@@ -81,8 +75,8 @@ pub fn is_last_operator(db: &D1Database, user: &UserId) -> Asked<bool> {
 }
 
 /// Deletes a user and everything of theirs. False when they are the last operator.
-pub fn delete_user(db: &D1Database, user: &UserId) -> Asked<bool> {
-    changed(db, DELETE_USER, &[text(user)])
+pub fn delete_user(db: &D1Database, user: &UserId, deed: Deed) -> Asked<bool> {
+    did(db, deed, DELETE_USER, &[text(user)])
 }
 
 struct Row(UserRow);
@@ -117,10 +111,9 @@ statements! {
     HAS_USER = "select 1 as there from users where id = ?";
     INSERT_FIRST_OPERATOR = "insert into users (id, name, role, audit_id, created_ms)
         select ?, ?, 'operator', ?, ? where not exists (select 1 from users where role = 'operator')";
-    INSERT_USER = "insert into users (id, name, role, audit_id, created_ms) values (?, ?, ?, ?, ?)";
+    INSERT_USER = "insert into users (id, name, role, audit_id, created_ms) values (?, ?, ?, ?, ?)
+        returning id";
     RENAME_USER = "update users set name = ? where id = ?";
-    CHANGE_USER = "update users set role = ?1, is_disabled = ?2 where id = ?3 and (?4 = 1 or exists
-        (select 1 from users where role = 'operator' and is_disabled = 0 and id <> ?3)) returning id";
     USERS = "select id, name, role, created_ms, is_disabled, audit_id from users where id > ? order by id limit ?";
     USER_ROW = "select id, name, role, created_ms, is_disabled, audit_id from users where id = ?";
     IS_LAST_OPERATOR = "select 1 as is_last from users where id = ?1 and role = 'operator' and not exists

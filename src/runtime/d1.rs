@@ -13,6 +13,7 @@ extern "C" {
     #[derive(Clone)]
     pub type D1Database;
     /// A statement with its parameters.
+    #[derive(Clone)]
     pub type D1PreparedStatement;
 
     #[wasm_bindgen(method, catch)]
@@ -40,10 +41,11 @@ impl D1Database {
         Ok(self.prepare(statement)?.bind_values(values)?)
     }
 
-    /// Runs statements in one transaction.
-    pub async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<()> {
-        let statements: Array = statements.into_iter().map(JsValue::from).collect();
-        settled(self.run_batch(&statements)?).await.map(drop)
+    /// Runs statements in one transaction, and answers each one's rows as a JSON array of objects.
+    pub async fn batch(&self, statements: &[D1PreparedStatement]) -> Result<Vec<String>> {
+        let statements: Array = statements.iter().collect();
+        let all: Array = settled(self.run_batch(&statements)?).await?.unchecked_into();
+        all.iter().map(|rows| stringify(&rows.unchecked_into::<D1Rows>().results())).collect()
     }
 }
 
