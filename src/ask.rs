@@ -24,12 +24,22 @@ pub enum Ask {
         /// What lets it in.
         pass: Pass,
     },
-    /// List the conversations.
-    Conversations,
+    /// One page of the conversations.
+    Conversations {
+        /// Before where.
+        before: Option<Cursor>,
+        /// How many.
+        limit: u64,
+    },
     /// Forget everything: its user is gone.
     Delete,
-    /// List the questions that ended without an answer at their writer.
-    DeadLetters,
+    /// One page of the questions that ended without an answer at their writer.
+    DeadLetters {
+        /// Before where.
+        before: Option<Cursor>,
+        /// How many.
+        limit: u64,
+    },
     /// One page of the event log.
     Events {
         /// Before where.
@@ -120,8 +130,8 @@ from_json! {
         "await" => Await { id, ms, shown },
         "bar" => Bar { is_barred },
         "connect" => Connect { role, ticket, pass },
-        "conversations" => Conversations,
-        "dead_letters" => DeadLetters,
+        "conversations" => Conversations { before, limit },
+        "dead_letters" => DeadLetters { before, limit },
         "delete" => Delete,
         "events" => Events { before, limit },
         "hold" => Hold { id, ms },

@@ -97,12 +97,24 @@ impl Call {
         request::query(&self.request, name)
     }
 
-    /// The page that a request asks for: after what, and how many.
-    pub fn page(&self) -> Result<(Option<String>, u64), Error> {
+    /// How many rows of a list it asks for.
+    pub fn limit(&self, max: u64) -> Result<u64, Error> {
         let limit = self.query("limit")?.map_or(Some(PAGE_ROWS_DEFAULT), |text| text.parse().ok());
-        let limit = limit.filter(|limit| (1..=db::PAGE_ROWS_MAX).contains(limit));
-        let wrong = || Error::new(Code::BadRequest, format!("limit: a whole number, 1 to {}", db::PAGE_ROWS_MAX));
-        Ok((self.query("cursor")?.filter(|cursor| !cursor.is_empty()), limit.ok_or_else(wrong)?))
+        let limit = limit.filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| Error::new(Code::BadRequest, format!("limit: a whole number, 1 to {max}")))
+    }
+
+    /// The page of a list that it asks for: after what (empty: from the beginning), and how many.
+    pub fn page(&self) -> Result<(String, u64), Error> {
+        Ok((self.query("cursor")?.unwrap_or_default(), self.limit(db::PAGE_ROWS_MAX)?))
+    }
+
+    /// The page of a list in order of time that it asks for.
+    pub fn page_by_time(&self) -> Result<(Option<db::Moment>, u64), Error> {
+        let (cursor, limit) = self.page()?;
+        let wrong = || Error::new(Code::BadRequest, "cursor: the `next` of another page");
+        let after = (!cursor.is_empty()).then(|| db::Moment::read(&cursor).ok_or_else(wrong));
+        Ok((after.transpose()?, limit))
     }
 
     /// A header, or nothing.
@@ -189,10 +201,10 @@ fn bad_body(error: Wrong) -> Error {
 }
 
 /// Cuts what was read, one row more than the page holds, to the page: where the next one begins, if there is one.
-pub fn cut_page<T>(rows: &mut Vec<T>, limit: u64, cursor: impl Fn(&T) -> String) -> Option<String> {
+pub fn cut_page<T, C: ToString>(rows: &mut Vec<T>, limit: u64, cursor: impl Fn(&T) -> C) -> Option<String> {
     let has_more = rows.len() as u64 > limit;
     rows.truncate(limit as usize);
-    rows.last().filter(|_| has_more).map(cursor)
+    rows.last().filter(|_| has_more).map(|last| cursor(last).to_string())
 }
 
 /// 200, with this; not to be kept by anyone.

@@ -173,14 +173,14 @@ impl Object {
                 self.handle(Input::Barred(is_barred)).await?;
                 Ok(Response::empty()?)
             }
-            Ask::Conversations => {
-                let conversations = self.read(|core| core.conversations())?;
-                Ok(Response::json(&object! { "conversations": conversations })?)
+            Ask::Conversations { before, limit } => {
+                let page = self.read(|core| core.conversations(before, limit))??;
+                Ok(Response::from_json(&page)?)
             }
             Ask::Delete => self.delete().await,
-            Ask::DeadLetters => {
-                let dead_letters = self.read(|core| core.dead_letters())?;
-                Ok(Response::json(&object! { "dead_letters": dead_letters })?)
+            Ask::DeadLetters { before, limit } => {
+                let page = self.read(|core| core.dead_letters(before, limit))??;
+                Ok(Response::from_json(&page)?)
             }
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
             Ask::Hold { id, ms } => {

@@ -66,8 +66,7 @@ pub fn revoke<'a>(config: &'a Config, user: &'a UserId, ids: Vec<String>) -> Awa
 pub fn end_others<'a>(config: &'a Config, user: &'a UserId, but: &'a str, deed: Deed) -> Awaited<'a, ()> {
     Box::pin(async move {
         let db = config.db()?;
-        let rows = db::sessions(&db, user, now()).await?;
-        let ids = rows.into_iter().map(|row| row.id).filter(|id| id != but).collect();
+        let ids = db::session_ids(&db, user).await?.into_iter().filter(|id| id != but).collect();
         revoke(config, user, ids).await?;
         let ended = db::delete_sessions(&db, user, but, deed).await?;
         // Those that began meanwhile.

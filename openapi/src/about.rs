@@ -151,7 +151,7 @@ pub fn about(op: Op) -> About {
             .asks("confirm", "My own id, so that it does not happen by accident.", true)
             .fails(&[Conflict]),
         Op::MePassword => mine("Choose a password").takes::<PasswordBody>().fails(&[Forbidden, Conflict]),
-        Op::MeSessions => mine("Where I am signed in").gives::<Sessions>(),
+        Op::MeSessions => mine("Where I am signed in").pages().gives::<Sessions>(),
         Op::MeSessionsEnd => mine("End all my other sessions"),
         Op::MeSessionEnd => mine("End one of my sessions").fails(&[NotFound]),
         Op::MeLink => mine("A link that signs me in elsewhere").may_take::<LinkBody>().creates::<LinkAnswer>(),
@@ -176,13 +176,15 @@ pub fn about(op: Op) -> About {
             .takes::<CodeBody>()
             .creates::<IdentityAnswer>()
             .fails(&[NotFound, Conflict]),
-        Op::Conversations => mine("My conversations").gives::<ConversationList>(),
+        Op::Conversations => mine("My conversations").before(200).gives::<relay::hub::ConversationPage>(),
         Op::Messages => mine("The messages of a conversation").before(200).gives::<relay::hub::Page>(),
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()
             .creates::<Pushed>()
             .fails(&[Forbidden, TextTooLong, QueueFull]),
-        Op::DeadLetters => mine("Questions that ended without an answer").gives::<DeadLetterList>(),
+        Op::DeadLetters => {
+            mine("Questions that ended without an answer").before(200).gives::<relay::hub::DeadLetterPage>()
+        }
         Op::DeadLetterReplay => {
             mine("Ask one of them once more").gives::<Replayed>().fails(&[NotFound, Conflict, QueueFull])
         }
@@ -199,7 +201,7 @@ pub fn about(op: Op) -> About {
             about.answer = (101, "It is open.", None);
             about
         }
-        Op::Accounts => operator("The bot accounts").gives::<protocol::api::Accounts>(),
+        Op::Accounts => operator("The bot accounts").pages().gives::<protocol::api::Accounts>(),
         Op::AccountCreate => operator("Add a bot account, with its platform's settings beside these")
             .takes::<NewAccount>()
             .creates::<AccountAnswer>()
@@ -209,10 +211,10 @@ pub fn about(op: Op) -> About {
             .gives::<AccountAnswer>()
             .fails(&[NotFound]),
         Op::AccountDelete => operator("Remove a bot account").fails(&[NotFound]),
-        Op::Senders => operator("Who may talk to a bot").gives::<protocol::api::Senders>().fails(&[NotFound]),
+        Op::Senders => operator("Who may talk to a bot").pages().gives::<protocol::api::Senders>().fails(&[NotFound]),
         Op::SenderPut => operator("Let someone talk to a bot").fails(&[NotFound]),
         Op::SenderDelete => operator("Take someone off the list").fails(&[NotFound]),
-        Op::Groups => operator("Where a bot answers").gives::<GroupList>().fails(&[NotFound]),
+        Op::Groups => operator("Where a bot answers").pages().gives::<GroupList>().fails(&[NotFound]),
         Op::GroupPut => operator("Let a bot answer in a group").may_take::<GroupBody>().fails(&[NotFound]),
         Op::GroupDelete => operator("Take a group off the list").fails(&[NotFound]),
         Op::Bind => operator("Bind a sender to a user").takes::<Binding>().gives::<Binding>(),
@@ -223,14 +225,16 @@ pub fn about(op: Op) -> About {
             operator("Change a user").takes::<UserChanges>().gives::<UserAnswer>().fails(&[NotFound, Conflict])
         }
         Op::UserDelete => operator("Delete a user and everything of theirs").fails(&[NotFound, Conflict]),
-        Op::UserDeadLetters => operator("A user's dead letters").gives::<DeadLetterList>().fails(&[NotFound]),
+        Op::UserDeadLetters => {
+            operator("A user's dead letters").before(200).gives::<relay::hub::DeadLetterPage>().fails(&[NotFound])
+        }
         Op::UserDeadLetterReplay => {
             operator("Ask one of them once more").gives::<Replayed>().fails(&[NotFound, Conflict, QueueFull])
         }
         Op::UserEvents => {
             operator("A user's event log").before(200).gives::<relay::hub::EventPage>().fails(&[NotFound])
         }
-        Op::Invitations => operator("The invitations").gives::<protocol::api::Invitations>(),
+        Op::Invitations => operator("The invitations").pages().gives::<protocol::api::Invitations>(),
         Op::InvitationCreate => operator("Invite").may_take::<NewInvitation>().creates::<InvitationAnswer>(),
         Op::InvitationDelete => operator("Withdraw an invitation").fails(&[NotFound]),
         Op::Providers => operator("Where people may sign in").gives::<protocol::api::Providers>(),
@@ -238,25 +242,12 @@ pub fn about(op: Op) -> About {
             operator("Add a provider").takes::<Provider>().creates::<ProviderName>().fails(&[Conflict])
         }
         Op::ProviderDelete => operator("Remove a provider").fails(&[NotFound]),
-        Op::Audit => operator("What was done").pages().gives::<protocol::api::Audit>(),
+        Op::Audit => operator("What was done")
+            .pages()
+            .asks("order", "`oldest` first, as it is without this, or `newest`.", false)
+            .gives::<protocol::api::Audit>(),
         Op::SecretsRotate => operator("Seal everything under the newest key").gives::<Rotated>(),
     }
-}
-
-/// `GET /v1/conversations`
-#[derive(JsonSchema)]
-struct ConversationList {
-    /// The one with the newest message first, at most 500.
-    #[allow(dead_code)]
-    conversations: Vec<relay::store::Conversation>,
-}
-
-/// Questions that ended without an answer at their writer.
-#[derive(JsonSchema)]
-struct DeadLetterList {
-    /// Newest first, at most 1,000.
-    #[allow(dead_code)]
-    dead_letters: Vec<relay::store::DeadLetter>,
 }
 
 /// An object.

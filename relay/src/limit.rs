@@ -90,8 +90,10 @@ pub const REPLAY_BYTES_MAX: usize = 1024 * 1024;
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Messages in one page of history.
 pub const PAGE_MESSAGES_MAX: u64 = 200;
-/// Conversations in the list.
-pub const CONVERSATIONS_MAX: u64 = 500;
+/// Conversations in one page of the list.
+pub const PAGE_CONVERSATIONS_MAX: u64 = 200;
+/// Dead letters in one page of the list.
+pub const PAGE_DEAD_LETTERS_MAX: u64 = 200;
 /// Agents of one user.
 pub const AGENTS_MAX: usize = 32;
 /// Answers handed to platforms at once by one user's Hub, each of another conversation.

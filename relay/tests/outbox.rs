@@ -98,7 +98,7 @@ fn waiting_for_its_turn_is_no_failed_try() {
         world.advance_ms(60_000);
     }
     assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
-    assert_eq!(world.hub().dead_letters().unwrap(), []);
+    assert_eq!(world.dead_letters(), []);
 }
 
 #[test]

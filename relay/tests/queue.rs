@@ -235,7 +235,7 @@ fn questions_expire_and_their_writer_is_told_once() {
     // The third expires later, and nobody is told again. The device's own is told there.
     world.now = relay_start().plus_ms(2 * DAY_MS);
     assert_eq!(told(&mut world), [""; 0]);
-    let dead: Vec<u64> = world.hub().dead_letters().unwrap().iter().map(|letter| letter.seq.0).collect();
+    let dead: Vec<u64> = world.dead_letters().iter().map(|letter| letter.seq.0).collect();
     assert_eq!(dead, [4, 3, 2, 1]);
     // Once there is an answer, the next failure is told again.
     says(&mut world, "om_4", "z");
@@ -271,11 +271,11 @@ fn many_expire_in_steps() {
     world.input(Input::Tick);
     let notice = world.deliveries.pop().unwrap();
     world.input(Input::Delivered(notice.seq, notice.part, Sent::Taken));
-    assert_eq!(world.hub().dead_letters().unwrap().len(), EXPIRE_QUESTIONS);
+    assert_eq!(world.dead_letters().len(), EXPIRE_QUESTIONS);
     // The rest is due at once.
     assert!(world.alarm.is_some_and(|at| at <= world.now));
     assert_eq!(told(&mut world), [""; 0]);
-    assert_eq!(world.hub().dead_letters().unwrap().len(), CONVERSATION_QUESTIONS_MAX);
+    assert_eq!(world.dead_letters().len(), CONVERSATION_QUESTIONS_MAX);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_full_queue_keeps_what_a_platform_brings_as_dead_letters() {
     assert!(!world.post("om_more", "more").unwrap().new);
     let told_them = told(&mut world);
     assert!(told_them.len() == 1 && told_them[0].contains("排队已满"), "{told_them:?}");
-    assert_eq!(world.hub().dead_letters().unwrap().len(), 2);
+    assert_eq!(world.dead_letters().len(), 2);
     // No agent gets it, until someone asks for it and there is room.
     let agent = world.agent(None);
     assert_eq!(world.input(Input::Replayed(seq)).unwrap().unwrap_err().code, Code::QueueFull);
@@ -297,7 +297,7 @@ fn a_full_queue_keeps_what_a_platform_brings_as_dead_letters() {
     let again = world.input(Input::Replayed(seq)).unwrap().unwrap();
     assert!(again.new);
     assert_eq!(world.input(Input::Replayed(seq)).unwrap().unwrap(), Posted { new: false, ..again });
-    assert_eq!(world.hub().dead_letters().unwrap().len(), 1);
+    assert_eq!(world.dead_letters().len(), 1);
     world.acks(agent, 256);
     assert_eq!(world.messages(agent).last().unwrap(), "more");
     world.replies(agent, again.seq.0, "at last");
@@ -330,7 +330,7 @@ fn agents_and_bytes_have_limits_of_their_own() {
         world.post(&format!("om_{n}"), &text).unwrap();
     }
     world.post("om_more", "x").unwrap();
-    assert_eq!(world.hub().dead_letters().unwrap()[0].outcome, "failed");
+    assert_eq!(world.dead_letters()[0].outcome, "failed");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn an_agent_that_fails_is_not_heard_fifty_times() {
     }
     let told_them = told(&mut world);
     assert!(told_them.len() == 1 && told_them[0].contains("model server unreachable"), "{told_them:?}");
-    assert_eq!(world.hub().dead_letters().unwrap().len(), 50);
+    assert_eq!(world.dead_letters().len(), 50);
 }
 
 #[test]
@@ -374,10 +374,10 @@ fn a_dead_letter_is_replayed_as_it_was() {
         true => Sent::Taken,
         false => Sent::Refused("bot not in group".into()),
     });
-    assert_eq!(world.hub().dead_letters().unwrap().len(), 1);
+    assert_eq!(world.dead_letters().len(), 1);
     world.input(Input::Replayed(seq)).unwrap().unwrap();
     assert_eq!(told(&mut world), ["the answer"]);
-    assert_eq!(world.hub().dead_letters().unwrap(), []);
+    assert_eq!(world.dead_letters(), []);
     let page = world.hub().page(&feishu("", "").conversation, None, 50).unwrap().unwrap();
     let question = page.messages.iter().find(|message| message.seq == seq).unwrap();
     assert_eq!((question.state, question.reason.as_deref()), (Some(State::Replied), None));
@@ -391,7 +391,7 @@ fn dead_letters_and_events_are_bounded() {
         let seq = says(&mut world, &format!("om_{n}"), "a secret").0;
         world.says(agent, &format!(r#"{{"type":"fail","reply_to":{seq},"reason":"no"}}"#));
     }
-    let dead = world.hub().dead_letters().unwrap();
+    let dead = world.dead_letters();
     assert_eq!((dead.len() as u64, dead[0].seq), (DEAD_LETTERS_MAX, Seq(DEAD_LETTERS_MAX + 11)));
     world.hibernate();
     says(&mut world, "om_last", "a secret");

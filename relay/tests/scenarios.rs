@@ -5,7 +5,7 @@ mod support;
 
 use protocol::limit::{TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Code, Cursor, Seq, ServerFrame, State};
-use relay::hub::{Input, Posted, Role};
+use relay::hub::{Input, Posted, Refusal, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use support::{World, feishu};
@@ -662,7 +662,30 @@ fn history_is_paged_by_cursor() {
     assert_eq!((oldest.messages.len(), oldest.next), (3, None));
     let other = Cursor { epoch: 1, seq: Seq(3) };
     assert_eq!(page(Some(other), 10).unwrap_err().code, Code::BadCursor);
-    assert_eq!(world.hub().conversations().unwrap()[0].last_seq, Seq(5));
+    let listed = world.hub().conversations(None, 1).unwrap().unwrap();
+    assert_eq!((listed.conversations[0].last_seq, listed.next), (Seq(5), None));
+}
+
+#[test]
+fn conversations_come_in_pages() {
+    let mut world = World::new();
+    for (n, chat) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
+        let mut question = feishu(&format!("om_{n}"), "hello");
+        question.conversation = format!("feishu:main:{chat}").parse().unwrap();
+        world.input(Input::Posted(question));
+    }
+    let page = |before, limit| {
+        let page = world.hub().conversations(before, limit).unwrap()?;
+        let names: Vec<String> = page.conversations.iter().map(|row| row.id.to_string()).collect();
+        Ok((names.join(" ").replace("feishu:main:", ""), page.next))
+    };
+    let (first, next) = page(None, 2).unwrap();
+    assert_eq!((first.as_str(), next), ("d a", Some(world.cursor(4))));
+    assert_eq!(page(next, 2), Ok(("c b".to_owned(), None)), "none is listed twice");
+    assert_eq!(page(None, 4), Ok(("d a c b".to_owned(), None)));
+    let other = Cursor { epoch: 1, seq: Seq(3) };
+    let refused: Result<_, Refusal> = page(Some(other), 2);
+    assert_eq!(refused.unwrap_err().code, Code::BadCursor);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The end: faults have stopped, everyone does their part, and then all must be as was promised.
 
-use relay::limit::{DEAD_LETTERS_MAX, DEDUPE_MS_MIN};
+use relay::limit::{DEAD_LETTERS_MAX, DEDUPE_MS_MIN, PAGE_DEAD_LETTERS_MAX};
 
 use crate::check::outcome_is;
 use crate::device::Device;
@@ -162,7 +162,15 @@ impl World {
         expected.reverse();
         expected.truncate(DEAD_LETTERS_MAX as usize);
         let Some(core) = &self.shell.core else { return };
-        let listed: Vec<u64> = core.dead_letters().unwrap().iter().map(|letter| letter.seq.0).collect();
+        let (mut listed, mut before) = (Vec::new(), None);
+        loop {
+            let page = core.dead_letters(before, PAGE_DEAD_LETTERS_MAX).unwrap().unwrap();
+            listed.extend(page.dead_letters.iter().map(|letter| letter.seq.0));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
         self.figures.add_count("dead letters at the end", listed.len() as u64);
         self.check.demand(listed == expected, "what ends without an answer is kept", || {
             format!("listed {listed:?}, expected {expected:?}")

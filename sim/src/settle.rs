@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::{ConversationId, ServerFrame, State, decode, encode};
 use relay::hub::{Hub, Input, Output, Pass, PeerId, Role};
+use relay::limit::PAGE_CONVERSATIONS_MAX;
 
 use crate::network::Owner;
 use crate::shell::Handled;
@@ -62,7 +63,7 @@ impl World {
     pub fn states(&self) -> BTreeMap<u64, State> {
         let Some(core) = &self.shell.core else { return BTreeMap::new() };
         let mut states = BTreeMap::new();
-        for conversation in core.conversations().unwrap() {
+        for conversation in core.conversations(None, PAGE_CONVERSATIONS_MAX).unwrap().unwrap().conversations {
             let mut before = None;
             loop {
                 let page = core.page(&conversation.id, before, 200).unwrap().unwrap();

@@ -9,16 +9,20 @@ use protocol::{AccountId, Code, UserId};
 use relay::platform::{self, Account};
 
 use crate::api::new_id;
-use crate::call::{Call, answer, created, done};
+use crate::call::{Call, answer, created, cut_page, done};
 use crate::clock::{now, random_bytes};
+use crate::db::Moment;
 use crate::error::Error;
 use crate::runtime::Response;
 use crate::{account, db, directory};
 
-/// `GET /v1/admin/accounts`: without their settings, which hold secrets.
+/// `GET /v1/admin/accounts?cursor={next}&limit={n}`: without their settings, which hold secrets.
 pub async fn list(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
-    answer(&Accounts { accounts: db::accounts(&call.config.db()?).await? })
+    let (after, limit) = call.page()?;
+    let mut accounts = db::accounts(&call.config.db()?, &after, limit + 1).await?;
+    let next = cut_page(&mut accounts, limit, |last| last.id.clone());
+    answer(&Accounts { accounts, next })
 }
 
 /// `POST /v1/admin/accounts`: the credentials are tried at the platform before they are kept.
@@ -101,11 +105,13 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
     done()
 }
 
-/// `GET /v1/admin/accounts/{account}/senders`
+/// `GET /v1/admin/accounts/{account}/senders?cursor={next}&limit={n}`
 pub async fn senders(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
-    let account = known(call).await?.id;
-    answer(&Senders { senders: db::senders(&call.config.db()?, &account).await? })
+    let (account, (after, limit)) = (known(call).await?.id, call.page_by_time()?);
+    let mut senders = db::senders(&call.config.db()?, &account, after, limit + 1).await?;
+    let next = cut_page(&mut senders, limit, |last| Moment::new(last.created_ms, &last.sender));
+    answer(&Senders { senders, next })
 }
 
 /// `PUT /v1/admin/accounts/{account}/senders/{sender}`
@@ -131,11 +137,13 @@ pub async fn delete_sender(call: &Call) -> Result<Response, Error> {
     done()
 }
 
-/// `GET /v1/admin/accounts/{account}/groups`
+/// `GET /v1/admin/accounts/{account}/groups?cursor={next}&limit={n}`
 pub async fn groups(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
-    let account = known(call).await?.id;
-    answer(&GroupList { groups: db::groups(&call.config.db()?, &account).await? })
+    let (account, (after, limit)) = (known(call).await?.id, call.page_by_time()?);
+    let mut groups = db::groups(&call.config.db()?, &account, after, limit + 1).await?;
+    let next = cut_page(&mut groups, limit, |last| Moment::new(last.created_ms, &last.chat));
+    answer(&GroupList { groups, next })
 }
 
 /// `PUT /v1/admin/accounts/{account}/groups/{chat}`

@@ -27,6 +27,9 @@ pub async fn create_provider(call: &Call) -> Result<Response, Error> {
     let settings = serde_json::to_string(&body).map_err(|error| Error::internal("a provider's settings", error))?;
     let id = body.id.as_str();
     let sealed = call.config.seals()?.seal(oauth::place(id), &settings, &random_bytes()?);
+    if db::providers(&call.config.db()?).await?.len() >= PROVIDERS_MAX {
+        return Err(Error::new(Code::Conflict, format!("at most {PROVIDERS_MAX} providers: remove one first")));
+    }
     let deed = caller.deed("provider.create").to(id);
     if !db::insert_provider(&call.config.db()?, id, body.kind, &sealed, now(), deed).await? {
         return Err(Error::new(Code::Conflict, "id: there is a provider of this name"));
@@ -48,16 +51,17 @@ pub async fn delete_provider(call: &Call) -> Result<Response, Error> {
 pub async fn audit(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
     let (cursor, limit) = call.page()?;
-    let seq = cursor.map(|text| text.parse::<u64>().ok().filter(|&seq| seq < SEQ_END));
-    let seq = seq.map(|seq| seq.ok_or_else(|| Error::new(Code::BadRequest, "cursor: the `next` of another page")));
-    let (db, seq) = (call.config.db()?, seq.transpose()?);
+    let wrong = || Error::new(Code::BadRequest, "cursor: the `next` of another page");
+    let read = |text: String| text.parse().ok().filter(|&seq| seq < SEQ_END).ok_or_else(wrong);
+    let seq = Some(cursor).filter(|cursor| !cursor.is_empty()).map(read).transpose()?;
+    let db = call.config.db()?;
     let entries = match call.query("order")?.as_deref() {
         None | Some("oldest") => db::audit_after(&db, seq.unwrap_or(0), limit + 1),
         Some("newest") => db::audit_before(&db, seq.unwrap_or(SEQ_END), limit + 1),
         Some(_) => return Err(Error::new(Code::BadRequest, "order: oldest or newest")),
     };
     let mut entries = entries.await?;
-    let next = cut_page(&mut entries, limit, |last| last.seq.to_string());
+    let next = cut_page(&mut entries, limit, |last| last.seq);
     answer(&Audit { entries, next })
 }
 
@@ -96,4 +100,6 @@ fn anew(seals: &Seals, value: &Sealed) -> Result<Option<String>, Error> {
 
 /// Beyond what JavaScript holds exactly, no entry has a number.
 const SEQ_END: u64 = 1 << 53;
+/// They are listed whole, and each is a button of the sign-in page.
+const PROVIDERS_MAX: usize = 20;
 const RESEALED_TOGETHER: usize = 100;

@@ -8,7 +8,7 @@ use protocol::{Code, UserId};
 use relay::auth::{hash, password};
 
 use crate::api::auth::{check_password, checked_login};
-use crate::api::timeline::{events_asked, seq_of};
+use crate::api::timeline::{dead_letters_asked, events_asked, seq_of};
 use crate::api::{me, new_id, new_user, within};
 use crate::ask::{self, Ask};
 use crate::call::{Call, answer, created, cut_page, done};
@@ -21,8 +21,8 @@ use crate::{db, directory, session};
 pub async fn list(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
     let (after, limit) = call.page()?;
-    let mut users = db::users(&call.config.db()?, after.as_deref().unwrap_or_default(), limit + 1).await?;
-    let next = cut_page(&mut users, limit, |last| last.id.to_string());
+    let mut users = db::users(&call.config.db()?, &after, limit + 1).await?;
+    let next = cut_page(&mut users, limit, |last| last.id.clone());
     answer(&Users { users, next })
 }
 
@@ -97,9 +97,9 @@ pub async fn delete(call: &Call) -> Result<Response, Error> {
     done()
 }
 
-/// `GET /v1/admin/users/{user}/dead-letters`
+/// `GET /v1/admin/users/{user}/dead-letters?before={next}&limit={n}`
 pub async fn dead_letters(call: &Call) -> Result<Response, Error> {
-    theirs(call, |_| Ok(Ask::DeadLetters)).await
+    theirs(call, dead_letters_asked).await
 }
 
 /// `POST /v1/admin/users/{user}/dead-letters/{seq}/replay`
@@ -125,10 +125,13 @@ pub async fn get(call: &Call) -> Result<Response, Error> {
     answer(&row_of(call).await?)
 }
 
-/// `GET /v1/admin/invitations`
+/// `GET /v1/admin/invitations?cursor={next}&limit={n}`
 pub async fn invitations(call: &Call) -> Result<Response, Error> {
     call.operator().await?;
-    answer(&Invitations { invitations: db::invitations(&call.config.db()?, now()).await? })
+    let (after, limit) = call.page_by_time()?;
+    let mut invitations = db::invitations(&call.config.db()?, now(), after, limit + 1).await?;
+    let next = cut_page(&mut invitations, limit, |last| db::Moment::new(last.expires_ms, &last.id));
+    answer(&Invitations { invitations, next })
 }
 
 /// `POST /v1/admin/invitations`

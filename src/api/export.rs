@@ -23,13 +23,12 @@ pub async fn export(call: &Call) -> Result<Response, Error> {
         let keys = db::agent_keys(&db, &agent.id).await?;
         agents.push(AgentWithKeys { agent, keys: AgentKeys { keys } });
     }
-    let sessions: Vec<String> = db::sessions(&db, &user, now()).await?.into_iter().map(|row| row.client).collect();
     let head = object! {
         "format": "claw-relay export 1",
         "exported_at_ms": now(),
         "user": caller.known.user,
         "logins": db::logins(&db, &user).await?,
-        "sessions": sessions,
+        "sessions": db::session_clients(&db, &user).await?,
         "agents": agents,
         "identities": db::identities(&db, &user).await?,
         "config": super::config::of(call, &user).await?,

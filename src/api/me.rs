@@ -7,7 +7,7 @@ use relay::auth::{hash, password};
 use super::auth::{check_password, checked_login};
 use super::{checked_name, within};
 use crate::ask;
-use crate::call::{Call, Caller, answer, created, done};
+use crate::call::{Call, Caller, answer, created, cut_page, done};
 use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::error::Error;
@@ -50,10 +50,12 @@ pub async fn password(call: &Call) -> Result<Response, Error> {
     done()
 }
 
-/// `GET /v1/me/sessions`
+/// `GET /v1/me/sessions?cursor={next}&limit={n}`
 pub async fn sessions(call: &Call) -> Result<Response, Error> {
     let caller = call.caller().await?;
-    let rows = db::sessions(&call.config.db()?, caller.user(), now()).await?;
+    let (before, limit) = call.page_by_time()?;
+    let mut rows = db::sessions(&call.config.db()?, caller.user(), now(), before, limit + 1).await?;
+    let next = cut_page(&mut rows, limit, |last| db::Moment::new(last.created_ms, &last.id));
     let row = |row: db::SessionColumns| SessionRow {
         is_current: row.id == caller.session,
         id: row.id,
@@ -62,14 +64,14 @@ pub async fn sessions(call: &Call) -> Result<Response, Error> {
         used_ms: row.rotated_ms,
         expires_ms: row.expires_ms,
     };
-    answer(&Sessions { sessions: rows.into_iter().map(row).collect() })
+    answer(&Sessions { sessions: rows.into_iter().map(row).collect(), next })
 }
 
 /// `DELETE /v1/me/sessions/{session}`
 pub async fn end_session(call: &Call) -> Result<Response, Error> {
     let (caller, id) = (call.caller().await?, call.param(0));
     let db = call.config.db()?;
-    if !db::sessions(&db, caller.user(), now()).await?.iter().any(|row| row.id == id) {
+    if !db::session_ids(&db, caller.user()).await?.iter().any(|known| known == id) {
         return Err(Error::new(Code::NotFound, "no such session of yours"));
     }
     // In the Hub first: what fails may be asked for again.

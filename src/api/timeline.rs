@@ -4,7 +4,7 @@
 use protocol::api::{Push as Body, Scope};
 use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
 use relay::hub::Push;
-use relay::limit::{PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX};
+use relay::limit::{PAGE_CONVERSATIONS_MAX, PAGE_DEAD_LETTERS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX};
 
 use super::new_id;
 use crate::ask::{self, Ask};
@@ -13,9 +13,13 @@ use crate::error::Error;
 use crate::runtime::Response;
 use crate::{db, limit};
 
-/// `GET /v1/conversations`
+/// `GET /v1/conversations?before={next}&limit={n}`
 pub async fn conversations(call: &Call) -> Result<Response, Error> {
-    own(call, |_| Ok(Ask::Conversations)).await
+    own(call, |call| {
+        let (before, limit) = page_asked(call, PAGE_CONVERSATIONS_MAX)?;
+        Ok(Ask::Conversations { before, limit })
+    })
+    .await
 }
 
 /// `GET /v1/conversations/{conversation}/messages?before={cursor}&limit={n}`
@@ -26,12 +30,15 @@ pub async fn messages(call: &Call) -> Result<Response, Error> {
 fn messages_asked(call: &Call) -> Result<Ask, Error> {
     let wrong = |error| Error::new(Code::BadRequest, format!("conversation: {error}"));
     let conversation: ConversationId = call.param(0).parse().map_err(wrong)?;
+    let (before, limit) = page_asked(call, PAGE_MESSAGES_MAX)?;
+    Ok(Ask::Messages { conversation, before, limit })
+}
+
+/// The page of a timeline that a request asks for: before what, and how many.
+fn page_asked(call: &Call, max: u64) -> Result<(Option<Cursor>, u64), Error> {
     let before = call.query("before")?.map(|text| text.parse::<Cursor>());
     let before = before.transpose().map_err(|error| Error::new(Code::BadCursor, format!("before: {error}")))?;
-    let limit = call.query("limit")?.map_or(Ok(PAGE_MESSAGES_DEFAULT), |text| text.parse());
-    let limit = limit.ok().filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
-    let limit = limit.ok_or_else(|| Error::new(Code::BadRequest, format!("limit: 1 to {PAGE_MESSAGES_MAX}")))?;
-    Ok(Ask::Messages { conversation, before, limit })
+    Ok((before, call.limit(max)?))
 }
 
 /// `POST /v1/messages`: an agent, a script or a clock says something unasked.
@@ -84,9 +91,15 @@ async fn places(call: &Call, user: &UserId, named: Option<ConversationId>) -> Re
     Ok(places)
 }
 
-/// `GET /v1/dead-letters`
+/// `GET /v1/dead-letters?before={next}&limit={n}`
 pub async fn dead_letters(call: &Call) -> Result<Response, Error> {
-    own(call, |_| Ok(Ask::DeadLetters)).await
+    own(call, dead_letters_asked).await
+}
+
+/// The page of the dead letters that a request asks for.
+pub fn dead_letters_asked(call: &Call) -> Result<Ask, Error> {
+    let (before, limit) = page_asked(call, PAGE_DEAD_LETTERS_MAX)?;
+    Ok(Ask::DeadLetters { before, limit })
 }
 
 /// `POST /v1/dead-letters/{seq}/replay`
@@ -108,13 +121,10 @@ async fn own(call: &Call, asked: fn(&Call) -> Result<Ask, Error>) -> Result<Resp
 
 /// The page of the event log that a request asks for.
 pub fn events_asked(call: &Call) -> Result<Ask, Error> {
-    let wrong = |what: String| Error::new(Code::BadRequest, what);
     let before = call.query("before")?.map(|text| text.parse());
-    let before = before.transpose().map_err(|()| wrong("before: the `next` of another page".to_owned()))?;
-    let limit = call.query("limit")?.map_or(Some(PAGE_EVENTS_DEFAULT), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=PAGE_EVENTS_MAX).contains(limit));
-    let limit = limit.ok_or_else(|| wrong(format!("limit: a whole number, 1 to {PAGE_EVENTS_MAX}")))?;
-    Ok(Ask::Events { before, limit })
+    let wrong = |()| Error::new(Code::BadRequest, "before: the `next` of another page");
+    let before = before.transpose().map_err(wrong)?;
+    Ok(Ask::Events { before, limit: call.limit(PAGE_EVENTS_MAX)? })
 }
 
 /// A message's place in a path.
@@ -123,7 +133,5 @@ pub fn seq_of(text: &str) -> Result<Seq, Error> {
     seq.ok_or_else(|| Error::new(Code::BadRequest, "seq: the number of a question"))
 }
 
-const PAGE_EVENTS_DEFAULT: u64 = 50;
-const PAGE_MESSAGES_DEFAULT: u64 = 50;
 /// The largest whole number that JavaScript holds exactly.
 const SEQ_MAX: u64 = (1 << 53) - 1;

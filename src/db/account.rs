@@ -26,9 +26,9 @@ pub fn account(db: &D1Database, account: &str) -> Asked<Option<AccountColumns>> 
     first(db, ACCOUNT, &[text(account)])
 }
 
-/// The bot accounts, by name.
-pub fn accounts(db: &D1Database) -> Asked<Vec<AccountRow>> {
-    all(db, ACCOUNTS, &[])
+/// A page of the bot accounts, by name.
+pub fn accounts(db: &D1Database, after: &str, limit: u64) -> Asked<Vec<AccountRow>> {
+    all(db, ACCOUNTS, &[text(after), number(limit)])
 }
 
 /// A bot account, for operators.
@@ -62,9 +62,10 @@ pub fn delete_account(db: &D1Database, account: &str, deed: Deed) -> Asked<bool>
     did(db, deed, DELETE_ACCOUNT, &[text(account)])
 }
 
-/// Who may talk to a bot, beside whoever is bound.
-pub fn senders(db: &D1Database, account: &AccountId) -> Asked<Vec<SenderRow>> {
-    all(db, SENDERS, &[text(account)])
+/// A page of those who may talk to a bot beside whoever is bound, longest listed first.
+pub fn senders(db: &D1Database, account: &AccountId, after: Option<Moment>, limit: u64) -> Asked<Vec<SenderRow>> {
+    let [ms, id] = after.unwrap_or(Moment::FIRST).values();
+    all(db, SENDERS, &[text(account), ms, id, number(limit)])
 }
 
 /// Puts a sender on the list. False when they were on it.
@@ -77,9 +78,10 @@ pub fn delete_sender(db: &D1Database, account: &AccountId, sender: &str, deed: D
     did(db, deed, DELETE_SENDER, &[text(account), text(sender)])
 }
 
-/// Where a bot answers.
-pub fn groups(db: &D1Database, account: &AccountId) -> Asked<Vec<GroupRow>> {
-    all(db, GROUPS, &[text(account)])
+/// A page of the groups where a bot answers, longest listed first.
+pub fn groups(db: &D1Database, account: &AccountId, after: Option<Moment>, limit: u64) -> Asked<Vec<GroupRow>> {
+    let [ms, id] = after.unwrap_or(Moment::FIRST).values();
+    all(db, GROUPS, &[text(account), ms, id, number(limit)])
 }
 
 /// Puts a group on the list, and says whose agents answer there.
@@ -111,19 +113,21 @@ pub fn chat_users(db: &D1Database, conversation: &ConversationId) -> Asked<Vec<U
 
 statements! {
     ACCOUNT = "select id, default_user, policy, groups, settings from accounts where id = ?";
-    ACCOUNTS = "select id, platform, policy, groups, default_user, created_ms from accounts order by id limit 500";
+    ACCOUNTS = "select id, platform, policy, groups, default_user, created_ms from accounts
+        where id > ? order by id limit ?";
     ACCOUNT_ROW = "select id, platform, policy, groups, default_user, created_ms from accounts where id = ?";
     INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, created_ms)
         values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
     CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ? where id = ?
         returning id";
     DELETE_ACCOUNT = "delete from accounts where id = ? returning id";
-    SENDERS = "select sender, created_ms from account_senders where account_id = ? order by created_ms, sender limit 500";
+    SENDERS = "select sender, created_ms from account_senders where account_id = ?
+        and (created_ms, sender) > (?, ?) order by created_ms, sender limit ?";
     PUT_SENDER = "insert into account_senders (account_id, sender, created_ms) values (?, ?, ?) on conflict do nothing
         returning sender";
     DELETE_SENDER = "delete from account_senders where account_id = ? and sender = ? returning sender";
     GROUPS = "select chat, user_id as user, created_ms from account_groups where account_id = ?
-        order by created_ms, chat limit 500";
+        and (created_ms, chat) > (?, ?) order by created_ms, chat limit ?";
     PUT_GROUP = "insert into account_groups (account_id, chat, user_id, created_ms) values (?, ?, ?, ?)
         on conflict do update set user_id = excluded.user_id returning chat";
     DELETE_GROUP = "delete from account_groups where account_id = ? and chat = ? returning chat";

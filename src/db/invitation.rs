@@ -18,9 +18,10 @@ pub fn insert_invitation(
     done(db, deed, &[(INSERT_INVITATION, &values), (DELETE_ENDED, &[time(now)])])
 }
 
-/// Those that can still be used.
-pub fn invitations(db: &D1Database, now: Timestamp) -> Asked<Vec<Invitation>> {
-    all(db, INVITATIONS, &[time(now)])
+/// A page of those that can still be used, the one that ends first first.
+pub fn invitations(db: &D1Database, now: Timestamp, after: Option<Moment>, limit: u64) -> Asked<Vec<Invitation>> {
+    let [ms, id] = after.unwrap_or(Moment::FIRST).values();
+    all(db, INVITATIONS, &[time(now), ms, id, number(limit)])
 }
 
 /// Uses an invitation once: as what its bearer comes.
@@ -42,7 +43,7 @@ statements! {
     INSERT_INVITATION = "insert into invitations (id, hash, role, uses, expires_ms) values (?, ?, ?, ?, ?)";
     DELETE_ENDED = "delete from invitations where expires_ms <= ? or uses <= 0";
     INVITATIONS = "select id, role, uses, expires_ms from invitations where expires_ms > ? and uses > 0
-        order by expires_ms, id limit 500";
+        and (expires_ms, id) > (?, ?) order by expires_ms, id limit ?";
     USE_INVITATION = "update invitations set uses = uses - 1 where hash = ? and uses > 0 and expires_ms > ? returning role";
     RETURN_INVITATION = "update invitations set uses = uses + 1 where hash = ?";
     DELETE_INVITATION = "delete from invitations where id = ? returning id";

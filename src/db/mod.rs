@@ -22,6 +22,7 @@ mod sealed;
 mod session;
 mod user;
 
+use std::fmt;
 use std::pin::Pin;
 
 use protocol::Timestamp;
@@ -65,6 +66,41 @@ pub fn statements() -> Vec<&'static str> {
 
 /// Rows in one page of a list.
 pub const PAGE_ROWS_MAX: u64 = 100;
+
+/// A place in a list that is in order of time.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    ms: u64,
+    id: String,
+}
+
+impl Moment {
+    /// Before everything.
+    const FIRST: Moment = Moment { ms: 0, id: String::new() };
+    /// After everything.
+    const LAST: Moment = Moment { ms: 1 << 53, id: String::new() };
+
+    /// The place of a row: its time, and, of several at one time, its id.
+    pub fn new(ms: u64, id: &str) -> Moment {
+        Moment { ms, id: id.to_owned() }
+    }
+
+    /// As [`fmt::Display`] writes it.
+    pub fn read(cursor: &str) -> Option<Moment> {
+        let (ms, id) = cursor.split_once('.')?;
+        Some(Moment { ms: ms.parse().ok().filter(|&ms| ms < Moment::LAST.ms)?, id: id.to_owned() })
+    }
+
+    fn values(self) -> [JsValue; 2] {
+        [number(self.ms), text(self.id)]
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.ms, self.id)
+    }
+}
 
 fn bind(db: &D1Database, statement: &str, values: &[JsValue]) -> Result<D1PreparedStatement, Error> {
     db.bind(statement, values).map_err(|error| Error::internal("D1", error))

@@ -38,7 +38,7 @@ pub fn delete_provider(db: &D1Database, id: &str, deed: Deed) -> Asked<bool> {
 }
 
 statements! {
-    PROVIDERS = "select id, kind from providers order by id limit 100";
+    PROVIDERS = "select id, kind from providers order by id";
     PROVIDER = "select settings from providers where id = ?";
     INSERT_PROVIDER = "insert into providers (id, kind, settings, created_ms) values (?, ?, ?, ?)
         on conflict do nothing returning id";

@@ -66,9 +66,26 @@ pub fn forgive(db: &D1Database, session: &str, generation: u64) -> Asked<bool> {
     changed(db, FORGIVE, &[text(session), number(generation)])
 }
 
-/// A user's sessions that have not ended, newest first.
-pub fn sessions(db: &D1Database, user: &UserId, now: Timestamp) -> Asked<Vec<SessionColumns>> {
-    all(db, SESSIONS, &[text(user), time(now)])
+/// A page of a user's sessions that have not ended, newest first.
+pub fn sessions(
+    db: &D1Database,
+    user: &UserId,
+    now: Timestamp,
+    before: Option<Moment>,
+    limit: u64,
+) -> Asked<Vec<SessionColumns>> {
+    let [ms, id] = before.unwrap_or(Moment::LAST).values();
+    all(db, SESSIONS, &[text(user), time(now), ms, id, number(limit)])
+}
+
+/// What the `User-Agent` of each of a user's devices said.
+pub fn session_clients(db: &D1Database, user: &UserId) -> Asked<Vec<String>> {
+    column(db, SESSION_CLIENTS, &[text(user)])
+}
+
+/// The ids of a user's sessions.
+pub fn session_ids(db: &D1Database, user: &UserId) -> Asked<Vec<String>> {
+    column(db, SESSION_IDS, &[text(user)])
 }
 
 /// Ends a session of a user. False when there is none.
@@ -119,7 +136,9 @@ statements! {
     ROTATION = "select generation, rotated_ms from sessions where id = ? and expires_ms > ?";
     FORGIVE = "update sessions set is_forgiven = 1 where id = ? and generation = ? and is_forgiven = 0 returning id";
     SESSIONS = "select id, client, created_ms, rotated_ms, expires_ms from sessions where user_id = ? and expires_ms > ?
-        order by created_ms desc, id limit 100";
+        and (created_ms, id) < (?, ?) order by created_ms desc, id desc limit ?";
+    SESSION_CLIENTS = "select client from sessions where user_id = ? order by created_ms desc, id desc";
+    SESSION_IDS = "select id from sessions where user_id = ?";
     DELETE_SESSION = "delete from sessions where id = ? and user_id = ? returning id";
     DELETE_SESSIONS = "delete from sessions where user_id = ? and id <> ? returning id";
     DELETE_ENDED = "delete from sessions where user_id = ? and expires_ms <= ?";

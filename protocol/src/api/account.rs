@@ -82,6 +82,9 @@ pub struct AccountRow {
 pub struct Accounts {
     /// By name.
     pub accounts: Vec<AccountRow>,
+    /// For `cursor`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A bot account alone.
@@ -128,6 +131,9 @@ pub struct AccountChanges {
 pub struct Senders {
     /// Who may talk to the bot, beside whoever is bound.
     pub senders: Vec<SenderRow>,
+    /// For `cursor`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A sender on an account's list.
@@ -146,6 +152,9 @@ pub struct SenderRow {
 pub struct GroupList {
     /// Where the bot answers.
     pub groups: Vec<GroupRow>,
+    /// For `cursor`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A group on an account's list.

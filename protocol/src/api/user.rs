@@ -91,6 +91,9 @@ pub struct PasswordBody {
 pub struct Sessions {
     /// Newest first.
     pub sessions: Vec<SessionRow>,
+    /// For `cursor`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A device that is signed in.
@@ -230,13 +233,16 @@ pub struct InvitationAnswer {
 pub struct Invitations {
     /// Those that can still be used.
     pub invitations: Vec<Invitation>,
+    /// For `cursor`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `GET /v1/admin/audit`
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Audit {
-    /// Oldest first.
+    /// In the order that was asked for.
     pub entries: Vec<AuditEntry>,
     /// For `cursor`, when there are more.
     #[serde(skip_serializing_if = "Option::is_none")]

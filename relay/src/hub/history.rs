@@ -17,6 +17,28 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// One page of the list of conversations.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct ConversationPage {
+    /// The one with the newest message first.
+    pub conversations: Vec<Conversation>,
+    /// Where the page after it begins; none at the end.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
+    pub next: Option<Cursor>,
+}
+
+/// One page of the dead letters: the questions that ended without an answer at their writer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct DeadLetterPage {
+    /// Newest first. [`DEAD_LETTERS_MAX`] are kept.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Where the page after it begins; none at the end.
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<String>"))]
+    pub next: Option<Cursor>,
+}
+
 impl<S: Sql> Hub<S> {
     /// One page of a conversation, oldest first, and the cursor of the page before it.
     pub fn page(
@@ -25,10 +47,9 @@ impl<S: Sql> Hub<S> {
         before: Option<Cursor>,
         limit: u64,
     ) -> Result<Result<Page, Refusal>, S::Error> {
-        let before = match before {
-            None => Seq(self.head.0 + 1),
-            Some(cursor) if cursor.epoch == self.epoch => cursor.seq,
-            Some(_) => return Ok(Err(refusal(Code::BadCursor, "before: this cursor is of another timeline"))),
+        let before = match self.place(before) {
+            Ok(before) => before,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
         let (mut messages, mut bytes, mut before) = (Vec::new(), 0, before);
@@ -70,14 +91,52 @@ impl<S: Sql> Hub<S> {
         Ok(messages)
     }
 
-    /// The conversations, the one with the newest message first, at most [`CONVERSATIONS_MAX`].
-    pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
-        self.store.conversations()
+    /// One page of the conversations, at most [`PAGE_CONVERSATIONS_MAX`] of them.
+    pub fn conversations(
+        &self,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Result<ConversationPage, Refusal>, S::Error> {
+        let before = match self.place(before) {
+            Ok(before) => before,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let limit = limit.clamp(1, PAGE_CONVERSATIONS_MAX);
+        let mut conversations = self.store.conversations(before, limit + 1)?;
+        let next = self.cut(&mut conversations, limit, |last| last.last_seq);
+        Ok(Ok(ConversationPage { conversations, next }))
     }
 
-    /// The questions that ended without an answer at their writer, newest first, at most [`DEAD_LETTERS_MAX`].
-    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, S::Error> {
-        self.store.dead_letters()
+    /// One page of the dead letters, at most [`PAGE_DEAD_LETTERS_MAX`] of them.
+    pub fn dead_letters(
+        &self,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Result<DeadLetterPage, Refusal>, S::Error> {
+        let before = match self.place(before) {
+            Ok(before) => before,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let limit = limit.clamp(1, PAGE_DEAD_LETTERS_MAX);
+        let mut dead_letters = self.store.dead_letters(before, limit + 1)?;
+        let next = self.cut(&mut dead_letters, limit, |last| last.seq);
+        Ok(Ok(DeadLetterPage { dead_letters, next }))
+    }
+
+    /// Before which message a page is to be.
+    fn place(&self, before: Option<Cursor>) -> Result<Seq, Refusal> {
+        match before {
+            None => Ok(Seq(self.head.0 + 1)),
+            Some(cursor) if cursor.epoch == self.epoch => Ok(cursor.seq),
+            Some(_) => Err(refusal(Code::BadCursor, "before: this cursor is of another timeline")),
+        }
+    }
+
+    /// Cuts what was read, one row more than the page holds, to the page: where the next one begins, if there is one.
+    fn cut<T>(&self, rows: &mut Vec<T>, limit: u64, seq: impl Fn(&T) -> Seq) -> Option<Cursor> {
+        let has_more = rows.len() as u64 > limit;
+        rows.truncate(limit as usize);
+        rows.last().filter(|_| has_more).map(|last| self.cursor(seq(last)))
     }
 
     /// Whether the timeline takes no more questions.

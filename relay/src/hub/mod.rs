@@ -42,7 +42,7 @@ use queue::Queue;
 use stream::Stream;
 
 pub use event::{Before, EventKind, EventPage};
-pub use history::Page;
+pub use history::{ConversationPage, DeadLetterPage, Page};
 pub use hold::Held;
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;

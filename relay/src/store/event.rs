@@ -130,9 +130,9 @@ impl<S: Sql> Store<S> {
         Ok(first(rows).ok_or(Corrupt("count"))?.integer()? as u64)
     }
 
-    /// The dead letters, newest first.
-    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, S::Error> {
-        let rows = self.run(SELECT_DEAD, vec![])?;
+    /// The dead letters before `before`, newest first.
+    pub fn dead_letters(&self, before: Seq, limit: u64) -> Result<Vec<DeadLetter>, S::Error> {
+        let rows = self.run(SELECT_DEAD, vec![integer(before), Value::Integer(limit as i64)])?;
         all(rows, |row| {
             Ok(DeadLetter {
                 seq: row.seq()?,
@@ -158,4 +158,4 @@ const DELETE_OLDEST_DEAD: &str = "delete from dead_letters where seq in
     (select seq from dead_letters order by seq desc limit -1 offset ?)";
 
 const SELECT_DEAD: &str = "select d.seq, q.conversation, d.at_ms, q.outcome, q.reason
-    from dead_letters d join messages q on q.seq = d.seq order by d.seq desc";
+    from dead_letters d join messages q on q.seq = d.seq where d.seq < ? order by d.seq desc limit ?";

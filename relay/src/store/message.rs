@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::row::{Columns, all, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
-use crate::limit::{CONVERSATIONS_MAX, INSERT_BYTES_MAX, TRIM_ROWS_MAX};
+use crate::limit::{INSERT_BYTES_MAX, TRIM_ROWS_MAX};
 
 /// A question about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -313,9 +313,9 @@ impl<S: Sql> Store<S> {
         self.messages(SELECT_PAGE, vec![text(conversation), integer(before), Value::Integer(limit as i64)])
     }
 
-    /// The conversations, the one with the newest message first.
-    pub fn conversations(&self) -> Result<Vec<Conversation>, S::Error> {
-        let rows = self.run(SELECT_CONVERSATIONS, vec![Value::Integer(CONVERSATIONS_MAX as i64)])?;
+    /// The conversations whose newest message is before `before`, the one with the newest first.
+    pub fn conversations(&self, before: Seq, limit: u64) -> Result<Vec<Conversation>, S::Error> {
+        let rows = self.run(SELECT_CONVERSATIONS, vec![integer(before), Value::Integer(limit as i64)])?;
         all(rows, |row| {
             Ok(Conversation { id: row.id()?, last_seq: row.seq()?, last_at_ms: Timestamp(row.integer()? as u64) })
         })
@@ -449,8 +449,7 @@ const SELECT_PROGRESS_BETWEEN: &str =
 
 const SELECT_PAGE: &str = select_messages!("conversation = ? and seq < ? order by seq desc limit ?");
 
-const SELECT_CONVERSATIONS: &str =
-    "select conversation, max(seq), at_ms from messages group by conversation order by 2 desc limit ?";
+const SELECT_CONVERSATIONS: &str = "select conversation, max(seq), at_ms from messages group by conversation having max(seq) < ? order by 2 desc limit ?";
 
 const SELECT_LAST_OLD: &str = "select max(seq) from messages where seq > ? and seq <= ? and at_ms < ?";
 

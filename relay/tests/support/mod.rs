@@ -10,7 +10,7 @@ use std::rc::Rc;
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
 use relay::hub::{Hub, Input, Options, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
 use relay::platform::Sent;
-use relay::store::{Corrupt, Delivery, Origin, Question, Row, Sql, Value};
+use relay::store::{Corrupt, DeadLetter, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
 
 /// SQLite under `rusqlite`: the second implementation of [`Sql`].
@@ -144,6 +144,20 @@ impl World {
     pub fn crash(&mut self) {
         self.attachments.clear();
         self.hibernate();
+    }
+
+    /// All of them, page by page.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.hub.dead_letters(before, 30).unwrap().unwrap();
+            assert!(page.dead_letters.len() <= 30);
+            all.extend(page.dead_letters);
+            before = page.next;
+            if before.is_none() {
+                return all;
+            }
+        }
     }
 
     pub fn advance_ms(&mut self, ms: u64) {
