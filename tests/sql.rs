@@ -58,7 +58,7 @@ fn a_deleted_user_leaves_nothing_behind() {
              insert into links values ('hash', 'usr_1', 1, 2);
              insert into account_groups values ('main', 'oc_1', 'usr_1', 1);
              insert into configs values ('usr_1', 'sealed');
-             insert into idempotency values ('key', 'usr_1', 'hash', null, null, 1);
+             insert into idempotency values ('key', 'usr_1', 'hash', null, null, 1, 2);
              insert into chats values ('feishu:main:oc_1', 'usr_1');
              insert into audit values (1, 1, 'who_1', 'user.create', null, null, 'hash');
              delete from users;",

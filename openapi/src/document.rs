@@ -57,12 +57,16 @@ pub fn document() -> Value {
 fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut SchemaGenerator) -> Value {
     let mut parameters: Vec<Value> = names(path).map(path_parameter).collect();
     parameters.extend(about.query.iter().map(query_parameter));
-    let is_repeatable =
-        method == "POST" && about.auth != Auth::Open && !path.starts_with("/v1/auth") && op != Op::Ticket;
+    let is_repeatable = method == "POST";
     if is_repeatable {
+        let kept = match op {
+            Op::Ticket => "30 s",
+            _ if path.starts_with("/v1/auth/") => "10 min",
+            _ => "24 h",
+        };
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "The same key again, within 24 h, does nothing and answers the same.",
+            "description": format!("The same key again, within {kept}, does nothing and answers the same."),
             "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" },
         }));
     }

@@ -60,10 +60,15 @@ pub(super) fn done_anyway(db: &D1Database, deed: Deed, statements: Statements<'_
     Box::pin(async move { try_done(&db, &deed, &[], &bound?).await })
 }
 
-/// Does a deed of one statement, which ends with `returning`: whether it changed anything.
-pub(super) fn did(db: &D1Database, deed: Deed, statement: &str, values: &[JsValue]) -> Asked<bool> {
-    let done = done(db, deed, &[(statement, values)]);
+/// Does a deed whose first statement ends with `returning`: whether that changed anything.
+pub(super) fn did_all(db: &D1Database, deed: Deed, statements: Statements<'_>) -> Asked<bool> {
+    let done = done(db, deed, statements);
     Box::pin(async move { has_rows(done.await?.first()) })
+}
+
+/// The same, of one statement.
+pub(super) fn did(db: &D1Database, deed: Deed, statement: &str, values: &[JsValue]) -> Asked<bool> {
+    did_all(db, deed, &[(statement, values)])
 }
 
 /// Whether a statement that ends with `returning` changed anything.

@@ -48,18 +48,15 @@ pub struct Bond<'a> {
 }
 
 /// Binds a sender to a user, in place of any other.
-pub async fn put_identity(
-    db: &D1Database,
-    bond: Bond<'_>,
-    now: Timestamp,
-    deed: Deed,
-) -> Result<Option<Identity>, Error> {
+pub fn put_identity(db: &D1Database, bond: Bond<'_>, now: Timestamp, deed: Deed) -> Asked<Option<Identity>> {
     let Bond { id, account, sender, user, conversation } = bond;
     let values = [text(id), text(account), text(sender), text(user), optional(conversation), time(now)];
     let whose = [text(account), text(sender)];
-    let rows = done(db, deed, &[(PUT_IDENTITY, &values), (IDENTITY_OF, &whose)]).await?;
-    let identity = rows.last().map_or(Ok(Vec::new()), |rows| read::<Row>(rows))?;
-    Ok(identity.into_iter().next().map(Identity::from))
+    let rows = done(db, deed, &[(PUT_IDENTITY, &values), (IDENTITY_OF, &whose)]);
+    Box::pin(async move {
+        let identity = rows.await?.last().map_or(Ok(Vec::new()), |rows| read::<Row>(rows))?;
+        Ok(identity.into_iter().next().map(Identity::from))
+    })
 }
 
 /// A user's identities, oldest first.

@@ -41,19 +41,18 @@ pub struct NewLogin<'a> {
 }
 
 /// Adds a user who signs in with this. False when somebody does already: then nothing is added.
-pub async fn insert_user_with_login(
+pub fn insert_user_with_login(
     db: &D1Database,
     known: &Known,
     login: NewLogin<'_>,
     now: Timestamp,
     deed: Deed,
-) -> Result<bool, Error> {
+) -> Asked<bool> {
     let (Known { user, audit_id }, NewLogin { kind, subject, secret }) = (known, login);
     let role = text(user.role.as_str());
     let person = [text(&user.id), text(&user.name), role, text(audit_id), time(now), text(kind), text(subject)];
     let login = [text(kind), text(subject), text(&user.id), optional(secret), time(now)];
-    let rows = done(db, deed, &[(INSERT_USER_IF_FREE, &person), (INSERT_LOGIN, &login)]).await?;
-    has_rows(rows.first())
+    did_all(db, deed, &[(INSERT_USER_IF_FREE, &person), (INSERT_LOGIN, &login)])
 }
 
 /// Whether somebody else signs in with this and a password.
@@ -62,41 +61,39 @@ pub fn is_taken(db: &D1Database, login: &str, by_other_than: &UserId) -> Asked<b
 }
 
 /// Gives a user a password, in place of any before. False when the login is somebody else's.
-pub async fn put_password(
+pub fn put_password(
     db: &D1Database,
     user: &UserId,
     login: &str,
     secret: &str,
     now: Timestamp,
     deed: Deed,
-) -> Result<bool, Error> {
+) -> Asked<bool> {
     let values = [text(user), text(login), text(secret), time(now), JsValue::NULL, JsValue::NULL];
     let others = [text(user), text(login)];
-    let rows = done(db, deed, &[(PUT_PASSWORD, &values), (DELETE_OTHER_PASSWORDS, &others)]).await?;
-    has_rows(rows.first())
+    did_all(db, deed, &[(PUT_PASSWORD, &values), (DELETE_OTHER_PASSWORDS, &others)])
 }
 
 /// Changes what a user may do, and with which login (none: as it was) and password. False when that would leave no
 /// operator who can sign in, or when the login is somebody else's: then nothing is changed.
-pub async fn change_user(
+pub fn change_user(
     db: &D1Database,
     row: &UserRow,
     login: Option<(&str, &str)>,
     now: Timestamp,
     deed: Deed,
-) -> Result<bool, Error> {
+) -> Asked<bool> {
     let (user, role, is_disabled) = (text(&row.id), text(row.role.as_str()), flag(row.is_disabled));
     let is_operator = flag(row.role == Role::Operator && !row.is_disabled);
     let subject = optional(login.map(|(login, _)| login));
     let change = [role.clone(), is_disabled.clone(), user.clone(), is_operator, subject];
-    let rows = if let Some((login, secret)) = login {
+    if let Some((login, secret)) = login {
         let put = [user.clone(), text(login), text(secret), time(now), role, is_disabled];
         let others = [user, text(login)];
-        done(db, deed, &[(CHANGE_USER, &change), (PUT_PASSWORD, &put), (DELETE_OTHER_PASSWORDS, &others)]).await?
+        did_all(db, deed, &[(CHANGE_USER, &change), (PUT_PASSWORD, &put), (DELETE_OTHER_PASSWORDS, &others)])
     } else {
-        done(db, deed, &[(CHANGE_USER, &change)]).await?
-    };
-    has_rows(rows.first())
+        did(db, deed, CHANGE_USER, &change)
+    }
 }
 
 /// Uses up a one-time token, known by its hash. False when it was used before.

@@ -99,11 +99,12 @@ pub fn sign_out(db: &D1Database, user: &UserId, session: &str) -> Asked<()> {
 }
 
 /// Ends a user's sessions but one (or none), and the links that would sign someone in. The sessions' ids.
-pub async fn delete_sessions(db: &D1Database, user: &UserId, but: &str, deed: Deed) -> Result<Vec<String>, Error> {
+pub fn delete_sessions(db: &D1Database, user: &UserId, but: &str, deed: Deed) -> Asked<Vec<String>> {
     let rows = done_anyway(db, deed, &[(DELETE_SESSIONS, &[text(user), text(but)]), (DELETE_LINKS_OF, &[text(user)])]);
-    let rows = rows.await?;
-    let ids = rows.first().map_or(Ok(Vec::new()), |rows| read::<Column<String>>(rows))?;
-    Ok(ids.into_iter().map(|Column(id)| id).collect())
+    Box::pin(async move {
+        let ids = rows.await?.first().map_or(Ok(Vec::new()), |rows| read::<Column<String>>(rows))?;
+        Ok(ids.into_iter().map(|Column(id)| id).collect())
+    })
 }
 
 /// Adds a link, and deletes those that ended.

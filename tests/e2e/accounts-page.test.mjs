@@ -721,7 +721,7 @@ test('the account pages', async (t) => {
     await page.getByTestId('section-audit').click()
     await page.getByTestId('more').click()
     await until(async () => (await page.getByTestId('log-line').count()) === 37, 'the whole log')
-    await page.getByTestId('log-line').first().filter({ hasText: 'Root' }).waitFor()
+    await page.getByTestId('log-line').last().filter({ hasText: 'Root' }).waitFor()
     // Whoever comes later in the list of users is found, too; who is in none of it stays an id.
     await page.getByTestId('log-line').filter({ hasText: 'User 25' }).first().waitFor()
     await page.getByTestId('log-line').filter({ hasText: 'The relay' }).first().waitFor()

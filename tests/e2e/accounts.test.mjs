@@ -181,6 +181,38 @@ test('accounts', async (t) => {
     assert.notEqual(theirs.body.agent.id, first.body.agent.id)
   })
 
+  await t.test('so is one that signs in, and nobody is given the answer of another', async () => {
+    const post = (path, body, key, bearer = '') => ask(bearer, 'POST', path, body, { 'idempotency-key': key })
+    const invitation = (await ask(world.token, 'POST', '/v1/admin/invitations', { uses: 1 })).body.code
+    const asked = { login: 'repeats@example.com', password: 'correct horse battery', name: 'Repeats', invitation }
+    const first = await post('/v1/auth/register', asked, 'k')
+    const again = await post('/v1/auth/register', asked, 'k')
+    assert.deepEqual([again.status, again.body], [201, first.body], 'though the invitation is spent')
+    assert.equal(again.headers.get('idempotent-replayed'), 'true')
+    assert.equal((await post('/v1/auth/register', asked, 'k2')).status, 403)
+    // A refresh token is good once; the same request has the same answer, and is no reuse.
+    const { refresh_token } = first.body
+    const refreshed = await post('/v1/auth/refresh', { refresh_token }, 'k')
+    for (let n = 0; n < 3; n++) {
+      assert.deepEqual((await post('/v1/auth/refresh', { refresh_token }, 'k')).body, refreshed.body)
+    }
+    assert.equal((await ask(refreshed.body.access_token, 'GET', '/v1/me')).status, 200)
+    // The same key with another password is another request.
+    const { login, password } = asked
+    const signedIn = await post('/v1/auth/login', { login, password }, 'k')
+    assert.equal(signedIn.status, 200)
+    assert.equal((await post('/v1/auth/login', { login, password: 'another one, wrong' }, 'k')).status, 401)
+    assert.deepEqual((await post('/v1/auth/login', { login, password }, 'k')).body, signedIn.body)
+    // What was refused is not kept.
+    assert.equal(
+      (await post('/v1/auth/login', { login, password: 'another one, wrong' }, 'k')).headers.get('idempotent-replayed'),
+      null,
+    )
+    const ticket = await post('/v1/tickets', undefined, 'k', signedIn.body.access_token)
+    assert.deepEqual((await post('/v1/tickets', undefined, 'k', signedIn.body.access_token)).body, ticket.body)
+    assert.notDeepEqual((await post('/v1/tickets', undefined, 'k', world.token)).body, ticket.body)
+  })
+
   await t.test('secrets are nowhere in the files, and open under rotated keys', async () => {
     const config = { model: { api_key: 'model-key-that-must-not-leak' } }
     const agent = await createAgent(world, 'with-config')

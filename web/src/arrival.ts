@@ -3,7 +3,7 @@
 import { ref } from 'vue'
 
 import { session, signOut, user } from './account'
-import { challenge, newVerifier, send, tabStorage } from './browser'
+import { challenge, newVerifier, sessionSurroundings, tabStorage } from './browser'
 import { doors } from './lib/account'
 import { Refused, Unreachable } from './lib/api'
 import { entrance } from './lib/entrance'
@@ -44,9 +44,11 @@ export function arrive(): void {
   if (location.search !== '' || link !== undefined) {
     history.replaceState(null, '', location.pathname + (link === undefined ? location.hash : ''))
   }
-  if (link !== undefined) void signIn('link', () => doors(send).link(link))
+  if (link !== undefined) void signIn('link', () => doors(sessionSurroundings).link(link))
   else if (oauth && begun) {
-    void signIn('oauth', () => doors(send).oauthFinish(begun.provider, { ...oauth, verifier: begun.verifier }))
+    void signIn('oauth', () =>
+      doors(sessionSurroundings).oauthFinish(begun.provider, { ...oauth, verifier: begun.verifier }),
+    )
   } else if (oauth) oauthProblem.value = 'lost'
   else if (oauthRefused !== undefined) oauthProblem.value = 'refused'
 }
@@ -54,7 +56,7 @@ export function arrive(): void {
 /** Leaves for the sign-in page of this provider, which sends the browser back here. */
 export async function leaveFor(provider: string): Promise<void> {
   const verifier = newVerifier()
-  const { url } = await doors(send).oauthStart(provider, {
+  const { url } = await doors(sessionSurroundings).oauthStart(provider, {
     challenge: await challenge(verifier),
     redirect_uri: `${location.origin}/`,
     ...(invitation.value ? { invitation: invitation.value } : {}),

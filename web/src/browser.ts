@@ -13,7 +13,7 @@ export const browserStorage: Storage = storage(() => localStorage)
 export const tabStorage: Storage = storage(() => sessionStorage)
 
 /** One request. Rejects with `Unreachable` only. */
-export async function send({ method, path, body, bearer, idempotencyKey }: Call): Promise<Answer> {
+async function send({ method, path, body, bearer, idempotencyKey }: Call): Promise<Answer> {
   const headers: Record<string, string> = {}
   if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`
   if (body !== undefined) headers['content-type'] = 'application/json'

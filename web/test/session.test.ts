@@ -26,6 +26,8 @@ class World {
   spent: { token: string; atMs: number; isForgiven: boolean } | null = null
   accessTokens = new Set<string>()
   isRevoked = false
+  /** By idempotency key. */
+  private answers = new Map<string, Answer>()
   private count = 0
   private readonly map = new Map<string, string>()
   private queue: Promise<unknown> = Promise.resolve()
@@ -74,7 +76,9 @@ class World {
 
   private async send(call: Call): Promise<Answer> {
     this.calls.push({ ...call })
-    const answer = this.answer(call)
+    const key = call.path.startsWith('/v1/auth/') ? call.idempotencyKey : undefined
+    const answer = this.answers.get(key ?? '') ?? this.answer(call)
+    if (key !== undefined && answer.status < 400) this.answers.set(key, answer)
     await this.hold
     if (this.lose > 0) {
       this.lose--
@@ -194,12 +198,23 @@ test('without locks, the later of two tokens is the one that stays, whoever writ
 test('a refresh whose answer was lost is forgiven, and the tab stays signed in', async () => {
   world.tab().keeper.begin(world.session())
   const tab = world.tab()
-  world.lose = 1
+  world.lose = 2
   await expect(tab.get()).rejects.toBeInstanceOf(Unreachable)
   expect(tab.keeper.user).toEqual(ADA)
   world.nowMs += 20_000
   await tab.get()
-  expect(world.refreshes()).toBe(2)
+  expect(world.refreshes()).toBe(3)
+  expect(tab.seen).toEqual([])
+})
+
+test('a refresh whose answer was lost is asked for once more at once, by the same key', async () => {
+  world.tab().keeper.begin(world.session())
+  const tab = world.tab()
+  world.lose = 1
+  await tab.get()
+  const [first, second] = world.calls.filter(({ path }) => path === '/v1/auth/refresh')
+  expect(second?.idempotencyKey).toBe(first?.idempotencyKey)
+  expect(world.spent?.isForgiven).toBe(false)
   expect(tab.seen).toEqual([])
 })
 
@@ -268,7 +283,7 @@ test.each([0, 20])(
     const tab = world.tab()
     tab.keeper.begin(world.session())
     world.nowMs += minutes * MINUTE
-    world.lose = 1
+    world.lose = 2
     await expect(tab.keeper.leave()).rejects.toBeInstanceOf(Unreachable)
     expect(tab.keeper.user).toBeNull()
     expect(world.tab().keeper.user).toBeNull()

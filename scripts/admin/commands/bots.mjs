@@ -1,5 +1,6 @@
 // Bot accounts and who may talk to them, sign-in providers, and what is sealed.
 
+import { pages } from '../pages.mjs'
 import { printable, table, when } from '../terminal.mjs'
 import { jsonFile, oneOf, part, someOf } from '../values.mjs'
 
@@ -11,7 +12,7 @@ export const bots = [
   {
     name: 'accounts',
     says: ['Bot accounts, without their secrets.', '列出机器人账号（不含密钥）。'],
-    run: ({ ask }) => ask('GET', '/v1/admin/accounts'),
+    run: async ({ ask }) => ({ accounts: await pages(ask, '/v1/admin/accounts', 'accounts') }),
     show: ({ accounts }) =>
       table(accounts, {
         id: (row) => row.id,
@@ -104,7 +105,7 @@ function list(noun, nouns, what, 它, options = {}) {
       name: nouns,
       takes: ['account'],
       says: [`${what}.`, `${它}：列出。`],
-      run: ({ ask, args: [id] }) => ask('GET', `${account(id)}/${nouns}`),
+      run: async ({ ask, args: [id] }) => ({ [nouns]: await pages(ask, `${account(id)}/${nouns}`, nouns) }),
       show: (answer) =>
         table(answer[nouns], {
           [noun]: (row) => row.sender ?? row.chat,

@@ -5,18 +5,19 @@ import { Fix } from '../../lib/say.mjs'
 import { Refused } from '../api.mjs'
 import { breaks } from '../audit.mjs'
 import { AUDIT_BROKEN, REFUSED, USAGE } from '../exit.mjs'
+import { pages } from '../pages.mjs'
 import { printable, table, when } from '../terminal.mjs'
 import { jsonFile, part, whole } from '../values.mjs'
-import { pages } from './people.mjs'
 
 const user = (id) => `/v1/admin/users/${part(id)}`
+const letters = (ask, id) => pages(ask, `${user(id)}/dead-letters`, 'dead_letters', 'before')
 
 export const past = [
   {
     name: 'dead-letters',
     takes: ['user'],
     says: ['Questions of a user that got no answer, newest first.', '列出用户没有得到回答的提问，新的在前。'],
-    run: ({ ask, args: [id] }) => ask('GET', `${user(id)}/dead-letters`),
+    run: async ({ ask, args: [id] }) => ({ dead_letters: await letters(ask, id) }),
     show: ({ dead_letters }) =>
       table(dead_letters, {
         seq: (row) => row.seq,
@@ -38,9 +39,9 @@ export const past = [
       if (seq !== undefined && !/^\d+$/.test(seq)) throw new Fix(`seq ${seq}: expected a number`, USAGE)
       const again = (number) => ask('POST', `${user(id)}/dead-letters/${number}/replay`)
       if (seq !== undefined) return { replayed: [{ of: Number(seq), ...(await again(seq)) }], failed: [] }
-      const { dead_letters } = await ask('GET', `${user(id)}/dead-letters`)
+      const dead = await letters(ask, id)
       const [replayed, failed] = [[], []]
-      for (const { seq: number } of dead_letters.toSorted((a, b) => a.seq - b.seq)) {
+      for (const { seq: number } of dead.toSorted((a, b) => a.seq - b.seq)) {
         try {
           replayed.push({ of: number, ...(await again(number)) })
         } catch (error) {
@@ -50,7 +51,7 @@ export const past = [
           if (![404, 409].includes(error.status)) break
         }
       }
-      return { replayed, failed, left: dead_letters.length - replayed.length - failed.length }
+      return { replayed, failed, left: dead.length - replayed.length - failed.length }
     },
     show: ({ replayed, failed, left = 0 }) =>
       [

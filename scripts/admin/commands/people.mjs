@@ -2,6 +2,7 @@
 
 import { Fix } from '../../lib/say.mjs'
 import { USAGE } from '../exit.mjs'
+import { pages } from '../pages.mjs'
 import { askSecret, printable, table, when } from '../terminal.mjs'
 import { oneOf, part, someOf, whole } from '../values.mjs'
 
@@ -33,7 +34,7 @@ export const people = [
   {
     name: 'invitations',
     says: ['Invitations that can still be used.', '列出仍可使用的邀请。'],
-    run: ({ ask }) => ask('GET', '/v1/admin/invitations'),
+    run: async ({ ask }) => ({ invitations: await pages(ask, '/v1/admin/invitations', 'invitations') }),
     show: ({ invitations }) =>
       table(invitations, {
         id: (row) => row.id,
@@ -119,21 +120,6 @@ export const people = [
   },
 ]
 
-/** All pages of a list. */
-export async function pages(ask, path, name) {
-  const rows = []
-  let next = ''
-  do {
-    const page = await ask('GET', `${path}?limit=${PAGE_ROWS}&cursor=${encodeURIComponent(next)}`)
-    rows.push(...page[name])
-    next = page.next
-  } while (next)
-  return rows
-}
-
 function shown({ user: { id, name, role } }) {
   return `${id} ${printable(name)} (${role})`
 }
-
-/** `PAGE_ROWS_MAX` of src/db/mod.rs. */
-const PAGE_ROWS = 100

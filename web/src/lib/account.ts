@@ -1,8 +1,8 @@
 // What one may do with one's own account: every route of it, typed.
 
 import type { Answer, Request } from './api'
-import { call, Refused } from './api'
-import type { Call, Session, User } from './session'
+import { call, every, Refused } from './api'
+import type { Call, Session, SessionSurroundings, User } from './session'
 
 export type ProviderKind = 'feishu' | 'wechat' | 'wecom'
 export interface Methods {
@@ -60,10 +60,17 @@ export interface Link {
 export const PASSWORD_LENGTH_MIN = 12
 export const PASSWORD_LENGTH_MAX = 128
 
-/** What somebody may ask who is not signed in. */
-export function doors(send: (call: Call) => Promise<Answer>) {
+/** What somebody may ask who is not signed in. Asking twice has one effect: an answer that was lost is asked for again. */
+export function doors({ send, newKey }: Pick<SessionSurroundings, 'newKey' | 'send'>) {
   async function post<T>(path: string, body: unknown, bearer?: string): Promise<T> {
-    return taken(await send({ method: 'POST', path, body, ...(bearer === undefined ? {} : { bearer }) }))
+    const call: Call = {
+      method: 'POST',
+      path,
+      body,
+      idempotencyKey: newKey(),
+      ...(bearer === undefined ? {} : { bearer }),
+    }
+    return taken(await send(call).catch(() => send(call)))
   }
   return {
     methods: async () => taken<Methods>(await send({ method: 'GET', path: '/v1/auth/methods' })),
@@ -88,7 +95,7 @@ export function account(request: Request) {
     remove: (user: string) => call(request, 'DELETE', `/v1/me?confirm=${id(user)}`),
     export: () => call<unknown>(request, 'GET', '/v1/me/export'),
 
-    sessions: async () => (await call<{ sessions: SessionRow[] }>(request, 'GET', '/v1/me/sessions')).sessions,
+    sessions: () => every<SessionRow>(request, '/v1/me/sessions', 'sessions'),
     endSession: (session: string) => call(request, 'DELETE', `/v1/me/sessions/${id(session)}`),
     endOtherSessions: () => call(request, 'DELETE', '/v1/me/sessions'),
     newLink: () => call<Link>(request, 'POST', '/v1/me/links', {}),

@@ -2,7 +2,7 @@
 
 import type { ProviderKind } from './account'
 import type { Request } from './api'
-import { call } from './api'
+import { call, every } from './api'
 import type { User } from './session'
 
 export const POLICIES = ['open', 'pairing', 'listed', 'closed'] as const
@@ -91,18 +91,16 @@ export interface Page<T> {
 
 export function admin(request: Request) {
   return {
-    accounts: async () => (await call<{ accounts: BotAccount[] }>(request, 'GET', '/v1/admin/accounts')).accounts,
+    accounts: () => every<BotAccount>(request, '/v1/admin/accounts', 'accounts'),
     createAccount: (asked: NewAccount) => call(request, 'POST', '/v1/admin/accounts', asked),
     /** What is absent stays; an empty `default_user` is nobody. */
     changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string }) =>
       call(request, 'PATCH', at(account), change),
     removeAccount: (account: string) => call(request, 'DELETE', at(account)),
-    senders: async (account: string) =>
-      (await call<{ senders: ListedSender[] }>(request, 'GET', `${at(account)}/senders`)).senders,
+    senders: (account: string) => every<ListedSender>(request, `${at(account)}/senders`, 'senders'),
     listSender: (account: string, sender: string) => call(request, 'PUT', `${at(account)}/senders/${id(sender)}`, {}),
     unlistSender: (account: string, sender: string) => call(request, 'DELETE', `${at(account)}/senders/${id(sender)}`),
-    groups: async (account: string) =>
-      (await call<{ groups: ListedGroup[] }>(request, 'GET', `${at(account)}/groups`)).groups,
+    groups: (account: string) => every<ListedGroup>(request, `${at(account)}/groups`, 'groups'),
     listGroup: (account: string, chat: string, user: string | undefined) =>
       call(request, 'PUT', `${at(account)}/groups/${id(chat)}`, user === undefined ? {} : { user }),
     unlistGroup: (account: string, chat: string) => call(request, 'DELETE', `${at(account)}/groups/${id(chat)}`),
@@ -119,9 +117,8 @@ export function admin(request: Request) {
       change: { role?: User['role']; is_disabled?: boolean; login?: string; password?: string },
     ) => call(request, 'PATCH', `/v1/admin/users/${id(user)}`, change),
     removeUser: (user: string) => call(request, 'DELETE', `/v1/admin/users/${id(user)}`),
-    deadLetters: async (user: string) =>
-      (await call<{ dead_letters: DeadLetter[] }>(request, 'GET', `/v1/admin/users/${id(user)}/dead-letters`))
-        .dead_letters,
+    deadLetters: (user: string) =>
+      every<DeadLetter>(request, `/v1/admin/users/${id(user)}/dead-letters`, 'dead_letters', 'before'),
     replay: (user: string, seq: number) =>
       call(request, 'POST', `/v1/admin/users/${id(user)}/dead-letters/${seq}/replay`),
     events: async (user: string, before?: string): Promise<Page<LoggedEvent>> => {
@@ -130,8 +127,7 @@ export function admin(request: Request) {
       return { rows: page.events, next: page.next ?? undefined }
     },
 
-    invitations: async () =>
-      (await call<{ invitations: Invitation[] }>(request, 'GET', '/v1/admin/invitations')).invitations,
+    invitations: () => every<Invitation>(request, '/v1/admin/invitations', 'invitations'),
     invite: (asked: { role: User['role']; days: number; uses: number }) =>
       call<{ invitation: Invitation; code: string }>(request, 'POST', '/v1/admin/invitations', asked),
     revokeInvitation: (invitation: string) => call(request, 'DELETE', `/v1/admin/invitations/${id(invitation)}`),
@@ -144,7 +140,7 @@ export function admin(request: Request) {
       const page = await call<{ entries: AuditEntry[]; next?: string }>(
         request,
         'GET',
-        paged('/v1/admin/audit', cursor),
+        `${paged('/v1/admin/audit', cursor)}&order=newest`,
       )
       return { rows: page.entries, next: page.next }
     },

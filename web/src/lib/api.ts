@@ -56,6 +56,19 @@ export async function call<T = void>(request: Request, method: Method, path: str
   throw new Refused(answer)
 }
 
+/** Every row of a list that comes in pages; `by`: the query parameter that names a page. */
+export async function every<T>(request: Request, path: string, name: string, by = 'cursor'): Promise<T[]> {
+  const rows: T[] = []
+  let next: string | null | undefined
+  do {
+    const from = next ? `&${by}=${encodeURIComponent(next)}` : ''
+    const page: Record<string, unknown> = await call(request, 'GET', `${path}?limit=${PAGE_ROWS_MAX}${from}`)
+    rows.push(...(page[name] as T[]))
+    next = page['next'] as typeof next
+  } while (next)
+  return rows
+}
+
 /** Turns a fresh ticket into the address to dial. */
 export async function socketAddress(request: Request, origin: string): Promise<Address> {
   let answer: Answer
@@ -70,9 +83,8 @@ export async function socketAddress(request: Request, origin: string): Promise<A
   return { url: `${origin.replace(/^http/, 'ws')}/v1/ws?ticket=${encodeURIComponent(ticket)}` }
 }
 
-export async function conversations(request: Request): Promise<ConversationRow[]> {
-  const body = await call<{ conversations: ConversationRow[] }>(request, 'GET', '/v1/conversations')
-  return body.conversations
+export function conversations(request: Request): Promise<ConversationRow[]> {
+  return every(request, '/v1/conversations', 'conversations', 'before')
 }
 
 export async function history(request: Request, conversation: string, before: string): Promise<HistoryPage> {
@@ -88,3 +100,5 @@ export async function replay(request: Request, question: Seq): Promise<Seq> {
 }
 
 const HISTORY_LIMIT = 50
+/** Of every list; some give more. */
+const PAGE_ROWS_MAX = 100

@@ -137,7 +137,10 @@ export class SessionKeeper {
     const kept = this.read()
     if (kept === null || kept.session !== this.known?.session) throw new Refused(SIGNED_OUT)
     const { refresh_token } = kept
-    const answer = await this.around.send({ method: 'POST', path: '/v1/auth/refresh', body: { refresh_token } })
+    const idempotencyKey = this.around.newKey()
+    const call: Call = { method: 'POST', path: '/v1/auth/refresh', body: { refresh_token }, idempotencyKey }
+    // An answer that was lost had the only token that is good: the same once more.
+    const answer = await this.around.send(call).catch(() => this.around.send(call))
     // Signed out meanwhile, or in as somebody else: what came belongs to nobody.
     if (this.read()?.session !== kept.session) throw new Refused(SIGNED_OUT)
     if (answer.status === 200) {

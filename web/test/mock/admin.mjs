@@ -25,7 +25,10 @@ function listRoutes(name, field) {
   const path = `/v1/admin/accounts/{id}/${name}`
   const of = (account) => (account[name === 'senders' ? 'senderList' : 'groupList'] ??= new Map())
   return [
-    [`GET ${path}`, ({ world, parameters: [id] }) => ok({ [name]: [...of(world.accounts.get(id)).values()] })],
+    [
+      `GET ${path}`,
+      ({ world, parameters: [id], query }) => page(name, [...of(world.accounts.get(id)).values()], query),
+    ],
     [
       `PUT ${path}/{row}`,
       ({ world, parameters: [id, row], body }) => {
@@ -41,7 +44,10 @@ function listRoutes(name, field) {
 }
 
 export const adminRoutes = [
-  ['GET /v1/admin/accounts', ({ world }) => ok({ accounts: [...world.accounts.values()].map(shownAccount) })],
+  [
+    'GET /v1/admin/accounts',
+    ({ world, query }) => page('accounts', [...world.accounts.values()].map(shownAccount), query),
+  ],
   [
     'POST /v1/admin/accounts',
     ({ world, body }) => {
@@ -91,7 +97,7 @@ export const adminRoutes = [
       return ok()
     },
   ],
-  ['GET /v1/admin/users/{id}/dead-letters', ({ world }) => ok({ dead_letters: world.letters })],
+  ['GET /v1/admin/users/{id}/dead-letters', ({ world, query }) => page('dead_letters', world.letters, query)],
   [
     'POST /v1/admin/users/{id}/dead-letters/{seq}/replay',
     ({ world, parameters: [, seq] }) => {
@@ -132,6 +138,12 @@ export const adminRoutes = [
     },
   ],
   ['DELETE /v1/admin/providers/{id}', ({ world, parameters: [id] }) => (world.providers.delete(id) ? ok() : NONE)],
-  ['GET /v1/admin/audit', ({ world, query }) => page('entries', world.audit, query)],
+  [
+    'GET /v1/admin/audit',
+    ({ world, query }) => {
+      const isNewest = query.get('order') === 'newest'
+      return page('entries', isNewest ? world.audit.toReversed() : world.audit, query)
+    },
+  ],
   ['POST /v1/admin/secrets/rotate', ({ world }) => ok({ sealed: world.accounts.size + world.providers.size })],
 ]

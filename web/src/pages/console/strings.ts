@@ -141,7 +141,7 @@ const zh = {
   providerRemoveTitle: (id: string) => `删除登录方式“${id}”？`,
   providerRemoveText: '用它登录的人要换一种方式登录；已经登录的不受影响。',
 
-  auditNote: '谁做了什么，按时间从早到晚。每一条都带着前一条的哈希，改动会被发现。',
+  auditNote: '谁做了什么，新的在前。每一条都带着前一条的哈希，改动会被发现。',
   auditNone: '还没有记录。',
   auditRelay: '中继',
   auditHash: (hash: string) => `哈希 ${hash}`,
@@ -292,7 +292,7 @@ const en: ConsoleStrings = {
   providerRemoveTitle: (id) => `Delete the sign-in “${id}”?`,
   providerRemoveText: 'People who used it sign in another way; who is signed in stays so.',
 
-  auditNote: 'Who did what, oldest first. Every entry carries the hash of the one before, so that a change shows.',
+  auditNote: 'Who did what, newest first. Every entry carries the hash of the one before, so that a change shows.',
   auditNone: 'No entries yet.',
   auditRelay: 'The relay',
   auditHash: (hash) => `hash ${hash}`,
