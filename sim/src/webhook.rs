@@ -1,5 +1,7 @@
 //! Webhooks: a platform repeats a message until it hears that it was committed, and sometimes long after.
 
+use std::collections::BTreeSet;
+
 use protocol::AccountId;
 use protocol::Seq;
 use relay::hub::Input;
@@ -91,12 +93,20 @@ impl World {
         let seq = if self.random.chance(800) { self.random.pick(&dead).copied().unwrap_or(any) } else { any };
         let at_platform = self.platform.copies_of(seq);
         let before = self.check.truth.rows.get(&seq).cloned();
-        let Handled::Done(done) = self.handle(Input::Replayed(Seq(seq))) else { return };
+        let on_their_way: BTreeSet<u64> = self.check.truth.deliveries.keys().copied().collect();
+        let handled = self.handle(Input::Replayed(Seq(seq)));
+        // By what was committed: the process may have died before it could say so.
+        let truth = &self.check.truth;
+        let is_its = |answer: &&u64| truth.rows.get(answer).is_some_and(|row| row.reply_to == Some(seq));
+        let begun: Vec<u64> = truth.deliveries.keys().filter(is_its).copied().collect();
+        for answer in begun.into_iter().filter(|answer| !on_their_way.contains(answer)) {
+            self.platform.replayed.insert(answer);
+            self.check.first_tries.retain(|&(tried, _), _| tried != answer);
+        }
+        let Handled::Done(done) = handled else { return };
         match done.posted {
             Some(Ok(posted)) => {
                 self.figures.count("replays");
-                self.platform.replayed.insert(posted.seq.0);
-                self.check.first_tries.retain(|&(answer, _), _| answer != posted.seq.0);
                 let right = before.is_some_and(|row| row.is_question() && row.outcome.is_some() && !row.is_recalled());
                 self.check.demand(right, "only what ended is replayed", || format!("{seq}: {posted:?} {at_platform}"));
             }
