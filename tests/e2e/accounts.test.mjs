@@ -312,6 +312,80 @@ test('accounts', async (t) => {
     verify(entries)
   })
 
+  await t.test('what is not told is not done', async () => {
+    const person = await signUp(world, 'untold')
+    const agents = async () => (await ask(person.access_token, 'GET', '/v1/agents')).body.agents.length
+    const create = () => ask(person.access_token, 'POST', '/v1/agents', { name: 'a' })
+    const before = (await audit(world)).entries.length
+    await d1(world, "create trigger untold before insert on audit begin select raise(abort, 'no room'); end")
+    assert.equal((await create()).status, 503)
+    assert.equal((await ask(world.token, 'POST', '/v1/admin/users', { name: 'Untold' })).status, 503)
+    assert.equal(await agents(), 0)
+    await d1(world, 'drop trigger untold')
+    assert.equal((await create()).status, 201)
+    assert.equal(await agents(), 1)
+    const { entries } = await audit(world)
+    assert.deepEqual(
+      entries.slice(before).map(({ action }) => action),
+      ['agent.create'],
+    )
+    verify(entries)
+    // What changes nothing is not told.
+    const listed = '/v1/admin/accounts/main/senders/ou_told_once'
+    assert.equal((await ask(world.token, 'PUT', listed, {})).status, 204)
+    assert.equal((await ask(world.token, 'PUT', listed, {})).status, 204)
+    assert.equal((await audit(world)).entries.at(-1).action, 'sender.list')
+    assert.equal((await audit(world)).entries.length, entries.length + 1)
+  })
+
+  await t.test('every list comes in pages, and nothing in it twice', async () => {
+    const person = await signUp(world, 'pages')
+    const put = (path) => ask(world.token, 'PUT', path, {})
+    const main = '/v1/admin/accounts/main'
+    for (let n = 0; n < 5; n += 1) {
+      await Promise.all([put(`${main}/senders/ou_page_${n}`), put(`${main}/groups/oc_page_${n}`)])
+      await ask(world.token, 'POST', '/v1/admin/invitations', {})
+      await ask('', 'POST', '/v1/auth/login', { login: 'pages@example.com', password: person.password })
+    }
+    const device = await connectDevice(world, person.access_token)
+    for (let n = 0; n < 5; n += 1)
+      device.send({ type: 'send', id: `page-${n}`, conversation: `room-${n}`, text: 'hello' })
+    await until(() => device.messages.size === 5, 'all to be accepted')
+    const operator = world.token
+    for (const [token, path, name, key, by = 'cursor'] of [
+      [operator, '/v1/admin/users', 'users', 'id'],
+      [operator, '/v1/admin/accounts', 'accounts', 'id'],
+      [operator, `${main}/senders`, 'senders', 'sender'],
+      [operator, `${main}/groups`, 'groups', 'chat'],
+      [operator, '/v1/admin/invitations', 'invitations', 'id'],
+      [operator, '/v1/admin/audit', 'entries', 'seq'],
+      [operator, '/v1/admin/audit?order=newest', 'entries', 'seq'],
+      [person.access_token, '/v1/me/sessions', 'sessions', 'id'],
+      [person.access_token, '/v1/conversations', 'conversations', 'id', 'before'],
+      [person.access_token, '/v1/dead-letters', 'dead_letters', 'seq', 'before'],
+    ]) {
+      const get = (query) => ask(token, 'GET', `${path}${path.includes('?') ? '&' : '?'}${query}`)
+      const found = []
+      let next
+      do {
+        const { status, body } = await get(`limit=2${next ? `&${by}=${encodeURIComponent(next)}` : ''}`)
+        assert.equal(status, 200, path)
+        assert.ok(body[name].length <= 2)
+        found.push(...body[name].map((row) => row[key]))
+        next = body.next
+      } while (next)
+      const whole = (await get('limit=100')).body[name].map((row) => row[key])
+      assert.deepEqual(found.slice(0, 100), whole, path)
+      assert.equal(new Set(found).size, found.length, path)
+      if (!['accounts', 'dead_letters'].includes(name)) assert.ok(found.length >= 5, `${path}: ${found.length}`)
+      for (const query of ['limit=0', 'limit=x', 'limit=100000']) assert.equal((await get(query)).status, 400, query)
+    }
+    assert.equal((await ask(operator, 'GET', `${main}/senders?cursor=x`)).status, 400)
+    assert.equal((await ask(operator, 'GET', '/v1/admin/audit?order=random')).status, 400)
+    assert.equal((await ask(person.access_token, 'GET', '/v1/conversations?before=x')).status, 400)
+    device.close()
+  })
+
   await t.test('the last operator stays', async () => {
     const path = `/v1/me?confirm=${world.user.id}`
     assert.equal((await ask(world.token, 'DELETE', path)).status, 409)
@@ -420,6 +494,18 @@ function rowsWith(folder, text) {
     database.close()
   }
   return found
+}
+
+/** Changes the database while the relay is down. */
+async function d1(world, statement) {
+  await world.process.stop()
+  const [name] = readdirSync(world.storage, { recursive: true }).filter((name) =>
+    /v3\/d1\/(?!.*metadata).*\.sqlite$/.test(name),
+  )
+  const database = new DatabaseSync(join(world.storage, name))
+  database.exec(statement)
+  database.close()
+  await world.restart()
 }
 
 async function audit(world) {
