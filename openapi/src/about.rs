@@ -206,6 +206,12 @@ pub fn about(op: Op) -> About {
             .takes::<NewAccount>()
             .creates::<AccountAnswer>()
             .fails(&[Conflict, PlatformRefused]),
+        Op::AccountCredentials => {
+            operator("Give a bot account other credentials: its platform's settings beside these")
+                .takes::<NewAccount>()
+                .gives::<AccountAnswer>()
+                .fails(&[NotFound, PlatformRefused])
+        }
         Op::AccountChange => operator("Change who may talk to a bot")
             .takes::<AccountChanges>()
             .gives::<AccountAnswer>()

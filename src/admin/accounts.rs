@@ -37,7 +37,6 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
         let detail = format!("id: at most {ACCOUNT_ID_BYTES_MAX} bytes, and no colon");
         return Err(Error::new(Code::BadRequest, detail));
     }
-    platform::check(&account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
     let db = call.config.db()?;
     if let Some(user) = &account.default_user {
         // "me" spares the operator from looking up an id.
@@ -47,7 +46,7 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
             return Err(Error::new(Code::BadRequest, "default_user: no such user; \"me\" is you"));
         }
     }
-    introduce(&mut account).await?;
+    let settings = tried(call, &mut account).await?;
     let stranger = if account.default_user.is_some() { Policy::Open } else { Policy::Pairing };
     let row = AccountRow {
         id: account.id.clone(),
@@ -57,10 +56,6 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
         default_user: account.default_user.clone(),
         created_ms: now().0,
     };
-    let settings = serde_json::to_string(&account.platform);
-    let settings = settings.map_err(|error| Error::internal("settings of an account", error))?;
-    let place = directory::place(account.id.as_str());
-    let settings = call.config.seals()?.seal(place, &settings, &random_bytes()?);
     let deed = caller.deed("account.create").to(account.id.as_str());
     if !db::insert_account(&db, &row, &settings, deed).await? {
         return Err(Error::new(Code::Conflict, "id: there is an account of this name"));
@@ -88,6 +83,28 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
     }
     let deed = caller.deed("account.change").to(row.id.as_str()).with(row.policy.as_str());
     if !db::change_account(&db, &row, deed).await? {
+        return Err(unknown());
+    }
+    directory::forget();
+    answer(&with_webhook(row))
+}
+
+/// `PUT /v1/admin/accounts/{account}/credentials`: what its platform gave it anew; the same bot, or another one of the
+/// same platform. They are tried first, and whoever is bound stays so.
+pub async fn put_credentials(call: &Call) -> Result<Response, Error> {
+    let caller = call.operator().await?;
+    let row = known(call).await?;
+    let wrong = |error| Error::new(Code::BadRequest, format!("body: {error}"));
+    let mut account = Account::from_json(call.json().await?.0).map_err(wrong)?;
+    if account.id != row.id || account.platform.name() != row.platform {
+        return Err(Error::new(
+            Code::BadRequest,
+            "id, platform: those of the account; for others, add another account",
+        ));
+    }
+    let settings = tried(call, &mut account).await?;
+    let deed = caller.deed("account.credentials").to(row.id.as_str());
+    if !db::put_settings(&call.config.db()?, &row.id, &settings, deed).await? {
         return Err(unknown());
     }
     directory::forget();
@@ -219,6 +236,15 @@ fn platform_id<'a>(id: &'a str, field: &str) -> Result<&'a str, Error> {
 
 fn with_webhook(account: AccountRow) -> AccountAnswer {
     AccountAnswer { webhook: format!("/webhook/{}/{}", account.platform, account.id), account }
+}
+
+/// An account's settings, sealed, once the platform has taken them.
+async fn tried(call: &Call, account: &mut Account) -> Result<String, Error> {
+    platform::check(account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
+    introduce(account).await?;
+    let settings = serde_json::to_string(&account.platform);
+    let settings = settings.map_err(|error| Error::internal("settings of an account", error))?;
+    Ok(call.config.seals()?.seal(directory::place(account.id.as_str()), &settings, &random_bytes()?))
 }
 
 /// Asks the platform who the bot is: proves the credentials, and tells mentions of the bot from others.

@@ -50,6 +50,11 @@ pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str, deed: D
     did(db, deed, INSERT_ACCOUNT, &values)
 }
 
+/// Puts other settings in place of a bot's. False when there is none.
+pub fn put_settings(db: &D1Database, account: &AccountId, settings: &str, deed: Deed) -> Asked<bool> {
+    did(db, deed, PUT_SETTINGS, &[text(settings), text(account)])
+}
+
 /// Changes who may talk to a bot. False when there is none.
 pub fn change_account(db: &D1Database, row: &AccountRow, deed: Deed) -> Asked<bool> {
     let default_user = optional(row.default_user.as_ref());
@@ -118,6 +123,7 @@ statements! {
     ACCOUNT_ROW = "select id, platform, policy, groups, default_user, created_ms from accounts where id = ?";
     INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, created_ms)
         values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
+    PUT_SETTINGS = "update accounts set settings = ? where id = ? returning id";
     CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ? where id = ?
         returning id";
     DELETE_ACCOUNT = "delete from accounts where id = ? returning id";

@@ -155,6 +155,11 @@ test('the command line', async (t) => {
     const { stdout } = await admin(['accounts'])
     assert.match(stdout, /second\s+feishu\s+open\s+listed/)
     assert.ok(!stdout.includes(second.app_secret))
+    const renewed = { ...second, verification_token: 'another-token' }
+    assert.equal(
+      (await does(['account', 'credentials', 'second', '--file', file('renewed.json', renewed)])).account.id,
+      'second',
+    )
     await does(['account', 'delete', 'second'])
     await refuses(['senders', 'second'], 1, /Not found: no such account/)
     assert.deepEqual(await does(['secrets', 'rotate']), { sealed: 0 })

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encrypt, MENTION_BOT, MENTION_TOM, messageEvent, VERIFICATION_TOKEN } from './support/feishu.mjs'
 import { answerTo } from './support/model.mjs'
+import { request } from './support/people.mjs'
 import { createAgent, post, startFeishuWorld, until } from './support/world.mjs'
 
 test('feishu', async (t) => {
@@ -200,6 +201,24 @@ test('feishu', async (t) => {
     const forged = messageEvent('om_forged', 'forged')
     forged.header.token = 'v-token-0002'
     assert.equal((await send(forged)).status, 401)
+    // The platform gave it another token. What it will not take is not kept; then the new one is good, and the old one not.
+    const put = (changes, id = 'plain') =>
+      request(world, world.token, 'PUT', `/v1/admin/accounts/${id}/credentials`, {
+        ...account,
+        verification_token: 'v-token-0002',
+        api_base: world.feishu.url,
+        ...changes,
+      })
+    assert.deepEqual((await put({ app_secret: 'wrong' })).body.type, '/errors/platform_refused')
+    assert.equal((await put({}, 'main')).status, 400, 'another account')
+    assert.equal((await put({ platform: 'qq', app_id: '1', secret: 's' })).status, 400, 'another platform')
+    assert.equal((await put({ verification_token: '' })).status, 400)
+    assert.equal((await put({}, 'nowhere')).status, 404)
+    assert.equal((await send(messageEvent('om_plain_2', 'still'))).status, 200)
+    assert.equal((await put({})).status, 200)
+    assert.equal((await send(forged)).status, 200)
+    assert.equal((await answered('om_forged')).text, answerTo('forged'))
+    assert.equal((await send(messageEvent('om_plain_3', 'too late'))).status, 401)
   })
 
   await t.test('the fakes found nothing wrong', () => {

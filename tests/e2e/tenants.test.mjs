@@ -140,6 +140,7 @@ test('tenants', async (t) => {
 /** Bodies that would be good, so that only whose it is can be what is refused. */
 const bodies = {
   AccountChange: { policy: 'open' },
+  AccountCredentials: { id: 'main', platform: 'feishu', app_id: 'cli_1', app_secret: 's', verification_token: 't' },
   AgentKeyCreate: {},
   AgentRename: { name: 'mine now' },
   GroupPut: {},

@@ -32,6 +32,15 @@ export const bots = [
     show: shown,
   },
   {
+    name: 'account credentials',
+    takes: ['account'],
+    options: { file: { type: 'string', hint: 'its settings as JSON, as for account create; - reads standard input' } },
+    needs: ['file'],
+    says: ['Give a bot other credentials; they are tried first.', '更换机器人凭证，先用平台校验。'],
+    run: ({ ask, args: [id], values: { file } }) => ask('PUT', `${account(id)}/credentials`, jsonFile(file, '--file')),
+    show: shown,
+  },
+  {
     name: 'account policy',
     takes: ['account'],
     options: {

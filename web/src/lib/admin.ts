@@ -96,6 +96,9 @@ export function admin(request: Request) {
     /** What is absent stays; an empty `default_user` is nobody. */
     changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string }) =>
       call(request, 'PATCH', at(account), change),
+    /** Tried at the platform first. */
+    putCredentials: (account: string, asked: Record<string, unknown>) =>
+      call(request, 'PUT', `${at(account)}/credentials`, asked),
     removeAccount: (account: string) => call(request, 'DELETE', at(account)),
     senders: (account: string) => every<ListedSender>(request, `${at(account)}/senders`, 'senders'),
     listSender: (account: string, sender: string) => call(request, 'PUT', `${at(account)}/senders/${id(sender)}`, {}),

@@ -65,6 +65,16 @@ export const adminRoutes = [
     },
   ],
   [
+    'PUT /v1/admin/accounts/{id}/credentials',
+    ({ world, parameters: [id], body }) => {
+      if (body.app_secret?.endsWith('wrong'))
+        return problem(422, 'platform_refused', 'app_id, app_secret: 10014: invalid')
+      const account = { ...world.accounts.get(id), ...body }
+      world.accounts.set(id, account)
+      return ok({ account: shownAccount(account), webhook: `/webhook/${body.platform}/${id}` })
+    },
+  ],
+  [
     'PATCH /v1/admin/accounts/{id}',
     ({ world, parameters: [id], body }) => {
       if (body.default_user && !world.users.has(body.default_user))

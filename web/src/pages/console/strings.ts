@@ -71,6 +71,10 @@ const zh = {
   groupUserHint: '不填：谁提问，就由谁自己的智能体回答',
   groupOf: (user: string) => `由 ${user} 的智能体回答`,
   groupOwn: '谁提问，由谁的智能体回答',
+  credentialsTitle: '凭证',
+  credentialsText: '在平台上重置了密钥？填新的一套，先用平台校验再启用；已绑定的人不受影响。',
+  credentialsChange: '更换凭证',
+  credentialsSave: '校验并启用',
   accountRemove: '删除机器人',
   accountRemoveText: '它收到的消息不再有人回应，凭证会被清除。已有的对话仍保留在用户那里。',
   accountTyped: (id: string) => `输入“${id}”来确认`,
@@ -220,6 +224,11 @@ const en: ConsoleStrings = {
   groupUserHint: 'Empty: the agents of whoever asks',
   groupOf: (user) => `Agents of ${user} answer`,
   groupOwn: 'Agents of whoever asks answer',
+  credentialsTitle: 'Credentials',
+  credentialsText:
+    'Were the secrets reset on the platform? Enter the new set: it is tried there before it is used, and whoever is bound stays bound.',
+  credentialsChange: 'Change credentials',
+  credentialsSave: 'Try and use',
   accountRemove: 'Delete the bot',
   accountRemoveText:
     'What it receives is no longer answered, and its credentials are erased. Conversations stay with their users.',
