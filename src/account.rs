@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use protocol::Timestamp;
 use protocol::from_json;
+use protocol::json::{FromJson, Json};
 use relay::auth::hash;
 use relay::auth::seal::Place;
 use relay::platform::{
@@ -17,6 +18,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
+use crate::draft::{self, Drafts};
 use crate::error::{self, Error};
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
 use crate::{directory, outbound, request};
@@ -39,10 +41,11 @@ async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
 /// One bot account.
 #[wasm_bindgen]
 pub struct Account {
-    state: State,
-    env: Env,
+    pub(crate) state: State,
+    pub(crate) env: Env,
     token: Rc<RefCell<Option<Held>>>,
-    budget: RefCell<Budget>,
+    pub(crate) budget: RefCell<Budget>,
+    pub(crate) drafts: RefCell<Drafts>,
 }
 
 #[wasm_bindgen]
@@ -50,13 +53,12 @@ impl Account {
     /// Called by the runtime.
     #[wasm_bindgen(constructor)]
     pub fn new(state: State, env: Env) -> Account {
-        Account { state, env, token: Rc::default(), budget: RefCell::default() }
+        Account { state, env, token: Rc::default(), budget: RefCell::default(), drafts: RefCell::default() }
     }
 
     /// Called by [`send`].
     pub async fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
-        let sent = self.answer(request.into()).await;
-        error::answer(sent.and_then(|sent| Ok(Response::from_json(&sent)?)))
+        error::answer(self.answer(request.into()).await)
     }
 }
 
@@ -72,14 +74,29 @@ struct Held {
 from_json! { struct Held { of, value, until } }
 
 impl Account {
-    async fn answer(&self, request: Request) -> Result<Sent, Error> {
+    async fn answer(&self, request: Request) -> Result<Response, Error> {
         let body = request::body(&request, protocol::limit::FRAME_BYTES_MAX).await?;
-        let outbound: Outbound = request::parse(&body).map_err(|error| Error::internal("an answer", error))?;
+        let body: Json = request::parse(&body).map_err(|error| Error::internal("an answer", error))?;
+        if let Some((is_end, outbound)) = draft::asked(&body) {
+            return self.drafted(is_end, &outbound).await;
+        }
+        let outbound = Outbound::from_json(body).map_err(|error| Error::internal("an answer", error))?;
+        Ok(Response::from_json(&self.hand_over(outbound).await?)?)
+    }
+
+    async fn hand_over(&self, outbound: Outbound) -> Result<Sent, Error> {
         let config = Config::from_env(self.env.clone());
         let Some(bot) = directory::bot(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
         let settings = &bot.account;
+        if outbound.question.is_some()
+            && outbound.part == 0
+            && platform::shows_drafts(&outbound.conversation)
+            && let Some(sent) = self.end_draft(settings, &outbound).await
+        {
+            return Ok(sent);
+        }
         let mut call = match platform::send(settings, &outbound) {
             Ok(call) => call,
             Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
@@ -88,13 +105,14 @@ impl Account {
         if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
             return Ok(Sent::Wait { ms });
         }
-        let (mut sent, mut refusal) = self.call(settings, &call.request).await;
+        let (mut sent, mut response) = self.call(settings, &call.request).await;
         for _ in 0..OTHER_WAYS_MAX {
+            let refusal = response.filter(|_| matches!(sent, Sent::Refused(_)));
             let other = refusal.and_then(|refusal| platform::instead(settings, &outbound, &refusal));
             let Some(other) = other.filter(|other| *other != call) else { break };
             // Whether there is room or not: asked to wait, it would begin with the call that is refused.
             self.budget.borrow_mut().spend(now(), rates, chat);
-            (sent, refusal) = self.call(settings, &other.request).await;
+            (sent, response) = self.call(settings, &other.request).await;
             call = other;
         }
         Ok(match sent {
@@ -104,8 +122,8 @@ impl Account {
     }
 
     /// Performs a call. When the platform says that the token is not good any more, once more with a new one. With the
-    /// platform's own words if it refuses.
-    async fn call(&self, settings: &Settings, call: &HttpRequest) -> (Sent, Option<HttpResponse>) {
+    /// platform's own words, if there are any.
+    pub(crate) async fn call(&self, settings: &Settings, call: &HttpRequest) -> (Sent, Option<HttpResponse>) {
         let later = |why: String| (Sent::Later { after_ms: None, why }, None);
         let mut expired = None;
         for _ in 0..2 {
@@ -122,8 +140,7 @@ impl Account {
                 Err(why) => return later(why),
             };
             match platform::verdict(settings, &response) {
-                Verdict::Sent(refused @ Sent::Refused(_)) => return (refused, Some(response)),
-                Verdict::Sent(sent) => return (sent, None),
+                Verdict::Sent(sent) => return (sent, Some(response)),
                 Verdict::TokenExpired => expired = token,
             }
         }

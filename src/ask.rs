@@ -47,6 +47,13 @@ pub enum Ask {
         /// How many.
         limit: u64,
     },
+    /// The writer of a question wants no answer any more.
+    Halt {
+        /// Which question.
+        id: MessageId,
+        /// Who says so, by their id on the platform.
+        sender: String,
+    },
     /// A webhook that waits came again, or asks for more.
     Hold {
         /// Which question it brought.
@@ -134,6 +141,7 @@ from_json! {
         "dead_letters" => DeadLetters { before, limit },
         "delete" => Delete,
         "events" => Events { before, limit },
+        "halt" => Halt { id, sender },
         "hold" => Hold { id, ms },
         "messages" => Messages { conversation, before, limit },
         "pass" => Pass { id, is_last },

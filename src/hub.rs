@@ -9,7 +9,7 @@ use futures_util::future::select_all;
 use js_sys::Promise;
 use protocol::limit::{PING, PONG};
 use protocol::{Code, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId, object};
-use relay::hub::{Held, Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
+use relay::hub::{Drafted, Held, Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
@@ -26,7 +26,7 @@ use crate::runtime::{
 };
 use crate::socket::{Sockets, attached, peer_of};
 use crate::sqlite::{Sqlite, SqliteError, transaction};
-use crate::{account, runtime};
+use crate::{account, draft, runtime};
 
 /// One user's relay. What takes no time is done before the runtime's call returns; the rest is a promise.
 #[wasm_bindgen]
@@ -124,6 +124,8 @@ struct Object {
 #[derive(Default)]
 struct Done {
     deliveries: Vec<Delivery>,
+    /// Questions whose answer is to be shown at its platform while it is made.
+    drafts: Vec<Seq>,
     flush_in: Option<u64>,
     posted: Option<Result<Posted, Refusal>>,
     /// Peers that do not read.
@@ -142,7 +144,11 @@ enum Rest {
 impl Done {
     /// Whether nothing is left that takes time.
     fn is_all(&self) -> bool {
-        self.deliveries.is_empty() && self.flush_in.is_none() && self.stalled.is_empty() && self.wake_at.is_none()
+        self.deliveries.is_empty()
+            && self.drafts.is_empty()
+            && self.flush_in.is_none()
+            && self.stalled.is_empty()
+            && self.wake_at.is_none()
     }
 }
 
@@ -183,6 +189,10 @@ impl Object {
                 Ok(Response::from_json(&page)?)
             }
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
+            Ask::Halt { id, sender } => {
+                self.handle(Input::Halted(id, sender)).await?;
+                Ok(Response::empty()?)
+            }
             Ask::Hold { id, ms } => {
                 self.ask_core(|core| core.hold(now(), &id, now().plus_ms(ms)))?;
                 Ok(Response::empty()?)
@@ -285,11 +295,21 @@ impl Object {
     }
 
     /// What takes time of a peer's message.
-    async fn finish(&self, rest: Rest) -> Result<(), Error> {
-        let done = match rest {
+    async fn finish(self: Rc<Self>, rest: Rest) -> Result<(), Error> {
+        let mut done = match rest {
             Rest::Done(done) => self.settle(done).await?,
             Rest::Input(input) => self.handle(input).await?,
         };
+        for question in std::mem::take(&mut done.drafts) {
+            let object = self.clone();
+            // On its own: it lasts as long as the answer is made. What it comes to nobody waits for.
+            drop(promise(async move {
+                if let Err(error) = object.draw(question).await {
+                    console_log!("draft {question}: {}", error.detail());
+                }
+                Ok(JsValue::UNDEFINED)
+            }));
+        }
         if let Some(ms) = done.flush_in {
             // An answer is being made: the object is awake in any case.
             Delay::from(Duration::from_millis(ms)).await;
@@ -298,6 +318,41 @@ impl Object {
             }
         }
         Ok(())
+    }
+
+    /// Shows an answer at its platform while it is made, as often as the account lets it.
+    async fn draw(&self, question: Seq) -> Result<(), Error> {
+        let config = Config::from_env(self.env.clone());
+        let (mut shown, mut idle_ms): (Option<Outbound>, u64) = (None, 0);
+        loop {
+            self.wake(None, None).await?;
+            let wait_ms = match self.read(|core| core.draft(question))? {
+                Drafted::Open(outbound) if shown.as_ref().is_some_and(|shown| shown.text == outbound.text) => {
+                    idle_ms += DRAFT_LOOK_MS;
+                    DRAFT_LOOK_MS
+                }
+                Drafted::Open(outbound) => {
+                    idle_ms = 0;
+                    let Some(ms) = draft::ask(&config, &draft::Ask::Show(&outbound)).await? else { return Ok(()) };
+                    shown = Some(outbound);
+                    ms
+                }
+                Drafted::Gone => return Ok(()),
+                Drafted::Over(end) => {
+                    let Some(shown) = shown else { return Ok(()) };
+                    let last = Outbound { text: shown.text + end, ..shown };
+                    return draft::ask(&config, &draft::Ask::End(&last)).await.map(drop);
+                }
+            };
+            // Nobody is kept awake for an agent that says nothing: its next word begins this again.
+            if idle_ms >= DRAFT_IDLE_MS {
+                return self.ask_core(|core| {
+                    core.leave_draft(question);
+                    Ok(())
+                });
+            }
+            Delay::from(Duration::from_millis(wait_ms)).await;
+        }
     }
 
     /// Hands over what is due, until nothing is left or the next alarm goes on. A call that hangs holds up nothing but
@@ -444,6 +499,7 @@ impl Object {
                 Output::Attach(id, peer) => self.sockets.attach(id, &peer),
                 Output::Close(id, code, reason) => self.sockets.close(id, code, reason),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
+                Output::Draft(question) => done.drafts.push(question),
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
@@ -476,8 +532,8 @@ impl Object {
 
     /// Hands an answer to the account, which knows the platform.
     async fn deliver(&self, delivery: Delivery) -> (Seq, u32, Sent) {
-        let Delivery { origin, conversation, seq, text, part, .. } = delivery;
-        let outbound = Outbound { origin, conversation, seq, text, part };
+        let (seq, part) = (delivery.seq, delivery.part);
+        let outbound = relay::hub::outbound(delivery);
         let config = Config::from_env(self.env.clone());
         let sent = account::send(&config, &outbound).await;
         console_log!("answer {seq} to account {}: {sent:?}", outbound.origin.account);
@@ -520,6 +576,9 @@ fn store_failed(error: SqliteError) -> Error {
     Error::unavailable("the hub's store failed", error)
 }
 
+/// How often an answer that does not grow is looked at.
+const DRAFT_LOOK_MS: u64 = 250;
+const DRAFT_IDLE_MS: u64 = 10_000;
 /// How often a webhook that waits is looked at.
 const HELD_LOOK_MS: u64 = 60;
 /// `WebSocket.OPEN`.

@@ -13,6 +13,7 @@ mod clock;
 mod config;
 pub mod db;
 mod directory;
+mod draft;
 mod error;
 mod hold;
 mod hub;

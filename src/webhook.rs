@@ -95,6 +95,12 @@ pub async fn receive(
                 waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
             }
         }
+        Inbound::Halt { conversation, id, sender } => {
+            for user in directory::chat_users(&config, &conversation).await? {
+                let halt = ask::Ask::Halt { id: id.clone(), sender: sender.clone() };
+                ask::tell(&config, &user, &halt).await?;
+            }
+        }
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
@@ -149,7 +155,7 @@ async fn try_welcome(
         return Ok(());
     }
     // Not an answer of any timeline; the place counts for the idempotency key alone.
-    let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0 };
+    let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None };
     for _ in 0..WELCOME_TRIES {
         match account::send(config, &outbound).await {
             Sent::Taken | Sent::Partly => return Ok(()),

@@ -228,6 +228,7 @@ impl World {
                     self.deliveries.retain(|known| known.seq != delivery.seq);
                     self.deliveries.push(delivery);
                 }
+                Output::Draft(question) => assert!(self.hub.draft(question).is_ok()),
                 Output::FlushIn(ms) => assert!(ms <= DELTA_INTERVAL_MS, "{ms} ms"),
                 Output::Posted(result) => {
                     let Ok(Posted { seq, new }) = result else { continue };

@@ -106,6 +106,7 @@ fn parts(account: &Account, address: &str, text: &str, path: &[&str]) -> Vec<Str
             seq: Seq(2),
             text: text.to_owned(),
             part: parts.len() as u32,
+            question: None,
         };
         let call = platform::send(account, &outbound).unwrap();
         assert_eq!(platform::send(account, &outbound).unwrap(), call, "a retry is the same request");
@@ -116,7 +117,10 @@ fn parts(account: &Account, address: &str, text: &str, path: &[&str]) -> Vec<Str
         }
         let text = value.as_str().unwrap();
         // DingTalk's parameters and Feishu's content are JSON in JSON.
-        let inner = serde_json::from_str::<Value>(text).ok().and_then(|inner| Some(inner["text"].as_str()?.to_owned()));
+        let inner = serde_json::from_str::<Value>(text).ok().and_then(|inner| {
+            let post = &inner["zh_cn"]["content"][0][0]["text"];
+            Some(inner["text"].as_str().or(post.as_str())?.to_owned())
+        });
         // WeCom's mark, which nobody sees, would be lost in an editor.
         let shown = inner.unwrap_or_else(|| text.replace('\u{200b}', "0").replace('\u{200c}', "1"));
         parts.push(shown);

@@ -28,6 +28,7 @@ fn parts(text: &str) -> Vec<(String, String)> {
             seq: Seq(2),
             text: text.into(),
             part,
+            question: None,
         };
         let call = platform::send(&account(), &outbound).unwrap();
         let body = call.request.body.unwrap();

@@ -82,6 +82,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn put(this: &Storage, key: &str, value: &JsValue) -> std::result::Result<Promise, JsValue>;
 
+    #[wasm_bindgen(method, catch, js_name = delete)]
+    fn remove(this: &Storage, key: &str) -> std::result::Result<Promise, JsValue>;
+
     #[wasm_bindgen(method, catch, js_name = deleteAll)]
     fn clear(this: &Storage) -> std::result::Result<Promise, JsValue>;
 
@@ -147,6 +150,11 @@ impl Storage {
     pub async fn put_json(&self, key: &str, value: &impl Serialize) -> Result<()> {
         let value = JSON::parse(&text(value))?;
         settled(self.put(key, &value)?).await.map(drop)
+    }
+
+    /// Forgets something.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        settled(self.remove(key)?).await.map(drop)
     }
 
     /// Deletes everything, the database and the alarm too.

@@ -97,6 +97,7 @@ test('the relay is sent what it reads: numbers, switches, and nothing that is em
     app_id: 'cli_1',
     app_secret: 's',
     encrypt_key: 'k',
+    streaming: true,
   })
 })
 

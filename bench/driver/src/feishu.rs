@@ -111,6 +111,7 @@ mod tests {
         let text = Payload::new(200).unwrap().text(mark);
         let signed = app.message(mark, &text, now.0).unwrap();
         let settings = feishu::Settings {
+            streaming: false,
             app_id: "cli_bench".into(),
             app_secret: "s".into(),
             encrypt_key: app.encrypt_key,

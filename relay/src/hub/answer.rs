@@ -6,7 +6,8 @@ use super::stream::{Pushed, Stream};
 use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
 use crate::limit::STREAMS_MAX;
 use crate::map::Set;
-use crate::store::{Outcome, Settings, Sql};
+use crate::platform::shows_drafts;
+use crate::store::{Opened, Outcome, Settings, Sql};
 
 /// How an agent ends a question.
 pub(super) enum Answer {
@@ -47,7 +48,15 @@ impl<S: Sql> Hub<S> {
             self.tell_state(reply_to, State::Replying, None);
         }
         let Some(stream) = self.streams.get_mut(&reply_to) else { return };
-        match stream.push(offset, text) {
+        let pushed = stream.push(offset, text);
+        if pushed == Pushed::Appended && !stream.is_drafted {
+            let goes_there = |opened: &Opened| opened.has_origin && shows_drafts(&opened.conversation);
+            if self.queue.get(reply_to).is_some_and(goes_there) {
+                stream.is_drafted = true;
+                self.outputs.push(Output::Draft(reply_to));
+            }
+        }
+        match pushed {
             Pushed::Appended => match stream.due_in(now) {
                 0 => self.show(now, reply_to),
                 _ if self.is_flushing => {}

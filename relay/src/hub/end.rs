@@ -25,6 +25,16 @@ impl<S: Sql> Hub<S> {
         Ok(())
     }
 
+    /// The writer of a question wants no answer any more: a button beside what there is of it. Nobody else's word counts.
+    pub(super) fn halt(&mut self, now: Timestamp, id: &MessageId, sender: &str) -> Result<(), S::Error> {
+        let Some((seq, _)) = self.find(id)? else { return Ok(()) };
+        let asked = self.store.question(seq)?;
+        if asked.is_some_and(|asked| asked.question.sender.as_deref() == Some(sender)) {
+            self.end(now, seq, Outcome::Stopped, notice::STOPPED)?;
+        }
+        Ok(())
+    }
+
     /// The writer took a question back on its platform. What has its answer stays.
     pub(super) fn recall(&mut self, now: Timestamp, id: &MessageId) -> Result<(), S::Error> {
         let Some((seq, _)) = self.find(id)? else { return Ok(()) };

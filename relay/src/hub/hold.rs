@@ -94,7 +94,10 @@ impl<S: Sql> Hub<S> {
         };
         let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
         let conversation = asked.question.conversation;
-        Ok(Held::Open(Outbound { origin, conversation, seq: question, text, part: 0 }, opened.at))
+        Ok(Held::Open(
+            Outbound { origin, conversation, seq: question, text, part: 0, question: Some(question) },
+            opened.at,
+        ))
     }
 
     /// The answer, or a part of it, is in the response to its webhook.
@@ -129,7 +132,8 @@ impl<S: Sql> Hub<S> {
     }
 }
 
-fn outbound(delivery: Delivery) -> Outbound {
-    let Delivery { origin, conversation, seq, text, part, .. } = delivery;
-    Outbound { origin, conversation, seq, text, part }
+/// An answer on its way, as its platform is to get it.
+pub fn outbound(delivery: Delivery) -> Outbound {
+    let Delivery { origin, conversation, seq, text, part, question, is_answer, .. } = delivery;
+    Outbound { origin, conversation, seq, text, part, question: is_answer.then_some(question) }
 }

@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod batch;
 mod command;
+mod draft;
 mod end;
 mod event;
 mod flood;
@@ -41,9 +42,10 @@ use known::Known;
 use queue::Queue;
 use stream::Stream;
 
+pub use draft::Drafted;
 pub use event::{Before, EventKind, EventPage};
 pub use history::{ConversationPage, DeadLetterPage, Page};
-pub use hold::Held;
+pub use hold::{Held, outbound};
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;
 
@@ -76,6 +78,8 @@ pub enum Input {
     Removed(AgentId),
     /// A peer sent frames, or a text that holds none, of so many bytes: see [`Input::received`].
     Received(PeerId, usize, Result<Vec<ClientFrame>, DecodeError>),
+    /// The writer of this question, by their id on the platform, wants no answer any more.
+    Halted(MessageId, String),
     /// A person asks for a question that ended without an answer once more.
     Replayed(Seq),
     /// These sessions and keys ended.
@@ -119,6 +123,8 @@ pub enum Output {
     Close(PeerId, u16, Code),
     /// Hand this answer to its platform, and come back with [`Input::Delivered`].
     Deliver(Delivery),
+    /// Show the answer to this question at its platform while it is made: [`Hub::draft`] says what there is.
+    Draft(Seq),
     /// Come back with [`Input::Flush`] after so many milliseconds.
     FlushIn(u64),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
@@ -303,6 +309,7 @@ impl<S: Sql> Hub<S> {
                 let posted = self.push(now, push)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Halted(id, sender) => self.halt(now, &id, &sender)?,
             Input::Recalled(id) => self.recall(now, &id)?,
             Input::Released(id) => self.release(now, &id)?,
             Input::Removed(agent) => self.remove_agent(now, &agent)?,

@@ -20,6 +20,8 @@ pub struct Stream {
     shown_units: u64,
     /// When they were.
     shown_at: Option<Timestamp>,
+    /// Someone shows it at its platform too.
+    pub is_drafted: bool,
 }
 
 /// What became of a delta.
@@ -36,7 +38,8 @@ pub enum Pushed {
 impl Stream {
     /// Nothing yet.
     pub fn new(agent: AgentId) -> Stream {
-        Stream { agent, text: String::new(), units: 0, is_full: false, shown: 0, shown_units: 0, shown_at: None }
+        let (text, shown_at) = (String::new(), None);
+        Stream { agent, text, units: 0, is_full: false, shown: 0, shown_units: 0, shown_at, is_drafted: false }
     }
 
     /// Adds a piece. Offset 0 begins anew.

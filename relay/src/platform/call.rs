@@ -24,6 +24,8 @@ pub struct Outbound {
     pub text: String,
     /// Which part of it to send, from 0: a platform that takes less at once gets it in several.
     pub part: u32,
+    /// The question that it answers; none: it is what the relay or an agent says beside one.
+    pub question: Option<Seq>,
 }
 
 /// The call that hands over a part of an answer.
@@ -220,7 +222,7 @@ from_json! {
 
 from_json! { struct HttpResponse { status, retry_after_s, body } }
 
-from_json! { struct Outbound { origin, conversation, seq, text, part } }
+from_json! { struct Outbound { origin, conversation, seq, text, part, question } }
 
 impl FromJson for Sent {
     fn from_json(json: Json) -> Result<Sent, Wrong> {

@@ -4,6 +4,7 @@
 //! 1 h and 6 h. Limits: a text message of 150 KB as sent; 5 messages a second to one chat, 50 a second and 1,000 a
 //! minute for the app; an idempotency key (`uuid`, at most 50 characters) holds for 1 h. Source: open.feishu.cn, "Event subscription" and "Message" guides.
 
+mod card;
 mod crypto;
 mod event;
 pub mod long_connection;
@@ -17,6 +18,7 @@ use protocol::{from_json, object};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::markdown::{self, Heading, Style};
 use super::split::split;
 use super::{
     Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
@@ -25,6 +27,7 @@ use super::{
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
 
+pub use card::{begin_draft, drafted, end_draft, place_draft, placed, update_draft, withdraw_draft};
 pub use crypto::{check_card_v1_signature, decrypt};
 pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Recalled, Received, Resource};
 
@@ -41,6 +44,8 @@ pub struct Settings {
     pub verification_token: String,
     /// The bot's own id, `ou_…`: asked of the platform when the account is created.
     pub bot_open_id: String,
+    /// Show answers while they are made, as cards: needs the scope `cardkit:card:write`, and is a call a second.
+    pub streaming: bool,
     /// `https://open.feishu.cn`, or `https://open.larksuite.com` for Lark.
     pub api_base: String,
 }
@@ -52,6 +57,7 @@ from_json! {
         encrypt_key or String::new(),
         verification_token or String::new(),
         bot_open_id or String::new(),
+        streaming or true,
         api_base or "https://open.feishu.cn".to_owned(),
     }
 }
@@ -136,8 +142,16 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             };
             return Inbound::Recall { conversation, id };
         }
-        // TODO(#6): buttons on cards, and the bot entering a chat.
-        Event::CardAction(_) | Event::Other { .. } => return Inbound::Ignored("event type"),
+        Event::CardAction(used) => {
+            let Some(message) = card::stopped_by(&used.action.value) else { return Inbound::Ignored("card action") };
+            let conversation = conversation_id(account, &used.context.open_chat_id);
+            let (Some(id), Some(conversation)) = (question_id(account, message), conversation) else {
+                return Inbound::Ignored("ids of another form");
+            };
+            return Inbound::Halt { conversation, id, sender: used.operator.open_id };
+        }
+        // TODO(#6): approvals, and the bot entering a chat.
+        Event::Other { .. } => return Inbound::Ignored("event type"),
     };
     if received.sender_is_bot {
         return Inbound::Ignored("sent by a bot");
@@ -172,28 +186,55 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
 pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
         Inbound::Challenge(challenge) => object! { "challenge": challenge },
+        Inbound::Halt { .. } => format!(r#"{{"toast":{}}}"#, object! { "type": "info", "content": STOPPING }),
         _ => object! {},
     };
     Reply::json(body)
 }
 
-/// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer.
+/// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer: as a rich text, whose `md`
+/// shows Markdown, or as a bare text if there is none in it.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
-    // In a text, `<at user_id="all">` would call everyone, whoever made the model say it.
-    let text = outbound.text.replace("<at", "＜at").replace("</at", "＜/at");
-    let body = |part: &str| {
-        let content = object! { "text": part };
-        object! { "content": content, "msg_type": "text", "uuid": uuid(outbound) }
-    };
-    let around = body("").len();
+    let text = card::without_mentions(&outbound.text);
+    if markdown::render(&text, &POST) != markdown::render(&text, &markdown::PLAIN) {
+        return post(settings, outbound, &text, &POST);
+    }
+    let around = reply_body(outbound, "text", &object! { "text": "" }).len();
     let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
     let index = outbound.part as usize;
     let Some(part) = parts.get(index) else {
         return Err(Unsupported(format!("part {index} of {}", parts.len())));
     };
+    let is_last = index + 1 == parts.len();
+    Ok(reply(settings, outbound, "text", &object! { "text": part }, is_last))
+}
+
+/// The same words as a bare text, when the platform refuses the rich one.
+pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
+    let is_form = read_answer(response).is_ok_and(|answer| matches!(answer.code, 230001 | 230054 | 230099));
+    let text = card::without_mentions(&outbound.text);
+    is_form.then(|| post(settings, outbound, &text, &markdown::PLAIN).ok()).flatten()
+}
+
+/// A part as a rich text, or, cut in the same places, as a bare one.
+fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> Result<Call, Unsupported> {
+    let fits = |part: &str| sent_bytes(part) <= POST_BYTES_MAX;
+    let (part, is_last) = markdown::part_as(text, outbound.part, POSTS_MAX, &POST, shown, &fits)?;
+    if std::ptr::eq(shown, &markdown::PLAIN) {
+        return Ok(reply(settings, outbound, "text", &object! { "text": part }, is_last));
+    }
+    let node = object! { "tag": "md", "text": part };
+    let content = format!(r#"{{"zh_cn":{{"content":[[{node}]]}}}}"#);
+    Ok(reply(settings, outbound, "post", &content, is_last))
+}
+
+fn reply(settings: &Settings, outbound: &Outbound, kind: &str, content: &str, is_last: bool) -> Call {
     let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
-    let request = HttpRequest::post(url, body(part), Auth::Bearer);
-    Ok(Call { request, is_last: index + 1 == parts.len() })
+    Call { request: HttpRequest::post(url, reply_body(outbound, kind, content), Auth::Bearer), is_last }
+}
+
+fn reply_body(outbound: &Outbound, kind: &str, content: &str) -> String {
+    object! { "content": content, "msg_type": kind, "uuid": uuid(outbound) }
 }
 
 /// What the response to [`send`] means: the codes of "Reply to a message" and "Server error codes".
@@ -273,8 +314,11 @@ fn conversation_id(account: &AccountId, chat: &str) -> Option<ConversationId> {
 /// The idempotency key: the same for every try at sending the same part, and 43 characters.
 fn uuid(outbound: &Outbound) -> String {
     let Outbound { origin: Origin { account, message }, seq, part, .. } = outbound;
-    let digest = Sha256::digest(format!("{account}:{message}:{seq}:{part}").as_bytes());
-    crate::auth::encode(&digest)
+    text_uuid(&format!("{account}:{message}:{seq}:{part}"))
+}
+
+fn text_uuid(text: &str) -> String {
+    crate::auth::encode(&Sha256::digest(text.as_bytes()))
 }
 
 struct Answer {
@@ -305,6 +349,8 @@ pub(super) const IS_JSON: bool = true;
 pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What events are signed with.
 pub(super) const HEADERS: &[&str] = &[SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER];
+/// What whoever pressed the button sees.
+const STOPPING: &str = "正在停止 · stopping";
 const SIGNATURE_HEADER: &str = "x-lark-signature";
 const TIMESTAMP_HEADER: &str = "x-lark-request-timestamp";
 const NONCE_HEADER: &str = "x-lark-request-nonce";
@@ -316,6 +362,12 @@ pub(super) const RATES: &[Rate] = &[
 ];
 /// A text message as sent, in bytes: 150 KB, "Send a message".
 const TEXT_BYTES_MAX: usize = 150_000;
+/// A rich text as sent, in bytes, with room for what stands around it: 30 KB, "Send a message".
+const POST_BYTES_MAX: usize = 28_000;
+/// More than the longest answer has.
+const POSTS_MAX: usize = 64;
+/// What `md` shows in a rich text: no headings, no tables.
+const POST: Style = Style { heading: Heading::Bold, ..markdown::FULL };
 /// 24 h. The platform documents no limit; its last repetition comes about 7 h after the first try, and whether that
 /// carries a new timestamp is not documented either. Dedupe (72 h) does not depend on it.
 const SIGNATURE_AGE_S_MAX: u64 = 24 * 60 * 60;

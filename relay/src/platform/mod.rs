@@ -13,6 +13,7 @@ pub mod wecom_bot;
 
 mod budget;
 mod call;
+mod draft;
 mod encoding;
 mod markdown;
 mod split;
@@ -27,6 +28,9 @@ use serde::Serialize;
 pub use budget::{Budget, Rate, Scope};
 pub use call::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
+};
+pub use draft::{
+    Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
@@ -253,6 +257,7 @@ pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported>
 /// Markdown, without links, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
+        Platform::Feishu(settings) => feishu::instead(settings, outbound, response),
         Platform::Qq(settings) => qq::instead(settings, outbound, response),
         Platform::Telegram(settings) => telegram::instead(settings, outbound, response),
         _ => None,
@@ -293,7 +298,7 @@ mod tests {
     const ACCOUNTS: [&str; 7] = [
         r#"{"platform":"dingtalk","app_key":"k","app_secret":"SECRET","robot_code":"r","api_base":"https://a.b"}"#,
         r#"{"platform":"feishu","app_id":"cli_1","app_secret":"SECRET","encrypt_key":"SECRET","verification_token":"SECRET",
-            "bot_open_id":"ou_1","api_base":"https://a.b"}"#,
+            "bot_open_id":"ou_1","streaming":false,"api_base":"https://a.b"}"#,
         r#"{"platform":"qq","app_id":"1","app_secret":"SECRET","bot_id":"2","markdown":false,"proactive":true,
             "api_base":"https://a.b","token_base":"https://a.b"}"#,
         r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","api_base":"https://a.b"}"#,

@@ -152,6 +152,15 @@ pub enum NoEvent {
 pub enum Inbound {
     /// The platform checks that this address is ours: say this back.
     Challenge(String),
+    /// A writer wants no answer any more: a button beside what there is of it.
+    Halt {
+        /// The thread of talk.
+        conversation: ConversationId,
+        /// The message, as [`Question::id`] names it.
+        id: MessageId,
+        /// Who pressed it, by their id on the platform.
+        sender: String,
+    },
     /// Nothing to do, and why.
     Ignored(&'static str),
     /// A question, and who asks.

@@ -103,6 +103,7 @@ pub struct World {
     pub closed: BTreeMap<PeerId, u16>,
     pub alarm: Option<Timestamp>,
     pub deliveries: Vec<Delivery>,
+    pub drafts: Vec<Seq>,
     pub flushes_in: Vec<u64>,
     next_peer: u64,
 }
@@ -126,6 +127,7 @@ impl World {
             closed: BTreeMap::new(),
             alarm: None,
             deliveries: Vec::new(),
+            drafts: Vec::new(),
             flushes_in: Vec::new(),
             next_peer: 1,
         };
@@ -193,6 +195,7 @@ impl World {
                     self.closed.insert(id, code);
                 }
                 Output::Deliver(delivery) => self.deliveries.push(delivery),
+                Output::Draft(question) => self.drafts.push(question),
                 Output::FlushIn(ms) => self.flushes_in.push(ms),
                 Output::Posted(posted) => result = Some(posted),
                 Output::Send(ids, text) => {
@@ -320,6 +323,10 @@ impl World {
 
     pub fn cursor(&self, seq: u64) -> Cursor {
         Cursor { epoch: 1_800_000_000_000, seq: Seq(seq) }
+    }
+
+    pub fn hub_mut(&mut self) -> &mut Hub<Sqlite> {
+        &mut self.hub
     }
 
     pub fn hub(&self) -> &Hub<Sqlite> {

@@ -49,6 +49,7 @@ fn messages_and_answers() {
             seq: protocol::Seq(2),
             text: "# 好\n**4** < 5".into(),
             part: 0,
+            question: None,
         };
         let request = platform::send(&account(), &outbound).unwrap().request;
         assert_eq!(request.url, format!("https://api.dingtalk.com/v1.0/robot/{path}"));

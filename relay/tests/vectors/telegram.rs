@@ -73,6 +73,7 @@ fn answers() {
         seq: protocol::Seq(2),
         text: "**4** < 5".into(),
         part: 0,
+        question: None,
     };
     let account = account("s");
     let call = platform::send(&account, &outbound).unwrap();

@@ -71,6 +71,7 @@ fn passive_replies() {
             seq: protocol::Seq(2),
             text: "你好 ]]> 🚀".into(),
             part: 0,
+            question: None,
         };
         let held = platform::passive(&account, &outbound, &fresh).unwrap();
         let plain = "<xml><ToUserName><![CDATA[o1]]></ToUserName><FromUserName><![CDATA[gh_1]]></FromUserName>\

@@ -215,6 +215,7 @@ fn to(address: &str, text: &str) -> Outbound {
         seq: protocol::Seq(2),
         text: text.into(),
         part: 0,
+        question: None,
     }
 }
 

@@ -12,8 +12,17 @@ export const BOT = 'ou_bot000000000000000000000000000'
 /** Starts the fake. `replies` are the messages that exist in chats: one per idempotency key. */
 export async function startFeishu() {
   const fake = {
-    /** Messages in chats: { messageId, text, uuid, token }. */
+    /** Messages in chats: { messageId, text, type, uuid, token }; of a card, `text` is what it shows, and `card` it. */
     replies: [],
+    /** Cards by id: { shown: every text it had, sequence, streaming, buttons, at: when it was changed }. */
+    cards: new Map(),
+    /** Whether the app has the scope `cardkit:card:write`, and how often cards were asked for without. */
+    mayDraw: true,
+    refusedCards: 0,
+    /** Answers the next calls about cards with these. */
+    nextCard: [],
+    /** Messages that were taken away again. */
+    withdrawn: [],
     /** Every call of the reply API, also refused and repeated ones. */
     calls: [],
     /** How many access tokens were given out. */
@@ -47,9 +56,78 @@ export async function startFeishu() {
       return json(response, 200, { code: 0, msg: 'ok', bot: { activate_status: 2, app_name: 'claw', open_id: BOT } })
     }
     const [, messageId] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reply$/) ?? []
-    if (!messageId) return json(response, 404, { code: 404, msg: `no such api ${request.method} ${pathname}` })
-    return reply(request, messageId, token, body, response)
+    if (messageId) return reply(request, messageId, token, body, response)
+    const [, gone] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)$/) ?? []
+    if (gone && request.method === 'DELETE') {
+      const at = fake.replies.findIndex(({ id }) => id === gone)
+      if (at < 0) return json(response, 400, { code: 230002, msg: 'no such message' })
+      fake.withdrawn.push(...fake.replies.splice(at, 1))
+      return json(response, 200, { code: 0, msg: 'success', data: {} })
+    }
+    if (pathname.startsWith('/open-apis/cardkit/v1/cards')) return draw(request, pathname, body, response)
+    json(response, 404, { code: 404, msg: `no such api ${request.method} ${pathname}` })
   })
+
+  /** CardKit: made, its text changed, replaced whole. */
+  function draw(request, pathname, body, response) {
+    must(/^application\/json/.test(request.headers['content-type'] ?? ''), 'content type of a card call')
+    const refuse = (code, msg) => json(response, 400, { code, msg })
+    const done = (data = {}) => json(response, 200, { code: 0, msg: 'success', data })
+    if (!fake.mayDraw) {
+      fake.refusedCards += 1
+      return refuse(99991672, 'Access denied. One of the following scopes is required: [cardkit:card:write]')
+    }
+    const scripted = fake.nextCard.shift()
+    if (scripted) return json(response, scripted.status, scripted.body)
+    const asked = JSON.parse(body)
+    const [, id, rest] = pathname.match(/^\/open-apis\/cardkit\/v1\/cards(?:\/([^/]+)(\/.*)?)?$/)
+    if (id === undefined) {
+      must(request.method === 'POST' && asked.type === 'card_json', 'how a card is made')
+      const card = { ...read(asked.data), sequence: 0, shown: [], at: [] }
+      if (!card.streaming) return refuse(10002, 'a card that grows is in streaming mode')
+      const made = `card_${fake.cards.size + 1}`
+      fake.cards.set(made, { ...card, shown: [card.text] })
+      return done({ card_id: made })
+    }
+    const card = fake.cards.get(id)
+    if (!card) return refuse(200740, 'card missing')
+    must(request.method === 'PUT' && Number.isInteger(asked.sequence) && asked.sequence < 2 ** 31, 'sequence')
+    if (asked.sequence <= card.sequence) return refuse(300317, 'sequence not increasing')
+    card.sequence = asked.sequence
+    card.at.push(Date.now())
+    if (rest === undefined) {
+      must(asked.card?.type === 'card_json', 'what a card is replaced by')
+      if (Buffer.byteLength(body) > 30 * 1024) return refuse(200860, 'card content exceeds limit')
+      Object.assign(card, read(asked.card.data))
+      card.shown.push(card.text)
+      return done()
+    }
+    if (rest !== `/elements/${card.element}/content`) return refuse(300312, 'element not found')
+    if (!card.streaming) return refuse(300309, 'streaming mode is closed')
+    must(asked.content.length >= 1 && asked.content.length <= 100_000, 'content')
+    card.text = asked.content
+    card.shown.push(asked.content)
+    done()
+  }
+
+  /** A card of schema 2.0, as far as it is used here. */
+  function read(data) {
+    const { schema, config, body } = JSON.parse(data)
+    must(schema === '2.0' && config.update_multi === true, 'schema and update_multi')
+    const elements = body.elements.filter(({ tag }) => tag === 'markdown')
+    must(elements.length === 1 && /^[A-Za-z]\w{0,19}$/.test(elements[0].element_id), 'the text of the card')
+    must(!/!\[|<at/.test(elements[0].content), 'neither pictures nor mentions')
+    const buttons = body.elements.filter(({ tag }) => tag === 'button')
+    for (const { text, behaviors } of buttons) {
+      must(text.tag === 'plain_text' && behaviors[0].type === 'callback', 'a button')
+    }
+    return {
+      text: elements[0].content,
+      element: elements[0].element_id,
+      streaming: config.streaming_mode === true,
+      buttons: buttons.map(({ behaviors }) => behaviors[0].value),
+    }
+  }
 
   function reply(request, messageId, token, body, response) {
     must(request.method === 'POST', 'method of the reply call')
@@ -58,18 +136,37 @@ export async function startFeishu() {
     const { content, msg_type, uuid } = JSON.parse(body)
     fake.calls.push({ messageId, uuid, at: Date.now() })
     if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
-    must(msg_type === 'text', 'msg_type')
     must(typeof uuid === 'string' && uuid.length > 0 && uuid.length <= 50, 'uuid')
-    const { text } = JSON.parse(content)
-    must(typeof text === 'string' && text.length > 0, 'content.text')
-    if (Buffer.byteLength(body) > 150 * 1024) return json(response, 400, { code: 230025, msg: 'message is too long' })
+    const said = what(msg_type, JSON.parse(content))
+    if (Buffer.byteLength(body) > (msg_type === 'text' ? 150 : 30) * 1024) {
+      return json(response, 400, { code: 230025, msg: 'message is too long' })
+    }
     // The same uuid within an hour: the message that is there already, and no second one.
-    const message = byUuid.get(uuid) ?? { messageId, text, uuid, token, id: `om_reply_${byUuid.size + 1}` }
-    if (!byUuid.has(uuid)) {
+    const known = byUuid.get(uuid)
+    if (!known && said.card?.isSent) return json(response, 400, { code: 230099, msg: 'the card was sent already' })
+    const message = known ?? { messageId, uuid, token, type: msg_type, id: `om_reply_${byUuid.size + 1}` }
+    if (!known) {
+      if (said.card) said.card.isSent = true
+      const text = () => said.card?.text ?? said.text
+      Object.defineProperty(message, 'text', { get: text, enumerable: true })
+      message.card = said.card
       byUuid.set(uuid, message)
       fake.replies.push(message)
     }
-    json(response, 200, { code: 0, msg: 'success', data: { message_id: message.id, msg_type: 'text' } })
+    json(response, 200, { code: 0, msg: 'success', data: { message_id: message.id, msg_type } })
+  }
+
+  /** What a message says. */
+  function what(type, content) {
+    if (type === 'interactive') {
+      const card = fake.cards.get(content.data.card_id)
+      must(content.type === 'card' && card, 'a card that was made')
+      return { card }
+    }
+    must(type === 'text' || type === 'post', 'msg_type')
+    const node = type === 'post' ? content.zh_cn.content[0][0] : { tag: 'md', ...content }
+    must(node.tag === 'md' && typeof node.text === 'string' && node.text.length > 0, 'content')
+    return { text: node.text }
   }
 
   return Object.assign(fake, server)
@@ -122,6 +219,22 @@ export function recallEvent(messageId, { chat = 'oc_1' } = {}) {
       chat_id: chat,
       recall_time: String(Date.now()),
       recall_type: 'message_owner',
+    },
+  }
+}
+
+/** A button of a card was pressed. */
+export function pressEvent(value, { chat = 'oc_1', by = 'ou_alice', message = 'om_card' } = {}) {
+  const { header } = messageEvent('', '')
+  return {
+    schema: '2.0',
+    header: { ...header, event_type: 'card.action.trigger', create_time: String(Date.now() * 1000) },
+    event: {
+      operator: { tenant_key: 't', open_id: by, union_id: 'on_1' },
+      token: 'c-295ee57216a5dc9de90fefd0aadb4b1d7dXXXX',
+      action: { value, tag: 'button' },
+      host: 'im_message',
+      context: { open_message_id: message, open_chat_id: chat },
     },
   }
 }

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { json, serve } from './server.mjs'
 
 /**
- * Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `questions` are those
- * asked, in order; `onQuestion` sees the messages of each. */
+ * Starts the fake. `delayMs` is the pause between pieces, `thinkMs` the one before the first; `answer` makes the text;
+ * `questions` are those asked, in order; `onQuestion` sees the messages of each. */
 export async function startModel({ delayMs = 0, port } = {}) {
-  const model = { delayMs, thinkMs: 0, questions: [], streaming: 0 }
+  const model = { delayMs, thinkMs: 0, answer: answerTo, questions: [], streaming: 0 }
   const server = await serve(async (request, body, response) => {
     if (request.url === '/v1/models')
       return json(response, 200, { object: 'list', data: [{ id: 'fake-1', object: 'model' }] })
@@ -26,7 +26,7 @@ export async function startModel({ delayMs = 0, port } = {}) {
       )
     send({ role: 'assistant', content: '' })
     await sleep(model.thinkMs)
-    for (const piece of answerTo(question.content).split(/(?<= )/)) {
+    for (const piece of model.answer(question.content).split(/(?<= )/)) {
       if (response.destroyed) break
       send({ content: piece })
       if (model.delayMs) await sleep(model.delayMs)

@@ -76,6 +76,8 @@ export function feishuAccount(world, changes = {}) {
     ...APP,
     encrypt_key: ENCRYPT_KEY,
     verification_token: VERIFICATION_TOKEN,
+    // Answers come whole, unless a test is about how they grow.
+    streaming: false,
     api_base: world.feishu.url,
     ...changes,
   }

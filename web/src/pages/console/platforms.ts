@@ -136,6 +136,15 @@ export const PLATFORMS: readonly Platform[] = [
         },
       }),
       secret('verification_token', 'Verification Token', { help: { en: 'On the same page', zh: '在同一页' } }),
+      toggle(
+        'streaming',
+        true,
+        { en: 'Show answers while they are made', zh: '边生成边显示' },
+        {
+          en: 'As a card with a stop button; needs the permission cardkit:card:write, and is about one API call a second',
+          zh: '用带“停止”按钮的卡片；需要权限 cardkit:card:write，大约每秒一次 API 调用',
+        },
+      ),
     ],
     oneOf: ['encrypt_key', 'verification_token'],
     steps: [
@@ -148,8 +157,12 @@ export const PLATFORMS: readonly Platform[] = [
         zh: '添加事件“接收消息”（im.message.receive_v1）和“撤回消息”（im.message.recalled_v1）。',
       },
       {
-        en: '“Permissions”: im:message.p2p_msg:readonly, im:message.group_at_msg:readonly and im:message:send_as_bot.',
-        zh: '“权限管理”：开通 im:message.p2p_msg:readonly、im:message.group_at_msg:readonly、im:message:send_as_bot。',
+        en: 'For the stop button: “Callback Configuration”, the same request URL, callback card.action.trigger.',
+        zh: '要用停止按钮：“回调配置”填同一个请求地址，添加回调 card.action.trigger。',
+      },
+      {
+        en: '“Permissions”: im:message.p2p_msg:readonly, im:message.group_at_msg:readonly, im:message:send_as_bot and cardkit:card:write.',
+        zh: '“权限管理”：开通 im:message.p2p_msg:readonly、im:message.group_at_msg:readonly、im:message:send_as_bot、cardkit:card:write。',
       },
       { en: 'Create a version and publish it.', zh: '创建版本并发布。' },
     ],

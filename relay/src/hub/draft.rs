@@ -1,0 +1,49 @@
+//! An answer shown at its platform while it is made, where the platform can change what it shows. Not stored: the final
+//! answer takes its place.
+
+use protocol::Seq;
+
+use super::{Hub, notice};
+use crate::platform::Outbound;
+use crate::store::{Outcome, Sql};
+
+/// What there is of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drafted {
+    /// Its question has its answer, which is on its way, or was taken back; or its agent begins anew.
+    Gone,
+    /// So much.
+    Open(Outbound),
+    /// Its question ended without an answer: what is shown is all that comes, and says so with this at its end.
+    Over(&'static str),
+}
+
+impl<S: Sql> Hub<S> {
+    /// What there is of the answer to a question.
+    pub fn draft(&self, question: Seq) -> Result<Drafted, S::Error> {
+        let Some(asked) = self.store.question(question)? else { return Ok(Drafted::Gone) };
+        let (conversation, origin) = (asked.question.conversation, asked.question.origin);
+        if let (Some(stream), Some(origin)) = (self.streams.get(&question), origin) {
+            let text = stream.text().to_owned();
+            return Ok(Drafted::Open(Outbound {
+                origin,
+                conversation,
+                seq: question,
+                text,
+                part: 0,
+                question: Some(question),
+            }));
+        }
+        Ok(match self.ended(question, asked.outcome) {
+            None | Some(Outcome::Replied) => Drafted::Gone,
+            Some(_) => Drafted::Over(notice::CUT_SHORT),
+        })
+    }
+
+    /// Nobody shows it at its platform any more: what comes next says so again.
+    pub fn leave_draft(&mut self, question: Seq) {
+        if let Some(stream) = self.streams.get_mut(&question) {
+            stream.is_drafted = false;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// Answers in Feishu that grow while they are made, as cards.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connectDevice } from './support/device.mjs'
+import { messageEvent, pressEvent } from './support/feishu.mjs'
+import { createAgent, feishuAccount, startFeishuWorld, until } from './support/world.mjs'
+
+test('feishu cards', async (t) => {
+  const world = await startFeishuWorld(t)
+  const { feishu, model } = world
+  await world.call(world.token, 'PUT', '/v1/admin/accounts/main/credentials', feishuAccount(world, { streaming: true }))
+  const agent = await createAgent(world)
+  let running = agent.start()
+  await running.connected()
+  const words = (count) => Array.from({ length: count }, (_, n) => `word${n}`).join(' ')
+  const slowly = (count) => {
+    model.delayMs = 60
+    model.answer = (question) => `# ${question}\n\n${words(count)} **bold** end`
+  }
+  const cardOf = (id) => feishu.repliesTo(id)[0]?.card
+  const isDone = (id) => () => cardOf(id)?.streaming === false
+
+  await t.test('a card grows with the answer, and becomes it', async () => {
+    slowly(60)
+    await world.webhook(messageEvent('om_grows', 'growing'))
+    await until(() => cardOf('om_grows')?.shown.length >= 3, 'the card to grow')
+    const card = cardOf('om_grows')
+    assert.deepEqual([card.streaming, card.buttons], [true, [{ stop: 'om_grows' }]])
+    await until(isDone('om_grows'), 'the answer')
+    assert.equal(card.text, `# growing\n\n${words(60)} **bold** end`)
+    assert.deepEqual(card.buttons, [])
+    // Each time more of it, and never faster than twice a second: calls count against a quota.
+    assert.ok(card.shown.every((text, n) => n === 0 || text.startsWith(card.shown[n - 1].trimEnd())))
+    const waits = card.at.slice(1, -1).map((at, n) => at - card.at[n])
+    assert.ok(
+      waits.every((ms) => ms > 400),
+      `${waits}`,
+    )
+    assert.equal(feishu.repliesTo('om_grows').length, 1)
+  })
+
+  await t.test('an answer that comes at once is no card', async () => {
+    model.delayMs = 0
+    model.answer = (question) =>
+      question === 'plain' ? 'plain words' : 'some **bold** words\n\n![p](https://a.b/c.png)'
+    running.kill()
+    // Two wait; the agent answers before anyone could look.
+    await world.webhook(messageEvent('om_plain', 'plain', { chat: 'oc_plain' }))
+    await world.webhook(messageEvent('om_rich', 'rich', { chat: 'oc_rich' }))
+    running = agent.start()
+    const [plain, rich] = await until(() => {
+      const all = [feishu.repliesTo('om_plain')[0], feishu.repliesTo('om_rich')[0]]
+      return all.every((reply) => reply && !reply.card?.streaming) && all
+    }, 'both answers')
+    if (!plain.card) assert.deepEqual([plain.type, plain.text], ['text', 'plain words'])
+    if (!rich.card) assert.equal(rich.type, 'post')
+    assert.match(rich.text, /\*\*bold\*\* words\s+\[🖼 p\]\(https:\/\/a\.b\/c\.png\)/)
+  })
+
+  await t.test('whoever asked may stop it by the button, and nobody else', async () => {
+    slowly(400)
+    const device = await connectDevice(world, world.token)
+    await world.webhook(messageEvent('om_stop', 'stop me'))
+    const card = await until(() => cardOf('om_stop'), 'the card')
+    const [{ stop }] = card.buttons
+    assert.equal((await world.webhook(pressEvent({ stop }, { by: 'ou_mallory' }))).status, 200)
+    await sleep(1_500)
+    assert.equal(card.streaming, true)
+    const pressed = await world.webhook(pressEvent({ stop }))
+    assert.deepEqual([pressed.status, (await pressed.json()).toast.type], [200, 'info'])
+    await until(isDone('om_stop'), 'the card to end')
+    assert.match(card.text, /word1 [\s\S]*⏹ 已停止 · stopped$/)
+    assert.deepEqual(card.buttons, [])
+    const { seq } = [...device.messages.values()].find(({ id }) => id === 'feishu:main:om_stop')
+    await until(() => device.states.get(seq) === 'failed', 'the state')
+    await until(() => model.streaming === 0, 'the model to be left alone')
+    // Pressed once more, and on a card of something else, nothing happens.
+    assert.equal((await world.webhook(pressEvent({ stop }))).status, 200)
+    assert.equal((await world.webhook(pressEvent({ other: 1 }))).status, 200)
+    assert.equal((await world.webhook(pressEvent('stop'))).status, 200)
+    assert.equal(feishu.repliesTo('om_stop').length, 1)
+    device.close()
+  })
+
+  await t.test('what is too long for a card comes as messages, and the card goes', async () => {
+    model.delayMs = 10
+    model.answer = () => Array.from({ length: 300 }, (_, n) => `**line ${n}** ${'x'.repeat(100)}`).join('\n')
+    await world.webhook(messageEvent('om_long', 'long'))
+    await until(() => cardOf('om_long'), 'the card')
+    const whole = () =>
+      feishu
+        .repliesTo('om_long')
+        .map(({ text }) => text)
+        .join('\n')
+    await until(() => /line 299\*\* x{100}$/.test(whole()), 'the answer', 60_000)
+    const parts = feishu.repliesTo('om_long')
+    assert.ok(parts.length === 2 && parts.every(({ type }) => type === 'post'), `${parts.map(({ type }) => type)}`)
+    for (let n = 0; n < 300; n += 1) assert.equal(whole().split(`line ${n}**`).length, 2, `line ${n} once`)
+    assert.equal(feishu.withdrawn.length, 1)
+  })
+
+  await t.test('a card that the platform will not change any more is replaced by a message', async () => {
+    slowly(40)
+    await world.webhook(messageEvent('om_refused', 'refused'))
+    const card = await until(() => cardOf('om_refused'), 'the card')
+    // Whatever is asked of cards from now on.
+    feishu.nextCard = Array.from({ length: 50 }, () => ({ status: 400, body: { code: 200750, msg: 'card expired' } }))
+    const last = await until(() => feishu.repliesTo('om_refused').find(({ type }) => type === 'post'), 'the answer')
+    assert.match(last.text, /^\*\*refused\*\*[\s\S]*word39 \*\*bold\*\* end$/)
+    assert.deepEqual(feishu.repliesTo('om_refused'), [last], 'the card is gone')
+    assert.equal(card.streaming, true)
+    feishu.nextCard = []
+  })
+
+  await t.test('the relay dies while a card grows: it still becomes the one answer', async () => {
+    slowly(80)
+    await world.webhook(messageEvent('om_crash', 'crash'))
+    await until(() => cardOf('om_crash')?.shown.length >= 2, 'the card to grow')
+    await world.kill()
+    await world.restart()
+    await until(isDone('om_crash'), 'the answer', 60_000)
+    assert.match(cardOf('om_crash').text, /^# crash[\s\S]*word79 \*\*bold\*\* end$/)
+    assert.equal(feishu.repliesTo('om_crash').length, 1)
+  })
+
+  await t.test('without the scope answers come whole, and cards are not asked for again and again', async () => {
+    slowly(30)
+    feishu.mayDraw = false
+    for (const id of ['om_bare_1', 'om_bare_2']) {
+      await world.webhook(messageEvent(id, id))
+      const reply = await until(() => feishu.repliesTo(id)[0], `an answer to ${id}`)
+      assert.equal(reply.type, 'post')
+    }
+    assert.equal(feishu.refusedCards, 1)
+    feishu.mayDraw = true
+  })
+
+  await t.test('the fakes found nothing wrong', () => {
+    assert.deepEqual(feishu.faults, [])
+  })
+})
