@@ -18,8 +18,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
+use crate::directory::Bot;
 use crate::draft::{self, Drafts};
 use crate::error::{self, Error};
+use crate::outbound::Way;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
 use crate::{directory, outbound, request};
 
@@ -93,7 +95,7 @@ impl Account {
         if outbound.question.is_some()
             && outbound.part == 0
             && platform::shows_drafts(&outbound.conversation)
-            && let Some(sent) = self.end_draft(settings, &outbound).await
+            && let Some(sent) = self.end_draft(&bot, &outbound).await
         {
             return Ok(sent);
         }
@@ -105,14 +107,14 @@ impl Account {
         if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
             return Ok(Sent::Wait { ms });
         }
-        let (mut sent, mut response) = self.call(settings, &call.request).await;
+        let (mut sent, mut response) = self.call(&bot, &call.request).await;
         for _ in 0..OTHER_WAYS_MAX {
             let refusal = response.filter(|_| matches!(sent, Sent::Refused(_)));
             let other = refusal.and_then(|refusal| platform::instead(settings, &outbound, &refusal));
             let Some(other) = other.filter(|other| *other != call) else { break };
             // Whether there is room or not: asked to wait, it would begin with the call that is refused.
             self.budget.borrow_mut().spend(now(), rates, chat);
-            (sent, response) = self.call(settings, &other.request).await;
+            (sent, response) = self.call(&bot, &other.request).await;
             call = other;
         }
         Ok(match sent {
@@ -123,23 +125,24 @@ impl Account {
 
     /// Performs a call. When the platform says that the token is not good any more, once more with a new one. With the
     /// platform's own words, if there are any.
-    pub(crate) async fn call(&self, settings: &Settings, call: &HttpRequest) -> (Sent, Option<HttpResponse>) {
+    pub(crate) async fn call(&self, bot: &Bot, call: &HttpRequest) -> (Sent, Option<HttpResponse>) {
         let later = |why: String| (Sent::Later { after_ms: None, why }, None);
+        let config = Config::from_env(self.env.clone());
         let mut expired = None;
         for _ in 0..2 {
             let token = match call.auth {
                 Auth::None => None,
-                _ => match self.token(settings, expired.as_deref()).await {
+                _ => match self.token(bot, expired.as_deref()).await {
                     Ok(token) => Some(token),
                     Err(NoToken::Later(why)) => return later(why),
                     Err(NoToken::Refused(why)) => return (Sent::Refused(why), None),
                 },
             };
-            let response = match outbound::perform(call, token.as_deref()).await {
+            let response = match outbound::perform(&config, &bot.way, call, token.as_deref()).await {
                 Ok(response) => response,
                 Err(why) => return later(why),
             };
-            match platform::verdict(settings, &response) {
+            match platform::verdict(&bot.account, &response) {
                 Verdict::Sent(sent) => return (sent, Some(response)),
                 Verdict::TokenExpired => expired = token,
             }
@@ -149,15 +152,15 @@ impl Account {
 
     /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
     /// event of this object waits, so that however many calls find it expired, one renews it.
-    async fn token(&self, settings: &Settings, expired: Option<&str>) -> Result<String, NoToken> {
-        let of = fingerprint(settings);
+    async fn token(&self, bot: &Bot, expired: Option<&str>) -> Result<String, NoToken> {
+        let of = fingerprint(&bot.account);
         if let Some(value) = usable(&self.token.borrow(), &of, expired) {
             return Ok(value);
         }
         let (held, storage) = (self.token.clone(), self.state.storage());
-        let (settings, expired) = (settings.clone(), expired.map(str::to_owned));
-        let seals =
-            Config::from_env(self.env.clone()).seals().map_err(|error| NoToken::Later(error.detail().to_owned()))?;
+        let (settings, way, expired) = (bot.account.clone(), bot.way.clone(), expired.map(str::to_owned));
+        let config = Config::from_env(self.env.clone());
+        let seals = config.seals().map_err(|error| NoToken::Later(error.detail().to_owned()))?;
         let random = random_bytes().map_err(|error| NoToken::Later(error.detail().to_owned()))?;
         let renewed = self.state.block_concurrency_while(async move {
             if held.borrow().is_none() {
@@ -172,7 +175,7 @@ impl Account {
                 return Ok(Ok(value));
             }
             console_log!("account {}: renewing the access token", settings.id);
-            let token = match fetch_token(&settings).await {
+            let token = match fetch_token(&config, &way, &settings).await {
                 Ok(token) => token,
                 Err(no_token) => return Ok(Err(no_token)),
             };
@@ -186,9 +189,9 @@ impl Account {
     }
 }
 
-async fn fetch_token(settings: &Settings) -> Result<Held, NoToken> {
-    let asked = now();
-    let response = outbound::perform(&platform::token_request(settings), None).await.map_err(NoToken::Later)?;
+async fn fetch_token(config: &Config, way: &Way, settings: &Settings) -> Result<Held, NoToken> {
+    let (asked, request) = (now(), platform::token_request(settings));
+    let response = outbound::perform(config, way, &request, None).await.map_err(NoToken::Later)?;
     let token = platform::token(settings, &response)?;
     Ok(Held {
         of: fingerprint(settings),
@@ -199,14 +202,19 @@ async fn fetch_token(settings: &Settings) -> Result<Held, NoToken> {
 
 /// Asks the platform who the bot is, with a token that is fetched for this alone: how new settings are tried before
 /// they are kept.
-pub async fn introduce(settings: &Settings, call: &HttpRequest) -> Result<HttpResponse, String> {
+pub async fn introduce(
+    config: &Config,
+    way: &Way,
+    settings: &Settings,
+    call: &HttpRequest,
+) -> Result<HttpResponse, String> {
     if call.auth == Auth::None {
-        return outbound::perform(call, None).await;
+        return outbound::perform(config, way, call, None).await;
     }
-    let held = fetch_token(settings).await.map_err(|error| match error {
+    let held = fetch_token(config, way, settings).await.map_err(|error| match error {
         NoToken::Later(why) | NoToken::Refused(why) => why,
     })?;
-    outbound::perform(call, Some(&held.value)).await
+    outbound::perform(config, way, call, Some(&held.value)).await
 }
 
 /// Where an account's token is sealed.

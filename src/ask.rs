@@ -1,6 +1,6 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
-use protocol::{AgentId, Code, ConversationId, Cursor, MessageId, Seq, UserId, from_json, json};
+use protocol::{AgentId, Code, ConversationId, Cursor, Fetch, MessageId, Seq, UserId, from_json, json};
 use relay::hub::{Before, Pass, Push, Refusal, Role};
 use relay::store::Question;
 use serde::Serialize;
@@ -46,6 +46,13 @@ pub enum Ask {
         before: Option<Before>,
         /// How many.
         limit: u64,
+    },
+    /// Have a call made by an agent.
+    Fetch {
+        /// Which agent.
+        agent: AgentId,
+        /// The call.
+        fetch: Fetch,
     },
     /// The writer of a question wants no answer any more.
     Halt {
@@ -141,6 +148,7 @@ from_json! {
         "dead_letters" => DeadLetters { before, limit },
         "delete" => Delete,
         "events" => Events { before, limit },
+        "fetch" => Fetch { agent, fetch },
         "halt" => Halt { id, sender },
         "hold" => Hold { id, ms },
         "messages" => Messages { conversation, before, limit },

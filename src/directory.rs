@@ -17,6 +17,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::db;
 use crate::error::Error;
+use crate::outbound::Way;
 use crate::runtime::{Delay, console_log};
 
 /// A bot account, and who may talk to it.
@@ -27,6 +28,8 @@ pub struct Bot {
     pub policy: Policy,
     /// In which groups it answers.
     pub groups: Groups,
+    /// How the calls of its API leave.
+    pub way: Way,
 }
 
 /// Who someone is that talks to a bot.
@@ -152,7 +155,11 @@ async fn read_bot(config: &Config, id: &str) -> Result<Option<Bot>, Error> {
     };
     let platform = json::read(&settings).map_err(|error| Error::internal("settings of an account", error))?;
     let account = Account { id: row.id, default_user: row.default_user, platform };
-    Ok(Some(Bot { account, policy: row.policy, groups: row.groups }))
+    let way = match (row.egress, row.egress_user) {
+        (Some(agent), Some(user)) => Way::Agent { user, agent },
+        _ => Way::Direct,
+    };
+    Ok(Some(Bot { account, policy: row.policy, groups: row.groups, way }))
 }
 
 fn chat_key(conversation: &ConversationId, user: &UserId) -> String {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use protocol::Timestamp;
 use protocol::json::{FromJson, Json};
 use relay::map::Map;
-use relay::platform::{self, Account as Settings, Draft, HttpRequest, HttpResponse, Outbound, Sent};
+use relay::platform::{self, Draft, HttpRequest, HttpResponse, Outbound, Sent};
 use serde::Serialize;
 
 use crate::account::Account;
 use crate::clock::now;
 use crate::config::Config;
-use crate::directory;
+use crate::directory::{self, Bot};
 use crate::error::Error;
 use crate::runtime::{Delay, RequestInit, Response, console_log};
 
@@ -73,16 +73,16 @@ impl Account {
             return Ok(Response::from_json(&None::<u64>)?);
         };
         let again = if is_end {
-            let sent = self.end_draft(&bot.account, outbound).await;
+            let sent = self.end_draft(&bot, outbound).await;
             console_log!("draft {} ends: {sent:?}", outbound.seq);
             None
         } else {
-            self.show_draft(&bot.account, outbound).await
+            self.show_draft(&bot, outbound).await
         };
         Ok(Response::from_json(&again)?)
     }
 
-    async fn show_draft(&self, settings: &Settings, outbound: &Outbound) -> Option<u64> {
+    async fn show_draft(&self, bot: &Bot, outbound: &Outbound) -> Option<u64> {
         let of = &of(outbound);
         self.load(of).await;
         {
@@ -96,19 +96,20 @@ impl Account {
             }
             slot.is_busy = true;
         }
-        let again = self.try_show(settings, outbound).await;
+        let again = self.try_show(bot, outbound).await;
         self.drafts.borrow_mut().slot(of).is_busy = false;
         again
     }
 
-    async fn try_show(&self, settings: &Settings, outbound: &Outbound) -> Option<u64> {
+    async fn try_show(&self, bot: &Bot, outbound: &Outbound) -> Option<u64> {
+        let settings = &bot.account;
         let of = &of(outbound);
         let known = self.drafts.borrow_mut().slot(of).draft.clone();
         let mut draft = match known {
             Some(draft) => draft,
             None => {
                 let request = platform::begin_draft(settings, outbound)?;
-                let response = match self.draw(settings, outbound, &request).await {
+                let response = match self.draw(bot, outbound, &request).await {
                     Ok(response) => response,
                     Err(Sent::Refused(why)) => {
                         console_log!("account {}: no drafts for a while: {why}", settings.id);
@@ -128,7 +129,7 @@ impl Account {
             }
         };
         if draft.message.is_empty() {
-            return match self.place(settings, outbound, &mut draft).await {
+            return match self.place(bot, outbound, &mut draft).await {
                 Ok(()) => Some(platform::redraw_ms(0)),
                 Err(Sent::Wait { ms }) => Some(ms),
                 Err(Sent::Later { .. }) => Some(RETRY_MS),
@@ -144,7 +145,7 @@ impl Account {
             slot.updates += 1;
             slot.updates
         };
-        match self.draw(settings, outbound, &request).await {
+        match self.draw(bot, outbound, &request).await {
             Ok(_) => Some(platform::redraw_ms(updates)),
             Err(Sent::Wait { ms }) => Some(ms),
             Err(Sent::Later { .. }) => Some(RETRY_MS),
@@ -153,7 +154,8 @@ impl Account {
     }
 
     /// Makes a draft the answer. None: there is none, or it cannot be: the answer goes its own way.
-    pub async fn end_draft(&self, settings: &Settings, outbound: &Outbound) -> Option<Sent> {
+    pub async fn end_draft(&self, bot: &Bot, outbound: &Outbound) -> Option<Sent> {
+        let settings = &bot.account;
         let of = &of(outbound);
         self.load(of).await;
         self.drafts.borrow_mut().slot(of).over = Some(now());
@@ -166,11 +168,11 @@ impl Account {
         }
         let mut draft = self.drafts.borrow_mut().slot(of).draft.clone()?;
         // It may be there, without anyone having heard so.
-        let placed = if draft.message.is_empty() { self.place(settings, outbound, &mut draft).await } else { Ok(()) };
+        let placed = if draft.message.is_empty() { self.place(bot, outbound, &mut draft).await } else { Ok(()) };
         draft.next(now());
         let ended = match (placed, platform::end_draft(settings, outbound, &draft)) {
             (Err(sent), _) => Err(sent),
-            (Ok(()), Some(request)) => self.draw(settings, outbound, &request).await.map(drop),
+            (Ok(()), Some(request)) => self.draw(bot, outbound, &request).await.map(drop),
             (Ok(()), None) => Err(Sent::Refused("it does not fit".into())),
         };
         let sent = match ended {
@@ -178,7 +180,7 @@ impl Account {
             Err(Sent::Refused(why)) => {
                 console_log!("account {}: a draft is taken away: {why}", settings.id);
                 if let Some(request) = platform::withdraw_draft(settings, &draft)
-                    && let Err(sent) = self.draw(settings, outbound, &request).await
+                    && let Err(sent) = self.draw(bot, outbound, &request).await
                 {
                     console_log!("account {}: it stays: {sent:?}", settings.id);
                 }
@@ -193,25 +195,21 @@ impl Account {
         sent
     }
 
-    async fn place(&self, settings: &Settings, outbound: &Outbound, draft: &mut Draft) -> Result<(), Sent> {
+    async fn place(&self, bot: &Bot, outbound: &Outbound, draft: &mut Draft) -> Result<(), Sent> {
+        let settings = &bot.account;
         let no = || Sent::Refused("no draft".into());
         let request = platform::place_draft(settings, outbound, draft).ok_or_else(no)?;
-        let response = self.draw(settings, outbound, &request).await?;
+        let response = self.draw(bot, outbound, &request).await?;
         draft.message = platform::placed(settings, &response).ok_or_else(no)?;
         self.keep(&of(outbound), draft).await;
         Ok(())
     }
 
     /// A call, if the bot's rate has room for it.
-    async fn draw(
-        &self,
-        settings: &Settings,
-        outbound: &Outbound,
-        request: &HttpRequest,
-    ) -> Result<HttpResponse, Sent> {
-        let (rates, chat) = (platform::rates(settings), outbound.conversation.as_str());
+    async fn draw(&self, bot: &Bot, outbound: &Outbound, request: &HttpRequest) -> Result<HttpResponse, Sent> {
+        let (rates, chat) = (platform::rates(&bot.account), outbound.conversation.as_str());
         self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| Sent::Wait { ms })?;
-        match self.call(settings, request).await {
+        match self.call(bot, request).await {
             (Sent::Taken, Some(response)) => Ok(response),
             (sent, _) => Err(sent),
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use js_sys::Promise;
 use protocol::limit::{PING, PONG};
-use protocol::{Code, MessageId, SUBPROTOCOL, Seq, Timestamp, UserId, object};
+use protocol::{
+    AgentId, Code, Fetch, Fetched, MessageId, SUBPROTOCOL, Seq, ServerFrame, Timestamp, UserId, encode, object,
+};
 use relay::hub::{Drafted, Held, Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
@@ -39,8 +41,8 @@ impl Hub {
     pub fn new(state: State, env: Env) -> Hub {
         // Heartbeats are answered by the runtime: they wake nothing and cost nothing.
         state.set_websocket_auto_response(PING, PONG);
-        let (core, sockets, looked) = Default::default();
-        Hub(Rc::new(Object { state, env, core, sockets, looked }))
+        let (core, sockets, looked, fetches) = Default::default();
+        Hub(Rc::new(Object { state, env, core, sockets, looked, fetches }))
     }
 
     /// Called by [`ask::ask`].
@@ -118,6 +120,8 @@ struct Object {
     sockets: Sockets,
     /// When dead sockets were last looked for.
     looked: Cell<Timestamp>,
+    /// Calls that agents make, and what became of them.
+    fetches: RefCell<Map<String, Option<Fetched>>>,
 }
 
 /// What is left of an input's outputs once the sockets have theirs.
@@ -189,6 +193,7 @@ impl Object {
                 Ok(Response::from_json(&page)?)
             }
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
+            Ask::Fetch { agent, fetch } => Ok(Response::from_json(&self.fetch_by(&agent, fetch).await?)?),
             Ask::Halt { id, sender } => {
                 self.handle(Input::Halted(id, sender)).await?;
                 Ok(Response::empty()?)
@@ -318,6 +323,29 @@ impl Object {
             }
         }
         Ok(())
+    }
+
+    /// Has a call made by an agent that may carry calls.
+    async fn fetch_by(&self, agent: &AgentId, fetch: Fetch) -> Result<Fetched, Error> {
+        let gone = |why: &str| Fetched { id: String::new(), answer: None, error: Some(why.to_owned()) };
+        let Some(peer) = self.read(|core| Ok(core.carrier(agent)))? else {
+            return Ok(gone("the agent that carries this account's calls is not connected"));
+        };
+        if self.fetches.borrow().len() >= FETCHES_MAX {
+            return Ok(gone("the agent carries as many calls as it can"));
+        }
+        let id = fetch.id.clone();
+        self.fetches.borrow_mut().insert(id.clone(), None);
+        self.sockets.send(&[peer], &encode(&ServerFrame::Fetch(fetch)));
+        let until = now().plus_ms(FETCH_MS_MAX);
+        loop {
+            Delay::from(Duration::from_millis(FETCH_LOOK_MS)).await;
+            let mut fetches = self.fetches.borrow_mut();
+            if now() >= until || fetches.get(&id).is_none_or(Option::is_some) {
+                let fetched = fetches.remove(&id).flatten();
+                return Ok(fetched.unwrap_or_else(|| gone("the agent did not make the call in time")));
+            }
+        }
     }
 
     /// Shows an answer at its platform while it is made, as often as the account lets it.
@@ -500,6 +528,12 @@ impl Object {
                 Output::Close(id, code, reason) => self.sockets.close(id, code, reason),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
                 Output::Draft(question) => done.drafts.push(question),
+                Output::Fetched(fetched) => {
+                    // Nobody waits for one that comes too late.
+                    if let Some(slot) = self.fetches.borrow_mut().get_mut(&fetched.id) {
+                        *slot = Some(fetched);
+                    }
+                }
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
@@ -576,6 +610,11 @@ fn store_failed(error: SqliteError) -> Error {
     Error::unavailable("the hub's store failed", error)
 }
 
+/// Calls that one user's agents make at once.
+const FETCHES_MAX: usize = 64;
+/// Longer than an agent lets a call last.
+const FETCH_MS_MAX: u64 = 15_000;
+const FETCH_LOOK_MS: u64 = 15;
 /// How often an answer that does not grow is looked at.
 const DRAFT_LOOK_MS: u64 = 250;
 const DRAFT_IDLE_MS: u64 = 10_000;

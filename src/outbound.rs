@@ -1,25 +1,49 @@
 //! Calls of platforms' APIs.
 
+use protocol::{AgentId, Fetch, Fetched, Header, UserId};
 use relay::platform::{HttpRequest, HttpResponse};
 
+use crate::ask::{self, Ask};
+use crate::clock::random;
+use crate::config::Config;
 use crate::runtime::{Headers, RequestInit, Result, fetch};
+
+/// How calls leave: some platforms take them from listed addresses only, and Cloudflare's are not fixed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Made by an agent, from its own address.
+    Agent {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        agent: AgentId,
+    },
+    /// From the relay.
+    Direct,
+}
 
 /// Performs a call, with the access token if there is one. An answer of any status is an answer; `Err` means that none
 /// came whole within [`CALL_MS_MAX`].
-pub async fn perform(call: &HttpRequest, token: Option<&str>) -> std::result::Result<HttpResponse, String> {
+pub async fn perform(
+    config: &Config,
+    way: &Way,
+    call: &HttpRequest,
+    token: Option<&str>,
+) -> std::result::Result<HttpResponse, String> {
+    if let Way::Agent { user, agent } = way {
+        return carry(config, user, agent, call, token).await;
+    }
     attempt(call, token).await.map_err(|error| match error.to_string() {
         // An address may hold a secret.
-        error if error.contains("://") => "no answer".to_owned(),
-        error => format!("no answer: {error}"),
+        error if error.contains("://") => NO_ANSWER.to_owned(),
+        error => format!("{NO_ANSWER}: {error}"),
     })
 }
 
 async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse> {
     let headers = Headers::new();
-    headers.set("Accept", "application/json")?;
-    headers.set("Content-Type", "application/json; charset=utf-8")?;
-    if let Some((name, value)) = call.token_header(token) {
-        headers.set(name, &value)?;
+    for Header { name, value } in headers_of(call, token) {
+        headers.set(&name, &value)?;
     }
     let mut init = RequestInit::new(&call.method).headers(&headers).without_redirects().timeout(CALL_MS_MAX);
     if let Some(body) = &call.body {
@@ -32,5 +56,38 @@ async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse
     Ok(HttpResponse { status: response.status_code(), retry_after_s, body: response.text().await? })
 }
 
+/// Has the call made by an agent.
+async fn carry(
+    config: &Config,
+    user: &UserId,
+    agent: &AgentId,
+    call: &HttpRequest,
+    token: Option<&str>,
+) -> std::result::Result<HttpResponse, String> {
+    let failed = |error: crate::error::Error| format!("{NO_ANSWER}: {}", error.detail());
+    let fetch = Fetch {
+        id: random::<12>().map_err(failed)?,
+        method: call.method.clone(),
+        url: call.url(token),
+        headers: headers_of(call, token),
+        body: call.body.clone(),
+    };
+    let response = ask::ask(config, user, "", &Ask::Fetch { agent: agent.clone(), fetch }).await.map_err(failed)?;
+    let Fetched { answer, error, .. } = response.read().await.map_err(|error| format!("{NO_ANSWER}: {error}"))?;
+    let why = || format!("{NO_ANSWER}: {}", error.unwrap_or_else(|| "the agent says nothing".into()));
+    let answer = answer.ok_or_else(why)?;
+    Ok(HttpResponse { status: answer.status, retry_after_s: answer.retry_after_s, body: answer.body })
+}
+
+fn headers_of(call: &HttpRequest, token: Option<&str>) -> Vec<Header> {
+    let header = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
+    let mut headers =
+        vec![header("Accept", "application/json"), header("Content-Type", "application/json; charset=utf-8")];
+    headers.extend(call.token_header(token).map(|(name, value)| header(name, &value)));
+    headers
+}
+
+/// How a word about a call begins that had no answer at all.
+pub const NO_ANSWER: &str = "no answer";
 /// A whole call, from connecting to the last byte of its answer.
 const CALL_MS_MAX: u32 = 10_000;

@@ -60,6 +60,7 @@ routes! {
     Accounts => "GET" "/v1/admin/accounts",
     AccountCreate => "POST" "/v1/admin/accounts",
     AccountChange => "PATCH" "/v1/admin/accounts/{account}",
+    AccountCheck => "POST" "/v1/admin/accounts/{account}/check",
     AccountCredentials => "PUT" "/v1/admin/accounts/{account}/credentials",
     AccountDelete => "DELETE" "/v1/admin/accounts/{account}",
     Senders => "GET" "/v1/admin/accounts/{account}/senders",

@@ -106,6 +106,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::Accounts => Box::pin(admin::accounts::list(call)),
         Op::AccountCreate => Box::pin(admin::accounts::create(call)),
         Op::AccountChange => Box::pin(admin::accounts::change(call)),
+        Op::AccountCheck => Box::pin(admin::accounts::check(call)),
         Op::AccountCredentials => Box::pin(admin::accounts::put_credentials(call)),
         Op::AccountDelete => Box::pin(admin::accounts::delete(call)),
         Op::Senders => Box::pin(admin::accounts::senders(call)),

@@ -65,6 +65,10 @@ pub struct RunArgs {
     /// Config file in TOML, with the long names above in snake_case [default: ~/.config/claw-agent/config.toml]
     #[arg(long, value_name = "FILE", env = "CLAW_AGENT_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Make calls to chat platforms for the relay, from this machine's address: `platforms`, or hosts with commas between.
+    /// Needs a key with the scope egress
+    #[arg(long, value_name = "HOSTS", env = "CLAW_AGENT_EGRESS")]
+    pub egress: Option<String>,
     /// Pause between the words of the echo backend, in milliseconds, 0 to 60000 [default: 40]
     #[arg(long, value_name = "N", env = "CLAW_AGENT_ECHO_DELAY_MS")]
     pub echo_delay_ms: Option<u64>,
@@ -79,6 +83,8 @@ pub enum BackendKind {
     Auto,
     /// Gives the question back, word by word: to try the connection without a model.
     Echo,
+    /// Nobody: for a machine that only makes calls for the relay (--egress).
+    None,
     /// The OpenAI-compatible server at --openai-url.
     #[value(name = "openai")]
     #[serde(rename = "openai")]
@@ -108,6 +114,8 @@ pub struct Config {
     pub parallel: usize,
     /// May not exist yet.
     pub state_dir: PathBuf,
+    /// Where calls for the relay may go; none: it makes none.
+    pub egress: Option<String>,
     /// At most a minute.
     pub echo_delay: Duration,
 }
@@ -152,6 +160,7 @@ impl Config {
             context_messages: in_range("context_messages", context, 0, CONTEXT_MESSAGES_MAX)? as usize,
             parallel: in_range("parallel", parallel, 1, PARALLEL_MAX)? as usize,
             state_dir,
+            egress: given(args.egress.or(file.egress)),
             echo_delay: Duration::from_millis(in_range("echo_delay_ms", echo_delay_ms, 0, ECHO_DELAY_MS_MAX)?),
         })
     }
@@ -170,6 +179,7 @@ struct FileConfig {
     context_messages: Option<u64>,
     parallel: Option<u64>,
     state_dir: Option<PathBuf>,
+    egress: Option<String>,
     echo_delay_ms: Option<u64>,
 }
 
@@ -284,6 +294,7 @@ const FILE_KEYS: &[&str] = &[
     "parallel",
     "state_dir",
     "echo_delay_ms",
+    "egress",
 ];
 
 const ABOUT: &str = "\

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, PING, PING_INTERVAL_MS, PONG};
 use protocol::{
-    ClientFrame, Code, Cursor, Envelope, MessageId, Resumed, SUBPROTOCOL, Seq, ServerFrame, decode, encode,
+    ClientFrame, Code, Cursor, Envelope, Fetch, Fetched, MessageId, Resumed, SUBPROTOCOL, Seq, ServerFrame, decode,
+    encode,
 };
 use reqwest::Url;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -25,6 +27,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Failure;
 use crate::desk::{Desk, Link, fail};
+use crate::egress::Egress;
 use crate::error::Stop;
 use crate::store::{Store, StoreError, Welcomed};
 
@@ -103,11 +106,22 @@ impl Dialer {
 
 /// Talks until the connection is over. Sets the desk's link up at `welcome`; the caller sets it down again.
 /// May be dropped at any point: what was received is stored or not acknowledged.
-pub async fn talk(socket: &mut Socket, store: &Store, desk: &mut Desk) -> Ended {
+pub async fn talk(socket: &mut Socket, store: &Store, desk: &mut Desk, egress: Option<Arc<Egress>>) -> Ended {
     let now = Instant::now();
     let interval = Duration::from_millis(PING_INTERVAL_MS);
-    let mut session =
-        Session { socket, store, desk, heard: now, interval, tick: now + WELCOME_TIMEOUT, ack: None, resend: None };
+    let (made, answers) = mpsc::channel(CALLS_WAITING_MAX);
+    let calls = Calls { egress, made, answers };
+    let mut session = Session {
+        socket,
+        store,
+        desk,
+        calls,
+        heard: now,
+        interval,
+        tick: now + WELCOME_TIMEOUT,
+        ack: None,
+        resend: None,
+    };
     match session.run().await {
         Ok(never) => match never {},
         Err(ended) => ended,
@@ -124,6 +138,7 @@ struct Session<'a> {
     socket: &'a mut Socket,
     store: &'a Store,
     desk: &'a mut Desk,
+    calls: Calls,
     /// When anything was last received.
     heard: Instant,
     /// Between two pings.
@@ -134,6 +149,30 @@ struct Session<'a> {
     ack: Option<Seq>,
     /// When to send the outbox again, because the relay could not take an answer for the moment.
     resend: Option<Instant>,
+}
+
+/// Calls that are made for the relay.
+struct Calls {
+    egress: Option<Arc<Egress>>,
+    made: mpsc::Sender<Fetched>,
+    answers: mpsc::Receiver<Fetched>,
+}
+
+impl Calls {
+    /// Makes one beside everything else. One whose connection ends meanwhile is of no use to anyone.
+    fn make(&self, fetch: Fetch) {
+        let (egress, made) = (self.egress.clone(), self.made.clone());
+        tokio::spawn(async move {
+            let fetched = match egress {
+                Some(egress) => egress.fetch(fetch).await,
+                None => {
+                    let error = "this agent makes no calls: start it with --egress".to_owned();
+                    Fetched { id: fetch.id, answer: None, error: Some(error) }
+                }
+            };
+            let _ = made.send(fetched).await;
+        });
+    }
 }
 
 enum Never {}
@@ -151,6 +190,7 @@ impl Session<'_> {
                 biased;
                 message = self.socket.next() => self.hear(message).await?,
                 () = sleep_until(self.tick) => self.tick().await?,
+                Some(fetched) = self.calls.answers.recv() => self.send(&[ClientFrame::Fetched(fetched)]).await?,
                 () = sleep_until(self.resend.unwrap_or(self.tick)), if self.resend.is_some() => {
                     self.send_outbox().await?;
                 }
@@ -210,6 +250,7 @@ impl Session<'_> {
             match frame {
                 ServerFrame::Accepted { id, .. } => settled.extend(answered(&id)),
                 ServerFrame::Error { code, id, .. } => self.refused(code, id, &mut settled).await?,
+                ServerFrame::Fetch(fetch) => self.calls.make(fetch),
                 ServerFrame::Message(question) => questions.push(question),
                 ServerFrame::Restream { reply_to } => self.desk.restream(reply_to),
                 ServerFrame::Stop { reply_to } => stopped.push(reply_to),
@@ -384,6 +425,8 @@ fn batches(frames: &[ClientFrame]) -> Vec<String> {
     batches.into_iter().map(join).collect()
 }
 
+/// Answers of calls that wait for the connection.
+const CALLS_WAITING_MAX: usize = 16;
 const CLOSE_BAD_HELLO: u16 = 4400;
 const CLOSE_FORBIDDEN: u16 = 4403;
 const CLOSE_REPLACED: u16 = 4409;

@@ -32,6 +32,8 @@ mod backend;
 
 mod detect;
 
+mod egress;
+
 mod backoff;
 mod tls;
 

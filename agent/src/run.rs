@@ -12,6 +12,7 @@ use crate::backend::openai::{self, Fault, OpenAi};
 use crate::backoff::Backoff;
 use crate::config::{BackendKind, Config, RunArgs, is_loopback};
 use crate::desk::{Desk, Link};
+use crate::egress::Egress;
 use crate::error::Stop;
 use crate::link::{self, DialError, Dialer, Ended};
 use crate::store::Store;
@@ -31,6 +32,10 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
     if config.relay.scheme() == "ws" && !is_loopback(&config.relay) {
         warn!("the relay's URL is not encrypted: anyone on the way can read the key and the messages; use https://");
     }
+    let egress = config.egress.as_deref().map(Egress::new).transpose()?.map(Arc::new);
+    if let Some(egress) = &egress {
+        info!("calls for the relay may go to {egress}");
+    }
     let mut desk = Desk::open(Arc::clone(&store), backend, config.parallel, config.context_messages)?;
     let mut backoff = Backoff::new(RECONNECT_BASE, RECONNECT_MAX);
     let host = config.relay.host_str().unwrap_or_default();
@@ -43,7 +48,7 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
             Some(Ok(mut socket)) => {
                 let connected = Instant::now();
                 let ended = tokio::select! {
-                    ended = link::talk(&mut socket, &store, &mut desk) => ended,
+                    ended = link::talk(&mut socket, &store, &mut desk, egress.clone()) => ended,
                     () = signals.next() => {
                         link::close(&mut socket).await;
                         return Ok(());
@@ -92,6 +97,9 @@ async fn offline<T>(
 }
 
 async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
+    if config.backend == BackendKind::None {
+        return Ok(Backend::None);
+    }
     if config.backend == BackendKind::Echo {
         return Ok(Backend::Echo(Echo { delay: config.echo_delay }));
     }

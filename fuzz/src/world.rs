@@ -229,6 +229,7 @@ impl World {
                     self.deliveries.push(delivery);
                 }
                 Output::Draft(question) => assert!(self.hub.draft(question).is_ok()),
+                Output::Fetched(_) => {}
                 Output::FlushIn(ms) => assert!(ms <= DELTA_INTERVAL_MS, "{ms} ms"),
                 Output::Posted(result) => {
                     let Ok(Posted { seq, new }) = result else { continue };
@@ -284,7 +285,7 @@ impl World {
                             assert_eq!(envelope.agent.as_ref(), Some(id), "another agent's question");
                             assert!(envelope.seq > last, "{} after {last}", envelope.seq);
                         }
-                        Role::Device => assert_eq!(envelope.seq.0, last.0 + 1, "a hole in a device's timeline"),
+                        Role::Device | Role::Egress { .. } => assert_eq!(envelope.seq.0, last.0 + 1, "a hole in a device's timeline"),
                     }
                     socket.last = Some(envelope.seq);
                     socket.unacked.insert(envelope.seq);

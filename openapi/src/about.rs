@@ -206,6 +206,9 @@ pub fn about(op: Op) -> About {
             .takes::<NewAccount>()
             .creates::<AccountAnswer>()
             .fails(&[Conflict, PlatformRefused]),
+        Op::AccountCheck => {
+            operator("Try whether a bot's calls leave, and are taken").gives::<AccountChecks>().fails(&[NotFound])
+        }
         Op::AccountCredentials => {
             operator("Give a bot account other credentials: its platform's settings beside these")
                 .takes::<NewAccount>()

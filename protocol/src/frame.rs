@@ -35,6 +35,8 @@ pub enum ClientFrame {
         /// Why, in words that its writer may read.
         reason: String,
     },
+    /// Agents that carry calls: what became of a `fetch`.
+    Fetched(Fetched),
     /// The first frame of every connection.
     Hello {
         /// What the client knows already. Absent: agents get every open question, devices the last `last` messages.
@@ -110,6 +112,8 @@ pub enum ServerFrame {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<MessageId>,
     },
+    /// Agents that carry calls: make this call from where you are, and say `fetched`.
+    Fetch(Fetch),
     /// A message of the timeline, in order of `seq`. Devices get all; agents the questions meant for them.
     Message(Envelope),
     /// Devices: which agents are connected.
@@ -154,6 +158,76 @@ pub enum ServerFrame {
     /// A frame of a newer relay: ignore it.
     Unknown,
 }
+
+/// An HTTPS call that an agent makes for the relay, since the platform knows the agent's address.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Fetch {
+    /// Said back with the answer.
+    pub id: String,
+    /// GET, POST …
+    pub method: String,
+    /// Absolute. It may hold an access token: never logged.
+    pub url: String,
+    /// Its headers, which may hold an access token.
+    pub headers: Vec<Header>,
+    /// JSON, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// A header.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub value: String,
+}
+
+impl fmt::Debug for Fetch {
+    /// Only method and host: paths, headers and bodies hold secrets and what people wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.split('/').take(3).collect::<Vec<_>>().join("/");
+        f.debug_struct("Fetch").field("method", &self.method).field("host", &host).finish_non_exhaustive()
+    }
+}
+
+/// What became of a [`Fetch`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fetched {
+    /// Of which.
+    pub id: String,
+    /// The answer, of any status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<FetchAnswer>,
+    /// Why there is none, in words without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What was answered to a [`Fetch`].
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct FetchAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Seconds that the platform asks to wait, from its headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
+    /// As it came.
+    pub body: String,
+}
+
+impl fmt::Debug for FetchAnswer {
+    /// Without the body, which may hold an access token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+crate::from_json! { struct Fetch { id, method, url, headers or Vec::new(), body } }
+crate::from_json! { struct Header { name, value } }
+crate::from_json! { struct Fetched { id, answer, error } }
+crate::from_json! { struct FetchAnswer { status, retry_after_s, body } }
 
 /// How a `hello` was understood: messages follow from here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -211,6 +285,7 @@ crate::from_json! {
         "ack" => Ack { seq },
         "delta" => Delta { reply_to, offset, text },
         "fail" => Fail { reply_to, reason },
+        "fetched" => Fetched(..),
         "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },
         "reply" => Reply { reply_to, text },
         "send" => Send { id, conversation, text },
@@ -223,6 +298,7 @@ crate::from_json! {
         "accepted" => Accepted { id, seq },
         "delta" => Delta { reply_to, offset, text },
         "error" => Error { code, detail, id },
+        "fetch" => Fetch(..),
         "message" => Message(..),
         "presence" => Presence { agents },
         "restream" => Restream { reply_to },

@@ -15,7 +15,10 @@ pub mod limit;
 
 pub use envelope::{Author, Envelope, State};
 pub use error::Code;
-pub use frame::{AgentPresence, ClientFrame, DecodeError, GapReason, Resumed, ServerFrame, decode, encode};
+pub use frame::{
+    AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, Fetched, GapReason, Header, Resumed, ServerFrame,
+    decode, encode,
+};
 pub use id::{AccountId, AgentId, ConversationId, Cursor, InvalidId, MessageId, Seq, Timestamp, UserId};
 
 /// The WebSocket subprotocol that both sides name in the handshake.

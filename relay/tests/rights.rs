@@ -3,7 +3,7 @@
 
 mod support;
 
-use protocol::{Code, Seq};
+use protocol::{AgentId, Code, Seq};
 use relay::hub::{Input, Pass, PeerId, Posted, Push, Role};
 use relay::limit::REVOKED_MAX;
 use relay::platform::Sent;
@@ -19,7 +19,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
 }
 
 fn open(world: &mut World, role: Role, by: &str, may_send: bool) -> PeerId {
-    let peer = world.open_with(role, Pass { by: by.into(), may_send });
+    let peer = world.open_with(role, Pass { by: by.into(), may_send, may_egress: false });
     world.says(peer, r#"{"type":"hello"}"#);
     peer
 }
@@ -202,4 +202,42 @@ fn a_removed_agent_leaves_its_questions_to_be_asked_again() {
     world.post("om_4", "four").unwrap();
     let next = world.other_agent("agt_next", "Next", &[]);
     assert_eq!(world.messages(next), ["four"], "waited for any agent");
+}
+
+/// A machine that makes calls for the relay follows nothing, is nobody's agent, and hears what it is for.
+#[test]
+fn whoever_carries_calls_does_nothing_else() {
+    let mut world = World::new();
+    let pass = |may_egress| Pass { by: String::new(), may_send: true, may_egress };
+    let id: AgentId = "agt_9".parse().unwrap();
+    let carrier = world.open_with(Role::Egress { id: id.clone() }, pass(true));
+    assert_eq!(world.hub().carrier(&id), None, "not before it says hello");
+    world.says(carrier, r#"{"type":"hello"}"#);
+    assert_eq!(world.hub().carrier(&id), Some(carrier));
+    world.post("om_1", "for an agent").unwrap();
+    let device = world.device(None);
+    world.says(carrier, r#"{"type":"ack","seq":1}"#);
+    for frame in [r#"{"type":"reply","reply_to":1,"text":"x"}"#, r#"{"type":"send","id":"m","text":"x"}"#] {
+        world.says(carrier, frame);
+    }
+    let heard = world.hears(carrier);
+    assert!(heard[0].contains(r#""type":"welcome""#), "{heard:?}");
+    assert_eq!(heard.iter().filter(|frame| frame.contains(r#""code":"forbidden""#)).count(), 2, "{heard:?}");
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    assert_eq!(world.messages(device), ["for an agent"]);
+    // Nor after sleep, whatever was said meanwhile.
+    world.hibernate();
+    world.post("om_2", "more").unwrap();
+    assert_eq!((world.hears(carrier).len(), world.hub().carrier(&id)), (0, Some(carrier)));
+    world.says(carrier, r#"{"type":"fetched","id":"1","answer":{"status":200,"body":"{}"}}"#);
+    assert_eq!(world.fetched.len(), 1);
+    // The newest one; an agent that answers may, too, if its key says so.
+    world.advance_ms(1);
+    let agent = world.open_with(Role::Agent { id: id.clone(), name: "both".into() }, pass(true));
+    world.says(agent, r#"{"type":"hello"}"#);
+    assert_eq!(world.hub().carrier(&id), Some(agent));
+    let other = world.open_with(Role::Agent { id: "agt_8".parse().unwrap(), name: "no".into() }, pass(false));
+    world.says(other, r#"{"type":"hello"}"#);
+    world.says(other, r#"{"type":"fetched","id":"2"}"#);
+    assert_eq!((world.fetched.len(), world.hub().carrier(&"agt_8".parse().unwrap())), (1, None));
 }

@@ -307,7 +307,10 @@ impl World {
                 }
             }
             ServerFrame::Error { code, id, .. } => self.agent_refused(index, *code, id.as_ref()),
-            ServerFrame::Delta { .. } | ServerFrame::Presence { .. } | ServerFrame::State { .. } => {
+            ServerFrame::Delta { .. }
+            | ServerFrame::Fetch(_)
+            | ServerFrame::Presence { .. }
+            | ServerFrame::State { .. } => {
                 self.check.demand(false, "this frame is for devices", || format!("agent {index}: {frame:?}"));
             }
             ServerFrame::Unknown => {}

@@ -73,7 +73,7 @@ impl Checker {
     pub fn opened(&mut self, peer: PeerId, role: &Role) {
         let agent = match role {
             Role::Agent { id, .. } => Some(id.to_string()),
-            Role::Device => None,
+            Role::Device | Role::Egress { .. } => None,
         };
         let line = Line { agent, greeted: false, hello: None, sent: 0, unacked: VecDeque::new() };
         self.lines.insert(peer, line);

@@ -239,7 +239,7 @@ impl World {
                     format!("device {index}: {code} {id:?}")
                 });
             }
-            ServerFrame::Restream { .. } | ServerFrame::Stop { .. } => {
+            ServerFrame::Fetch(_) | ServerFrame::Restream { .. } | ServerFrame::Stop { .. } => {
                 self.check.demand(false, "this frame is for agents", || format!("device {index}"));
             }
             ServerFrame::Unknown => {}

@@ -260,7 +260,7 @@ impl World {
                 Output::Close(id, code, _) => self.close(id, code),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
                 // Shown, and no more: nothing depends on it.
-                Output::Draft(_) => {}
+                Output::Draft(_) | Output::Fetched(_) => {}
                 Output::FlushIn(_) => self.shell.flushes = true,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => self.send(&ids, &text, &mut replayed),

@@ -1,20 +1,21 @@
 //! `/v1/admin/accounts`, `/v1/admin/identities`: bots on chat platforms, and who may talk to them.
 
 use protocol::api::{
-    AccountAnswer, AccountChanges, AccountRow, Accounts, Binding, GroupBody, GroupList, Groups, NewAccount, Policy,
-    Senders,
+    AccountAnswer, AccountChanges, AccountCheck, AccountChecks, AccountRow, Accounts, Binding, GroupBody, GroupList,
+    Groups, NewAccount, Policy, Senders,
 };
 use protocol::json::{FromJson, Json};
-use protocol::{AccountId, Code, UserId};
+use protocol::{AccountId, AgentId, Code, UserId};
 use relay::platform::{self, Account};
 
 use crate::api::new_id;
-use crate::call::{Call, answer, created, cut_page, done};
+use crate::call::{Call, Caller, answer, created, cut_page, done};
 use crate::clock::{now, random_bytes};
 use crate::db::Moment;
 use crate::error::Error;
+use crate::outbound::Way;
 use crate::runtime::Response;
-use crate::{account, db, directory};
+use crate::{account, db, directory, outbound};
 
 /// `GET /v1/admin/accounts?cursor={next}&limit={n}`: without their settings, which hold secrets.
 pub async fn list(call: &Call) -> Result<Response, Error> {
@@ -30,7 +31,7 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let body = call.json().await?.0;
     let wrong = |error| Error::new(Code::BadRequest, format!("body: {error}"));
-    let NewAccount { policy, groups, .. } = NewAccount::from_json(body.clone()).map_err(wrong)?;
+    let NewAccount { policy, groups, egress, .. } = NewAccount::from_json(body.clone()).map_err(wrong)?;
     let mut account = Account::from_json(body).map_err(wrong)?;
     // It becomes part of message ids, which must have room for the platform's own.
     if account.id.as_str().contains(':') || account.id.as_str().len() > ACCOUNT_ID_BYTES_MAX {
@@ -46,7 +47,11 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
             return Err(Error::new(Code::BadRequest, "default_user: no such user; \"me\" is you"));
         }
     }
-    let settings = tried(call, &mut account).await?;
+    let way = match &egress {
+        Some(agent) => way_by(call, &caller, agent.as_str()).await?,
+        None => Way::Direct,
+    };
+    let settings = tried(call, &mut account, &way).await?;
     let stranger = if account.default_user.is_some() { Policy::Open } else { Policy::Pairing };
     let row = AccountRow {
         id: account.id.clone(),
@@ -54,6 +59,7 @@ pub async fn create(call: &Call) -> Result<Response, Error> {
         policy: policy.unwrap_or(stranger),
         groups: groups.unwrap_or(Groups::Any),
         default_user: account.default_user.clone(),
+        egress,
         created_ms: now().0,
     };
     let deed = caller.deed("account.create").to(account.id.as_str());
@@ -69,9 +75,10 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
     let caller = call.operator().await?;
     let mut row = known(call).await?;
     let body = call.json().await?;
-    let is_null = body.0.get("default_user") == Some(&Json::Null);
-    let AccountChanges { policy, groups, default_user } = body.read()?;
-    let default_user = default_user.or_else(|| is_null.then(String::new));
+    let or_null = |name: &str| (body.0.get(name) == Some(&Json::Null)).then(String::new);
+    let (no_user, no_egress) = (or_null("default_user"), or_null("egress"));
+    let AccountChanges { policy, groups, default_user, egress } = body.read()?;
+    let (default_user, egress) = (default_user.or(no_user), egress.or(no_egress));
     let db = call.config.db()?;
     row.policy = policy.unwrap_or(row.policy);
     row.groups = groups.unwrap_or(row.groups);
@@ -80,6 +87,14 @@ pub async fn change(call: &Call) -> Result<Response, Error> {
         Some("") => row.default_user = None,
         Some("me") => row.default_user = Some(caller.user().clone()),
         Some(user) => row.default_user = Some(user_named(call, "default_user", user).await?),
+    }
+    match egress.as_deref() {
+        None => {}
+        Some("") => row.egress = None,
+        Some(agent) => match way_by(call, &caller, agent).await? {
+            Way::Agent { agent, .. } => row.egress = Some(agent),
+            Way::Direct => {}
+        },
     }
     let deed = caller.deed("account.change").to(row.id.as_str()).with(row.policy.as_str());
     if !db::change_account(&db, &row, deed).await? {
@@ -102,13 +117,39 @@ pub async fn put_credentials(call: &Call) -> Result<Response, Error> {
             "id, platform: those of the account; for others, add another account",
         ));
     }
-    let settings = tried(call, &mut account).await?;
+    let db = call.config.db()?;
+    let way = directory::bot(&call.config, row.id.as_str()).await?.map_or(Way::Direct, |bot| bot.way.clone());
+    let settings = tried(call, &mut account, &way).await?;
     let deed = caller.deed("account.credentials").to(row.id.as_str());
-    if !db::put_settings(&call.config.db()?, &row.id, &settings, deed).await? {
+    if !db::put_settings(&db, &row.id, &settings, deed).await? {
         return Err(unknown());
     }
     directory::forget();
     answer(&with_webhook(row))
+}
+
+/// `POST /v1/admin/accounts/{account}/check`
+pub async fn check(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    let id = known(call).await?.id;
+    // Another isolate may have changed it within the last minute.
+    directory::forget();
+    let bot = directory::bot(&call.config, id.as_str()).await?.ok_or_else(unknown)?;
+    let way = match &bot.way {
+        Way::Agent { agent, .. } => format!("through {agent}"),
+        Way::Direct => "directly from the relay".to_owned(),
+    };
+    let mut account = bot.account.clone();
+    let request = platform::bot_request(&account);
+    let introduced = account::introduce(&call.config, &bot.way, &account, &request).await;
+    let known = introduced.and_then(|response| platform::introduce(&mut account, &response));
+    let one = |name: &str, ok, detail| AccountCheck { name: name.to_owned(), ok, detail };
+    let checks = match known {
+        Ok(()) => vec![one("egress", true, way), one("credentials", true, "taken".to_owned())],
+        Err(why) if why.starts_with(outbound::NO_ANSWER) => vec![one("egress", false, format!("{way}: {why}"))],
+        Err(why) => vec![one("egress", true, way), one("credentials", false, why)],
+    };
+    answer(&AccountChecks { checks })
 }
 
 /// `DELETE /v1/admin/accounts/{account}`
@@ -225,6 +266,14 @@ async fn user_named(call: &Call, field: &str, user: &str) -> Result<UserId, Erro
     if db::has_user(&call.config.db()?, &user).await? { Ok(user) } else { Err(wrong()) }
 }
 
+/// Calls leave by this agent, which must be the caller's own: what it carries are secrets of the bot.
+async fn way_by(call: &Call, caller: &Caller, agent: &str) -> Result<Way, Error> {
+    let wrong = || Error::new(Code::BadRequest, "egress: no such agent of yours");
+    let agent: AgentId = agent.parse().map_err(|_| wrong())?;
+    let own = db::agent(&call.config.db()?, caller.user(), &agent).await?;
+    own.map(|own| Way::Agent { user: caller.user().clone(), agent: own.id }).ok_or_else(wrong)
+}
+
 /// An id of a platform's: ours to keep, theirs to make.
 fn platform_id<'a>(id: &'a str, field: &str) -> Result<&'a str, Error> {
     if id.is_empty() || id.len() > PLATFORM_ID_BYTES_MAX || id.chars().any(char::is_control) {
@@ -239,18 +288,18 @@ fn with_webhook(account: AccountRow) -> AccountAnswer {
 }
 
 /// An account's settings, sealed, once the platform has taken them.
-async fn tried(call: &Call, account: &mut Account) -> Result<String, Error> {
+async fn tried(call: &Call, account: &mut Account, way: &Way) -> Result<String, Error> {
     platform::check(account).map_err(|detail| Error::new(Code::BadRequest, detail))?;
-    introduce(account).await?;
+    introduce(call, account, way).await?;
     let settings = serde_json::to_string(&account.platform);
     let settings = settings.map_err(|error| Error::internal("settings of an account", error))?;
     Ok(call.config.seals()?.seal(directory::place(account.id.as_str()), &settings, &random_bytes()?))
 }
 
 /// Asks the platform who the bot is: proves the credentials, and tells mentions of the bot from others.
-async fn introduce(account: &mut Account) -> Result<(), Error> {
-    let call = platform::bot_request(account);
-    let answer = account::introduce(account, &call).await;
+async fn introduce(call: &Call, account: &mut Account, way: &Way) -> Result<(), Error> {
+    let request = platform::bot_request(account);
+    let answer = account::introduce(&call.config, way, account, &request).await;
     answer
         .and_then(|response| platform::introduce(account, &response))
         .map_err(|why| Error::new(Code::PlatformRefused, format!("{}: {why}", platform::credentials(account))))

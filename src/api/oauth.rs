@@ -15,6 +15,7 @@ use crate::call::{Call, answer};
 use crate::clock::{now, random};
 use crate::config::Config;
 use crate::error::Error;
+use crate::outbound::Way;
 use crate::runtime::Response;
 use crate::{db, origin, outbound, session};
 
@@ -55,7 +56,7 @@ pub async fn finish(call: &Call) -> Result<Response, Error> {
         return Err(refused());
     }
     let provider = read(&call.config, &state.provider).await?;
-    let person = ask(&provider, &code, &state.redirect, &verifier).await?;
+    let person = ask(call, &provider, &code, &state.redirect, &verifier).await?;
     sign_in(call, &provider, person, state.invitation.as_deref()).await
 }
 
@@ -66,7 +67,7 @@ pub async fn wechat(call: &Call) -> Result<Response, Error> {
     if provider.kind != ProviderKind::Wechat {
         return Err(Error::new(Code::NotFound, "no such mini program"));
     }
-    let person = ask(&provider, &code, "", "").await?;
+    let person = ask(call, &provider, &code, "", "").await?;
     sign_in(call, &provider, person, invitation.as_deref()).await
 }
 
@@ -103,14 +104,14 @@ async fn sign_in(
 }
 
 /// Asks the provider, call by call, for whom it vouches.
-async fn ask(provider: &Provider, code: &str, redirect: &str, verifier: &str) -> Result<Person, Error> {
+async fn ask(call: &Call, provider: &Provider, code: &str, redirect: &str, verifier: &str) -> Result<Person, Error> {
     let refused = |no: NoPerson| match no {
         NoPerson::Later(why) => Error::unavailable("the provider does not answer", why),
         NoPerson::Refused(why) => Error::new(Code::PlatformRefused, format!("code: {why}")),
     };
     let (mut request, mut token, mut stage) = (provider::begin(provider, code, redirect, verifier), None, Stage::Code);
     loop {
-        let response = outbound::perform(&request, token.as_deref()).await;
+        let response = outbound::perform(&call.config, &Way::Direct, &request, token.as_deref()).await;
         let response = response.map_err(|why| Error::unavailable("the provider does not answer", why))?;
         match provider::next(provider, stage, code, &response).map_err(refused)? {
             Step::Call(next, with) => (request, token, stage) = (next, with, Stage::Person),

@@ -40,19 +40,22 @@ pub async fn open(call: &Call) -> Result<Response, Error> {
         if ticket.origin != page {
             return Err(refused());
         }
-        let pass = Pass { by: ticket.session, may_send: true };
+        let pass = Pass { by: ticket.session, ..Pass::default() };
         return connect(call, ticket.user, Role::Device, pass, Some(ticket.id)).await;
     }
     if let Ok(key) = call.agent_key() {
-        if !key.may(Scope::Receive) {
-            return Err(Error::new(Code::Forbidden, "this agent key lacks the scope receive"));
+        let (may_receive, may_egress) = (key.may(Scope::Receive), key.may(Scope::Egress));
+        if !may_receive && !may_egress {
+            return Err(Error::new(Code::Forbidden, "this agent key lacks the scopes receive and egress"));
         }
         note_use(call, &key);
-        let pass = Pass { may_send: key.may(Scope::Send), by: key.key };
-        return connect(call, key.user, Role::Agent { id: key.agent, name: key.name }, pass, None).await;
+        let pass = Pass { may_send: key.may(Scope::Send), may_egress, by: key.key };
+        let id = key.agent;
+        let role = if may_receive { Role::Agent { id, name: key.name } } else { Role::Egress { id } };
+        return connect(call, key.user, role, pass, None).await;
     }
     let access = call.access()?;
-    connect(call, access.user, Role::Device, Pass { by: access.session, may_send: true }, None).await
+    connect(call, access.user, Role::Device, Pass { by: access.session, ..Pass::default() }, None).await
 }
 
 async fn connect(

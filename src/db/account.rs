@@ -1,7 +1,7 @@
 //! Bot accounts, and who may talk to them.
 
 use protocol::api::{AccountRow, GroupRow, Groups, Policy, SenderRow};
-use protocol::{AccountId, ConversationId, Timestamp, UserId, from_json};
+use protocol::{AccountId, AgentId, ConversationId, Timestamp, UserId, from_json};
 
 use super::*;
 
@@ -15,11 +15,15 @@ pub struct AccountColumns {
     pub policy: Policy,
     /// In which groups it answers.
     pub groups: Groups,
+    /// The agent that makes its calls, and whose it is.
+    pub egress: Option<AgentId>,
+    /// Whose that is.
+    pub egress_user: Option<UserId>,
     /// The platform's settings.
     pub settings: String,
 }
 
-from_json! { struct AccountColumns { id, default_user, policy, groups, settings } }
+from_json! { struct AccountColumns { id, default_user, policy, groups, egress, egress_user, settings } }
 
 /// A bot account with its settings.
 pub fn account(db: &D1Database, account: &str) -> Asked<Option<AccountColumns>> {
@@ -45,6 +49,7 @@ pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str, deed: D
         text(settings),
         text(row.policy.as_str()),
         text(row.groups.as_str()),
+        optional(row.egress.as_ref()),
         number(row.created_ms),
     ];
     did(db, deed, INSERT_ACCOUNT, &values)
@@ -57,8 +62,8 @@ pub fn put_settings(db: &D1Database, account: &AccountId, settings: &str, deed: 
 
 /// Changes who may talk to a bot. False when there is none.
 pub fn change_account(db: &D1Database, row: &AccountRow, deed: Deed) -> Asked<bool> {
-    let default_user = optional(row.default_user.as_ref());
-    let values = [text(row.policy.as_str()), text(row.groups.as_str()), default_user, text(&row.id)];
+    let (default_user, egress) = (optional(row.default_user.as_ref()), optional(row.egress.as_ref()));
+    let values = [text(row.policy.as_str()), text(row.groups.as_str()), default_user, egress, text(&row.id)];
     did(db, deed, CHANGE_ACCOUNT, &values)
 }
 
@@ -117,14 +122,15 @@ pub fn chat_users(db: &D1Database, conversation: &ConversationId) -> Asked<Vec<U
 }
 
 statements! {
-    ACCOUNT = "select id, default_user, policy, groups, settings from accounts where id = ?";
-    ACCOUNTS = "select id, platform, policy, groups, default_user, created_ms from accounts
+    ACCOUNT = "select id, default_user, policy, groups, egress,
+        (select user_id from agents where id = accounts.egress) as egress_user, settings from accounts where id = ?";
+    ACCOUNTS = "select id, platform, policy, groups, default_user, egress, created_ms from accounts
         where id > ? order by id limit ?";
-    ACCOUNT_ROW = "select id, platform, policy, groups, default_user, created_ms from accounts where id = ?";
-    INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, created_ms)
-        values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
+    ACCOUNT_ROW = "select id, platform, policy, groups, default_user, egress, created_ms from accounts where id = ?";
+    INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, egress, created_ms)
+        values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
     PUT_SETTINGS = "update accounts set settings = ? where id = ? returning id";
-    CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ? where id = ?
+    CHANGE_ACCOUNT = "update accounts set policy = ?, groups = ?, default_user = ?, egress = ? where id = ?
         returning id";
     DELETE_ACCOUNT = "delete from accounts where id = ? returning id";
     SENDERS = "select sender, created_ms from account_senders where account_id = ?

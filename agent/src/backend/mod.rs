@@ -13,6 +13,8 @@ pub mod openai;
 pub enum Backend {
     /// Gives the question back.
     Echo(echo::Echo),
+    /// Answers nothing.
+    None,
     /// Asks an OpenAI-compatible server.
     OpenAi(openai::OpenAi),
 }
@@ -47,6 +49,7 @@ impl Backend {
     pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
         match self {
             Backend::Echo(echo) => echo.answer(question, pieces).await,
+            Backend::None => Err(Failure::new("this agent answers no questions".to_owned())),
             Backend::OpenAi(openai) => openai.answer(question, pieces).await,
         }
     }
@@ -56,6 +59,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Backend::Echo(_) => f.write_str("echo"),
+            Backend::None => f.write_str("nothing"),
             Backend::OpenAi(openai) => openai.fmt(f),
         }
     }

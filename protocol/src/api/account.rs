@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{AccountId, UserId, from_json};
+use crate::{AccountId, AgentId, UserId, from_json};
 
 use super::ProviderKind;
 
@@ -72,6 +72,9 @@ pub struct AccountRow {
     /// Whose agents answer strangers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_user: Option<UserId>,
+    /// The agent that makes the calls of its API; absent: they leave from the relay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<AgentId>,
     /// When it was created.
     pub created_ms: u64,
 }
@@ -111,6 +114,8 @@ pub struct NewAccount {
     pub policy: Option<Policy>,
     /// `any` by default.
     pub groups: Option<Groups>,
+    /// An agent of yours that makes the calls of its API, with a key that has the scope `egress`.
+    pub egress: Option<AgentId>,
 }
 
 /// `PATCH /v1/admin/accounts/{account}`: what is absent stays.
@@ -123,6 +128,28 @@ pub struct AccountChanges {
     pub groups: Option<Groups>,
     /// Whose agents answer strangers; `null` or the empty text: nobody's.
     pub default_user: Option<String>,
+    /// An agent of yours that makes the calls of its API; `null` or the empty text: none.
+    pub egress: Option<String>,
+}
+
+/// `POST /v1/admin/accounts/{account}/check`
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct AccountChecks {
+    /// In the order in which they were looked at; what comes after the first that fails was not.
+    pub checks: Vec<AccountCheck>,
+}
+
+/// Whether one of a platform's conditions holds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct AccountCheck {
+    /// `egress`: calls leave, and answers come back. `credentials`: the platform takes them, from this address.
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was seen, or what to do.
+    pub detail: String,
 }
 
 /// `GET /v1/admin/accounts/{account}/senders`
@@ -273,11 +300,11 @@ from_json! { words Policy { "closed" => Closed, "listed" => Listed, "open" => Op
 
 from_json! { words Groups { "any" => Any, "listed" => Listed, "none" => None } }
 
-from_json! { struct AccountRow { id, platform, policy, groups, default_user, created_ms } }
+from_json! { struct AccountRow { id, platform, policy, groups, default_user, egress, created_ms } }
 
-from_json! { struct NewAccount { id, platform, default_user, policy, groups } }
+from_json! { struct NewAccount { id, platform, default_user, policy, groups, egress } }
 
-from_json! { struct AccountChanges { policy, groups, default_user } }
+from_json! { struct AccountChanges { policy, groups, default_user, egress } }
 
 from_json! { struct SenderRow { sender, created_ms } }
 

@@ -28,8 +28,8 @@ mod stream;
 
 use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{
-    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, MessageId, Seq,
-    ServerFrame, State, Timestamp, UserId, decode, encode,
+    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched,
+    MessageId, Seq, ServerFrame, State, Timestamp, UserId, decode, encode,
 };
 
 use crate::limit::*;
@@ -102,7 +102,9 @@ impl Input {
 
     /// Whether it writes to the store once at most, so that it needs no transaction to happen whole or not at all.
     pub fn writes_once(&self) -> bool {
-        let is_light = |frame: &ClientFrame| matches!(frame, ClientFrame::Delta { .. } | ClientFrame::Unknown);
+        let is_light = |frame: &ClientFrame| {
+            matches!(frame, ClientFrame::Delta { .. } | ClientFrame::Fetched(_) | ClientFrame::Unknown)
+        };
         match self {
             Input::Flush => true,
             Input::Received(_, _, Ok(frames)) => match frames.as_slice() {
@@ -125,6 +127,8 @@ pub enum Output {
     Deliver(Delivery),
     /// Show the answer to this question at its platform while it is made: [`Hub::draft`] says what there is.
     Draft(Seq),
+    /// What became of a call that an agent carried.
+    Fetched(Fetched),
     /// Come back with [`Input::Flush`] after so many milliseconds.
     FlushIn(u64),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
@@ -358,6 +362,12 @@ impl<S: Sql> Hub<S> {
         self.peers.len() < self.options.sockets
     }
 
+    /// The connection that carries calls as this agent: the newest.
+    pub fn carrier(&self, agent: &AgentId) -> Option<PeerId> {
+        let carries = self.peers.iter().filter(|(_, peer)| peer.carries(agent));
+        carries.max_by_key(|(_, peer)| peer.opened).map(|(&id, _)| id)
+    }
+
     /// Peers that were heard of too long ago; `heard` is a peer's last heartbeat, if it sent any.
     pub fn silent(&self, now: Timestamp, heard: impl Fn(PeerId) -> Option<Timestamp>) -> Vec<PeerId> {
         let last = |id: PeerId, peer: &Peer| heard(id).unwrap_or(peer.opened).max(peer.opened);
@@ -420,6 +430,7 @@ impl<S: Sql> Hub<S> {
             let concerned = match &peer.role {
                 Role::Agent { id, .. } => envelope.agent.as_ref() == Some(id),
                 Role::Device => true,
+                Role::Egress { .. } => false,
             };
             if concerned && !peer.has_room() {
                 peer.is_current = false;

@@ -27,6 +27,11 @@ pub enum Role {
     },
     /// Shows the whole timeline.
     Device,
+    /// Carries calls to platforms, and nothing else.
+    Egress {
+        /// As which agent.
+        id: AgentId,
+    },
 }
 
 /// What let a connection in.
@@ -36,11 +41,13 @@ pub struct Pass {
     pub by: String,
     /// Agents: whether they may answer.
     pub may_send: bool,
+    /// Agents: whether they may carry calls to platforms.
+    pub may_egress: bool,
 }
 
 impl Default for Pass {
     fn default() -> Pass {
-        Pass { by: String::new(), may_send: true }
+        Pass { by: String::new(), may_send: true, may_egress: false }
     }
 }
 
@@ -79,9 +86,9 @@ impl FromJson for PeerId {
 
 from_json! { type PeerId }
 
-from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device } }
+from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device, "egress" => Egress { id } } }
 
-from_json! { struct Pass { by, may_send } }
+from_json! { struct Pass { by, may_send, may_egress or false } }
 
 from_json! {
     struct Peer {
@@ -121,7 +128,7 @@ impl Peer {
     pub(super) fn wake(&mut self, head: Seq, queue: &Queue) {
         // Attachments from before `is_current` say where each peer stands.
         self.is_current |= self.greeted && self.sent == head;
-        if !self.is_current {
+        if !self.is_current || matches!(self.role, Role::Egress { .. }) {
             return;
         }
         self.sent = head;
@@ -156,7 +163,13 @@ impl Peer {
     pub fn agent(&self) -> Option<&AgentId> {
         match &self.role {
             Role::Agent { id, .. } => Some(id),
-            Role::Device => None,
+            Role::Device | Role::Egress { .. } => None,
         }
+    }
+
+    /// Whether it carries calls as this agent.
+    pub fn carries(&self, agent: &AgentId) -> bool {
+        let (Role::Agent { id, .. } | Role::Egress { id }) = &self.role else { return false };
+        self.greeted && self.pass.may_egress && id == agent
     }
 }

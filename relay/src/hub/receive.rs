@@ -2,7 +2,7 @@
 
 use protocol::{ClientFrame, Code, DecodeError, Timestamp};
 
-use super::{Hub, PeerId, answer};
+use super::{Hub, Output, PeerId, Role, answer};
 use crate::store::Sql;
 
 impl<S: Sql> Hub<S> {
@@ -41,6 +41,16 @@ impl<S: Sql> Hub<S> {
                 }
                 _ if !peer.greeted => {
                     self.refuse(now, id, 4400, Code::BadFrame, "the first frame must be hello")?;
+                }
+                (ClientFrame::Fetched(fetched), _) if peer.pass.may_egress => {
+                    self.outputs.push(Output::Fetched(fetched));
+                }
+                (ClientFrame::Fetched(_), _) => {
+                    self.error(id, Code::Forbidden, "this agent key lacks the scope egress".into(), None);
+                }
+                (ClientFrame::Ack { .. }, None) if matches!(peer.role, Role::Egress { .. }) => {}
+                (_, None) if matches!(peer.role, Role::Egress { .. }) => {
+                    self.error(id, Code::Forbidden, "this agent key lacks the scope receive".into(), None);
                 }
                 (ClientFrame::Ack { seq }, _) => self.ack(now, id, seq)?,
                 (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, Some(_))

@@ -32,6 +32,9 @@ impl<S: Sql> Hub<S> {
             return self.refuse(now, id, 4400, Code::BadFrame, &format!("open: at most {OPEN_QUESTIONS_MAX}"));
         }
         let role = peer.role.clone();
+        if let Role::Egress { id: agent } = &role {
+            return self.hello_to_carrier(now, id, agent);
+        }
         let before = peer.agent().map_or(Seq(0), |agent| self.acked(agent));
         if let Role::Agent { id: agent, name } = &role
             && !self.admit(now, id, agent, name)?
@@ -66,7 +69,7 @@ impl<S: Sql> Hub<S> {
                 self.pump(id)?;
                 self.tell_presence();
             }
-            Role::Device => {
+            Role::Device | Role::Egress { .. } => {
                 let presence = self.presence();
                 self.send_to(&[id], &presence);
                 if let Resumed::Continued { after } = resumed {
@@ -79,6 +82,21 @@ impl<S: Sql> Hub<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whoever only carries calls follows nothing.
+    fn hello_to_carrier(&mut self, now: Timestamp, id: PeerId, agent: &AgentId) -> Result<(), S::Error> {
+        let head = self.head;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.start(head);
+            self.touched.insert(id);
+        }
+        let (cursor, resumed) = (self.cursor(head), Resumed::Started { after: head });
+        let user = self.user.clone();
+        let welcome =
+            ServerFrame::Welcome { user, cursor, resumed, window: WINDOW_MESSAGES, ping_ms: PING_INTERVAL_MS };
+        self.send_to(&[id], &welcome);
+        self.log(now, EventKind::Connected, None, format!("{agent}, to carry calls"))
     }
 
     /// Everything up to `seq` is stored at the peer: more may follow.
@@ -160,7 +178,7 @@ impl<S: Sql> Hub<S> {
     fn resume(&self, role: &Role, cursor: Option<Cursor>, last: u64) -> (Resumed, Seq) {
         let newest = match role {
             Role::Agent { .. } => Seq(0),
-            Role::Device => Seq(self.head.0.saturating_sub(last).max(self.trimmed.0)),
+            Role::Device | Role::Egress { .. } => Seq(self.head.0.saturating_sub(last).max(self.trimmed.0)),
         };
         let Some(cursor) = cursor else { return (Resumed::Started { after: newest }, newest) };
         if cursor.epoch != self.epoch {

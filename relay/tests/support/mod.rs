@@ -104,6 +104,7 @@ pub struct World {
     pub alarm: Option<Timestamp>,
     pub deliveries: Vec<Delivery>,
     pub drafts: Vec<Seq>,
+    pub fetched: Vec<protocol::Fetched>,
     pub flushes_in: Vec<u64>,
     next_peer: u64,
 }
@@ -128,6 +129,7 @@ impl World {
             alarm: None,
             deliveries: Vec::new(),
             drafts: Vec::new(),
+            fetched: Vec::new(),
             flushes_in: Vec::new(),
             next_peer: 1,
         };
@@ -196,6 +198,7 @@ impl World {
                 }
                 Output::Deliver(delivery) => self.deliveries.push(delivery),
                 Output::Draft(question) => self.drafts.push(question),
+                Output::Fetched(fetched) => self.fetched.push(fetched),
                 Output::FlushIn(ms) => self.flushes_in.push(ms),
                 Output::Posted(posted) => result = Some(posted),
                 Output::Send(ids, text) => {

@@ -1,5 +1,6 @@
 // Bot accounts and who may talk to them, sign-in providers, and what is sealed.
 
+import { REFUSED } from '../exit.mjs'
 import { pages } from '../pages.mjs'
 import { printable, table, when } from '../terminal.mjs'
 import { jsonFile, oneOf, part, someOf } from '../values.mjs'
@@ -41,21 +42,32 @@ export const bots = [
     show: shown,
   },
   {
+    name: 'account check',
+    takes: ['account'],
+    says: ["Try whether a bot's calls leave, and are taken.", '检查机器人的调用能否发出、平台是否接受。'],
+    run: ({ ask, args: [id] }) => ask('POST', `${account(id)}/check`),
+    show: ({ checks }) =>
+      checks.map(({ name, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'} ${name}: ${printable(detail)}`).join('\n'),
+    exitCode: ({ checks }) => (checks.every(({ ok }) => ok) ? 0 : REFUSED),
+  },
+  {
     name: 'account policy',
     takes: ['account'],
     options: {
       policy: { type: 'string', hint: 'for strangers: open, pairing, listed or closed' },
       groups: { type: 'string', hint: 'where it answers: any, listed or none' },
+      egress: { type: 'string', hint: 'the agent of yours that makes its calls: an agent id, or none' },
       'default-user': { type: 'string', hint: 'whose agents answer strangers: a user id, me, or none' },
     },
     says: ['Change who may talk to a bot.', '修改谁能和机器人对话。'],
     run({ ask, args: [id], values }) {
-      someOf(values, ['policy', 'groups', 'default-user'])
+      someOf(values, ['policy', 'groups', 'default-user', 'egress'])
       const user = values['default-user']
       return ask('PATCH', account(id), {
         policy: oneOf(values.policy, '--policy', POLICIES),
         groups: oneOf(values.groups, '--groups', GROUPS),
         default_user: user === 'none' ? '' : user,
+        egress: values.egress === 'none' ? '' : values.egress,
       })
     },
     show: shown,
