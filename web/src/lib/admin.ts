@@ -16,6 +16,8 @@ export interface BotAccount {
   policy: Policy
   groups: GroupRule
   default_user?: string | null
+  /** The agent that makes its calls. */
+  egress?: string | null
   created_ms: number
 }
 /** Beside these stand the settings of the platform. */
@@ -25,6 +27,7 @@ export interface NewAccount {
   policy: Policy
   groups?: GroupRule
   default_user?: string
+  egress?: string
   [setting: string]: boolean | number | string | undefined
 }
 export interface ListedSender {
@@ -76,6 +79,12 @@ export interface DeadLetter {
   outcome: string
   reason?: string
 }
+export interface AccountCheck {
+  /** `egress`, `credentials` … */
+  name: string
+  ok: boolean
+  detail: string
+}
 export interface LoggedEvent {
   n?: number
   at_ms: number
@@ -94,8 +103,13 @@ export function admin(request: Request) {
     accounts: () => every<BotAccount>(request, '/v1/admin/accounts', 'accounts'),
     createAccount: (asked: NewAccount) => call(request, 'POST', '/v1/admin/accounts', asked),
     /** What is absent stays; an empty `default_user` is nobody. */
-    changeAccount: (account: string, change: { policy?: Policy; groups?: GroupRule; default_user?: string }) =>
-      call(request, 'PATCH', at(account), change),
+    changeAccount: (
+      account: string,
+      change: { policy?: Policy; groups?: GroupRule; default_user?: string; egress?: string },
+    ) => call(request, 'PATCH', at(account), change),
+    /** Whether calls leave, and the platform takes them. */
+    check: async (account: string) =>
+      (await call<{ checks: AccountCheck[] }>(request, 'POST', `${at(account)}/check`)).checks,
     /** Tried at the platform first. */
     putCredentials: (account: string, asked: Record<string, unknown>) =>
       call(request, 'PUT', `${at(account)}/credentials`, asked),

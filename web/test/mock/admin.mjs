@@ -12,12 +12,13 @@ function page(name, rows, query) {
   return ok({ [name]: rows.slice(from, from + PAGE), ...next })
 }
 
-const shownAccount = ({ id, platform, policy, groups, default_user, created_ms }) => ({
+const shownAccount = ({ id, platform, policy, groups, default_user, egress, created_ms }) => ({
   id,
   platform,
   policy,
   groups,
   ...(default_user ? { default_user } : {}),
+  ...(egress ? { egress } : {}),
   created_ms,
 })
 
@@ -62,6 +63,15 @@ export const adminRoutes = [
       world.accounts.set(body.id, { policy: 'pairing', groups: 'any', ...body, created_ms: Date.now() })
       const account = shownAccount(world.accounts.get(body.id))
       return ok({ account, webhook: `/webhook/${body.platform}/${body.id}` }, 201)
+    },
+  ],
+  [
+    'POST /v1/admin/accounts/{id}/check',
+    ({ world, parameters: [id] }) => {
+      const { egress } = world.accounts.get(id)
+      const detail = 'WeCom 60020: not allow to access from your ip: 请把出口 IP 加入应用的“企业可信IP”'
+      const left = { name: 'egress', ok: true, detail: egress ? `through ${egress}` : 'directly from the relay' }
+      return ok({ checks: [left, { name: 'credentials', ok: Boolean(egress), detail: egress ? 'taken' : detail }] })
     },
   ],
   [

@@ -35,6 +35,8 @@ export interface Platform {
   oneOf?: readonly string[]
   /** Whoever knows the address can abuse it: it must not be guessed. */
   hasSecretAddress?: true
+  /** It takes calls from listed IPs only. */
+  isListed?: true
   /** Where the address is entered, and what else there is to do. */
   steps: readonly Words[]
   /** Ids as the platform writes them; without `group` there are none. */
@@ -73,10 +75,10 @@ function base(address: string): Field {
 /** The same, where the platform takes calls from listed addresses only, and Cloudflare's are not fixed. */
 function listedBase(address: string, name = 'api_base', label: Words = API): Field {
   const help = {
-    en: 'The HTTPS proxy with a listed IP that passes calls on to it; empty where the relay itself has a fixed IP',
-    zh: '填白名单里那台 HTTPS 代理的地址，由它转发过去；中继自己有固定 IP 就不用填',
+    en: 'In place of an agent: an HTTPS proxy with a listed IP that passes calls on to it',
+    zh: '不用智能体代为调用时：白名单里那台 HTTPS 代理的地址，由它转发过去',
   }
-  return text(name, label, { help, placeholder: address, isOptional: true, check: BASE })
+  return text(name, label, { help, placeholder: address, isOptional: true, isAdvanced: true, check: BASE })
 }
 
 /** Answers that are there in time can go in the callback's own response. */
@@ -173,10 +175,11 @@ export const PLATFORMS: readonly Platform[] = [
   },
   {
     id: 'wecom',
+    isListed: true,
     about: { en: 'A self-built app; members write to it alone', zh: '自建应用，成员在应用里单独聊' },
     before: {
-      en: 'In the admin console (work.weixin.qq.com), create an app under “App Management”, and add the IP from which the relay (or its proxy, below) calls to its “Trusted IPs”: WeCom refuses all others.',
-      zh: '先在管理后台（work.weixin.qq.com）“应用管理 → 自建”里建一个应用，并把中继（或下面的代理）的出口 IP 加进应用的“企业可信IP”，否则企业微信会拒绝调用。',
+      en: 'In the admin console (work.weixin.qq.com), create an app under “App Management”, and add the public IP of the machine that will make the calls (below) to its “Trusted IPs”: WeCom refuses all others.',
+      zh: '先在管理后台（work.weixin.qq.com）“应用管理 → 自建”里建一个应用，并把代为调用的那台机器（见下）的公网 IP 加进应用的“企业可信IP”，否则企业微信会拒绝调用。',
     },
     fields: [
       text(
@@ -268,10 +271,11 @@ export const PLATFORMS: readonly Platform[] = [
   },
   {
     id: 'wechat',
+    isListed: true,
     about: { en: 'Followers write to the account', zh: '关注的人直接给公众号发消息' },
     before: {
-      en: 'In the admin console (mp.weixin.qq.com), under “Settings & Development → Basic Configuration”, add the IP from which the relay (or its proxy, below) calls to the “IP whitelist”: WeChat refuses all others.',
-      zh: '先在公众平台（mp.weixin.qq.com）“设置与开发 → 开发接口管理”里把中继（或下面的代理）的出口 IP 加进“IP 白名单”，否则微信会拒绝调用。',
+      en: 'In the admin console (mp.weixin.qq.com), under “Settings & Development → Basic Configuration”, add the public IP of the machine that will make the calls (below) to the “IP whitelist”: WeChat refuses all others.',
+      zh: '先在公众平台（mp.weixin.qq.com）“设置与开发 → 开发接口管理”里把代为调用的那台机器（见下）的公网 IP 加进“IP 白名单”，否则微信会拒绝调用。',
     },
     fields: [
       text('app_id', 'AppID', {
@@ -319,10 +323,11 @@ export const PLATFORMS: readonly Platform[] = [
   },
   {
     id: 'qq',
+    isListed: true,
     about: { en: 'An official bot for chats, groups and guilds', zh: '官方机器人，单聊、群聊和频道' },
     before: {
-      en: 'On the open platform (q.qq.com), create a bot, and add the IP from which the relay (or its proxy, below) calls to its “IP whitelist”: QQ refuses all others.',
-      zh: '先在 QQ 开放平台（q.qq.com）建一个机器人，并在“开发设置”里把中继（或下面的代理）的出口 IP 加进“IP 白名单”，否则 QQ 会拒绝调用。',
+      en: 'On the open platform (q.qq.com), create a bot, and add the public IP of the machine that will make the calls (below) to its “IP whitelist”: QQ refuses all others.',
+      zh: '先在 QQ 开放平台（q.qq.com）建一个机器人，并在“开发设置”里把代为调用的那台机器（见下）的公网 IP 加进“IP 白名单”，否则 QQ 会拒绝调用。',
     },
     fields: [
       text('app_id', 'AppID', { placeholder: '1020…', help: { en: '“Development settings”', zh: '“开发设置”页' } }),
