@@ -92,6 +92,9 @@ impl Account {
             return Ok(Sent::Refused("the bot account was deleted".into()));
         };
         let settings = &bot.account;
+        if platform::keeps(settings) {
+            return Ok(Sent::Kept);
+        }
         if outbound.question.is_some()
             && outbound.part == 0
             && platform::shows_drafts(&outbound.conversation)

@@ -77,6 +77,15 @@ pub enum Ask {
         /// How many.
         limit: u64,
     },
+    /// Someone asks for what they have been waiting for.
+    Collect {
+        /// By which message.
+        by: MessageId,
+        /// Where.
+        conversation: ConversationId,
+        /// How long its webhook waits, and the answer goes no other way, in milliseconds.
+        ms: u64,
+    },
     /// Let nobody in, or let them in again.
     Bar {
         /// Which.
@@ -143,6 +152,7 @@ from_json! {
     enum Ask by "ask" {
         "await" => Await { id, ms, shown },
         "bar" => Bar { is_barred },
+        "collect" => Collect { by, conversation, ms },
         "connect" => Connect { role, ticket, pass },
         "conversations" => Conversations { before, limit },
         "dead_letters" => DeadLetters { before, limit },

@@ -3,6 +3,7 @@
 
 use protocol::{MessageId, Timestamp, UserId, from_json};
 use relay::platform::{self, Fresh, Outbound, Reply};
+use relay::store::Question;
 use std::time::Duration;
 
 use crate::ask::{self, Ask};
@@ -21,6 +22,8 @@ pub struct Plan {
     pub keep_ms: u64,
     /// Nothing of the answer was shown before.
     pub is_first: bool,
+    /// When its message came first, if that is not the question.
+    pub since: Option<Timestamp>,
 }
 
 /// What a webhook that waited answers.
@@ -44,7 +47,7 @@ from_json! { struct Held { part, is_answer, asked_ms } }
 /// How a bot's webhooks wait, if they do.
 pub fn plan(bot: &Bot) -> Option<Plan> {
     let wait_ms = platform::hold_ms(&bot.account)?;
-    Some(Plan { wait_ms, keep_ms: wait_ms + platform::again_ms(&bot.account), is_first: true })
+    Some(Plan { wait_ms, keep_ms: wait_ms + platform::again_ms(&bot.account), is_first: true, since: None })
 }
 
 /// Waits for the answer to a question that is committed.
@@ -71,7 +74,7 @@ pub async fn wait(
         ask::tell(config, user, &Ask::Pass { id: id.clone(), is_last: passive.is_last }).await?;
         return Ok(Waited::Reply(passive.reply));
     }
-    let age_ms = held.asked_ms.map_or(0, |asked| now().0.saturating_sub(asked.0));
+    let age_ms = plan.since.or(held.asked_ms).map_or(0, |asked| now().0.saturating_sub(asked.0));
     if let Some(progress_ms) = platform::progress_ms(&bot.account) {
         if age_ms < progress_ms
             && let Some(reply) = platform::progress(&bot.account, &part, &fresh()?)
@@ -90,8 +93,44 @@ pub async fn wait(
         Delay::from(Duration::from_millis(left_ms)).await;
         return Ok(Waited::Silence);
     }
+    if platform::keeps(&bot.account) {
+        // There is no late way: the reader has to ask for it.
+        let word = Outbound { text: ASK_FOR_IT.to_owned(), ..part };
+        let reply = platform::passive(&bot.account, &word, &fresh()?).map(|passive| passive.reply);
+        release(config, user, id).await?;
+        return Ok(reply.map_or(Waited::Acknowledge, Waited::Reply));
+    }
     release(config, user, id).await
 }
+
+/// Asks for what the writer of a message has been waiting for, if that is what it says and there is something: which
+/// question to wait for, and how.
+pub async fn collect(
+    config: &Config,
+    bot: &Bot,
+    user: &UserId,
+    question: &Question,
+    plan: Plan,
+) -> Result<Option<(MessageId, Plan)>, Error> {
+    if !platform::keeps(&bot.account) || !is_collecting(&question.text) {
+        return Ok(None);
+    }
+    let (by, conversation) = (question.id.clone(), question.conversation.clone());
+    let asked = Ask::Collect { by, conversation, ms: plan.keep_ms };
+    let found: Found = ask::ask(config, user, "", &asked).await?.read().await?;
+    Ok(found.id.map(|id| (id, Plan { since: found.since_ms, ..plan })))
+}
+
+fn is_collecting(text: &str) -> bool {
+    ["继续", "/继续", "/more"].contains(&text.trim().to_lowercase().as_str())
+}
+
+struct Found {
+    id: Option<MessageId>,
+    since_ms: Option<Timestamp>,
+}
+
+from_json! { struct Found { id, since_ms } }
 
 async fn release(config: &Config, user: &UserId, id: &MessageId) -> Result<Waited, Error> {
     ask::tell(config, user, &Ask::Release { id: id.clone() }).await?;
@@ -100,5 +139,8 @@ async fn release(config: &Config, user: &UserId, id: &MessageId) -> Result<Waite
 
 /// What a stream ends with whose answer is not there in time.
 const STILL_THINKING: &str = "还在想，回答稍后送到。\nStill at it: the answer follows.";
+/// What a reader is told whose account can send nothing by itself.
+const ASK_FOR_IT: &str =
+    "还在想。过一会儿发送“继续”，就能看到回答。\nStill at it: send 继续 (or /more) in a while for the answer.";
 /// Beyond the wait, so that the platform has hung up.
 const SILENCE_MS: u64 = 1_000;

@@ -178,6 +178,11 @@ impl Object {
         }
         match ask {
             Ask::Connect { role, ticket, pass } => self.open_socket(role, ticket, pass).await,
+            Ask::Collect { by, conversation, ms } => {
+                let found = self.ask_core(|core| core.collect(now(), &by, &conversation, now().plus_ms(ms)))?;
+                let (id, since_ms) = found.unzip();
+                Ok(Response::json(&object! { "id": id, "since_ms": since_ms })?)
+            }
             Ask::Await { id, ms, shown } => self.wait(&id, ms, shown).await,
             Ask::Bar { is_barred } => {
                 self.handle(Input::Barred(is_barred)).await?;

@@ -6,7 +6,7 @@ use protocol::{Code, Seq};
 use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
 use relay::pairing;
-use relay::platform::{self, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
+use relay::platform::{self, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
 use relay::store::Question;
 
 use crate::clock::{now, random, random_bytes};
@@ -67,9 +67,16 @@ pub async fn receive(
             };
             match speaker {
                 Speaker::User(user) => {
-                    let (conversation, id) = (question.conversation.clone(), question.id.clone());
-                    let plan = hold::plan(&bot);
-                    ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?;
+                    let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
+                    let mut plan = hold::plan(&bot);
+                    let collected = match plan {
+                        Some(plan) => hold::collect(&config, &bot, &user, &question, plan).await?,
+                        None => None,
+                    };
+                    match collected {
+                        Some((older, its)) => (id, plan) = (older, Some(its)),
+                        None => ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?,
+                    }
                     if let Some(plan) = plan {
                         waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
                     }
@@ -79,6 +86,14 @@ pub async fn receive(
                 }
                 Speaker::Ignored(why) => {
                     console_log!("webhook {}: ignored: sender {sender} is {why}", account.id);
+                }
+                Speaker::Stranger if platform::keeps(account) => {
+                    let word = word_of_welcome(&config, &sender, false, question, &origin::own(&request)).await?;
+                    let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
+                    let passive = word.and_then(|(word, _)| platform::passive(account, &word, &fresh));
+                    if let Some(passive) = passive {
+                        waited = Waited::Reply(passive.reply);
+                    }
                 }
                 Speaker::Stranger => {
                     let origin = origin::own(&request);
@@ -138,7 +153,35 @@ async fn try_welcome(
     question: Question,
     address: &str,
 ) -> Result<(), Error> {
-    let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(()) };
+    let Some((outbound, hash)) = word_of_welcome(config, sender, in_group, question, address).await? else {
+        return Ok(());
+    };
+    for _ in 0..WELCOME_TRIES {
+        match account::send(config, &outbound).await {
+            Sent::Taken | Sent::Partly => return Ok(()),
+            // Not its turn: the bot may say only so much at once.
+            Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
+            Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
+            Sent::Kept => break,
+            Sent::Refused(why) => {
+                console_log!("a stranger was not told how to be bound: {why}");
+                break;
+            }
+        }
+    }
+    // Their next message tries again.
+    db::delete_pairing(&config.db()?, &hash).await
+}
+
+/// What a stranger is told, and the hash of the code in it; none: they were told a while ago.
+async fn word_of_welcome(
+    config: &Config,
+    sender: &str,
+    in_group: bool,
+    question: Question,
+    address: &str,
+) -> Result<Option<(Outbound, String)>, Error> {
+    let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(None) };
     let db = config.db()?;
     // In a group the code is one that nobody is told: only that it was spoken of is kept.
     let (who, code, text) = if in_group {
@@ -152,24 +195,10 @@ async fn try_welcome(
     };
     let hash = hash(&code);
     if !db::insert_pairing(&db, &origin.account, &who, &hash, &conversation, now()).await? {
-        return Ok(());
+        return Ok(None);
     }
     // Not an answer of any timeline; the place counts for the idempotency key alone.
-    let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None };
-    for _ in 0..WELCOME_TRIES {
-        match account::send(config, &outbound).await {
-            Sent::Taken | Sent::Partly => return Ok(()),
-            // Not its turn: the bot may say only so much at once.
-            Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
-            Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
-            Sent::Refused(why) => {
-                console_log!("a stranger was not told how to be bound: {why}");
-                break;
-            }
-        }
-    }
-    // Their next message tries again.
-    db::delete_pairing(&db, &hash).await
+    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None }, hash)))
 }
 
 /// Of the 30 s that the runtime gives to what goes on after an answer.

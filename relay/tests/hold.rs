@@ -5,8 +5,9 @@ mod support;
 
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
+use relay::limit::KEPT_MS_MAX;
 use relay::platform::Sent;
-use support::World;
+use support::{World, feishu};
 
 fn id(message: &str) -> MessageId {
     format!("feishu:main:{message}").parse().unwrap()
@@ -128,4 +129,73 @@ fn after_a_crash_the_answer_is_late_and_not_lost() {
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
     world.advance_ms(5_000);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+/// A platform where answers go in responses alone.
+fn keeps(world: &mut World) {
+    assert!(!world.ring(|_| Sent::Kept).is_empty());
+}
+
+#[test]
+fn what_can_go_only_in_a_response_waits_for_the_next_one() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.advance_ms(6_000);
+    world.replies(agent, 1, "late");
+    keeps(&mut world);
+    // It is tried by nobody until its time is over, whatever else happens.
+    assert_eq!(world.alarm, Some(world.now.plus_ms(KEPT_MS_MAX)));
+    world.crash();
+    let agent = world.agent(None);
+    // The next message gets it, at once; its own answer waits in turn.
+    asks(&mut world, "om_2");
+    assert_eq!(answer(world.held(&id("om_2"))).0, "late");
+    world.input(Input::Passed(id("om_2"), true));
+    assert_eq!(answer(world.held(&id("om_2"))).0, "late", "the same again for whoever asks again");
+    let question = world.hub().conversations(None, 1).unwrap().unwrap().conversations[0].last_seq.0;
+    world.replies(agent, question, "of the second");
+    keeps(&mut world);
+    let chat = feishu("om_3", "").conversation;
+    let collect = |world: &mut World, by: &str| {
+        let (now, until) = (world.now, world.now.plus_ms(5_000));
+        world.hub_mut().collect(now, &id(by), &chat, until).unwrap()
+    };
+    let (found, since) = collect(&mut world, "om_3").unwrap();
+    assert_eq!(answer(world.held(&found)).0, "of the second");
+    world.input(Input::Passed(found.clone(), true));
+    // The same message again hears the same; another one finds nothing.
+    world.advance_ms(5_000);
+    assert_eq!(collect(&mut world, "om_3"), Some((found.clone(), since)));
+    assert_eq!(answer(world.held(&found)).0, "of the second");
+    assert_eq!(collect(&mut world, "om_4"), None);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+}
+
+#[test]
+fn whoever_asks_for_it_waits_while_it_is_made() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.advance_ms(20_000);
+    let (now, until) = (world.now, world.now.plus_ms(5_000));
+    let (found, _) =
+        world.hub_mut().collect(now, &id("om_2"), &feishu("om_2", "").conversation, until).unwrap().unwrap();
+    assert!(matches!(world.held(&found), Held::Open(..)));
+    world.replies(agent, 1, "made");
+    assert_eq!(answer(world.held(&found)).0, "made");
+}
+
+#[test]
+fn nobody_waits_for_ever() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "x").unwrap();
+    world.replies(agent, 1, "late");
+    keeps(&mut world);
+    world.advance_ms(KEPT_MS_MAX + 1);
+    keeps(&mut world);
+    // The relay's word about it can go no other way either.
+    let dead = world.dead_letters();
+    assert_eq!(dead[0].reason.as_deref(), Some("the answer was not delivered: nobody wrote for 48 h"));
 }

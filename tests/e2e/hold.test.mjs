@@ -55,6 +55,79 @@ test('official accounts', async (t) => {
   assert.deepEqual(fake.faults, [])
 })
 
+test('official accounts that can send nothing by themselves', async (t) => {
+  const world = await startPlatformWorld(t, startWechat)
+  const { fake, model } = world
+  // Made without a call: it needs no API, and no listed address.
+  fake.isListed = false
+  const before = fake.calls.length
+  await createAccount(world, { ...fake.account, id: 'bare', passive: true, customer_service: false })
+  const receive = (request) => world.receive(request, 'bare')
+  const said = async (id, text, options) =>
+    contentOf(opened(fake.account, await (await receive(fake.question(id, text, options))).text()))
+  const attempts = async (id, text) => {
+    const heard = []
+    for (let n = 0; n < 3 && !heard.at(-1); n += 1) {
+      heard.push(await attempt(() => fake.question(id, text), world, 'bare'))
+    }
+    return heard.at(-1) && contentOf(opened(fake.account, heard.at(-1)))
+  }
+
+  await t.test('what is late is kept for the reader, who is told how to ask for it', async () => {
+    model.thinkMs = 16_000
+    assert.match(await attempts('m-kept', 'takes long'), /还在想.*继续/)
+    // Asked for while it is still being made: that is waited for, and is no question.
+    model.thinkMs = 0
+    assert.equal(await attempts('m-poke', ' 继续 '), answerTo('takes long'))
+    // The response was lost: the same again.
+    assert.equal(await said('m-poke', '继续'), answerTo('takes long'))
+    assert.deepEqual(model.questions, ['takes long'])
+    // With nothing to wait for they are words like any others.
+    assert.equal(await said('m-words', '继续'), answerTo('继续'))
+  })
+
+  await t.test(
+    'an answer that was kept comes with the next message, whatever that says; and its own next',
+    async () => {
+      model.thinkMs = 16_000
+      await attempts('m-first', 'first')
+      await until(() => model.streaming === 0, 'the answer to be made', 20_000)
+      model.thinkMs = 0
+      await until(async () => (await said('m-second', 'second')) === answerTo('first'), 'the kept one')
+      await until(async () => (await said(`m-more-${Date.now()}`, '/more')) === answerTo('second'), 'the next one')
+      assert.equal(model.questions.filter((question) => question === 'second').length, 1)
+    },
+  )
+
+  await t.test('a long answer goes on at the reader’s word, whole', async () => {
+    const text = Array.from({ length: 60 }, (_, n) => `sentence ${n} ${'x'.repeat(60)}.`).join('\n')
+    model.answer = () => text
+    const parts = [await said('m-long', 'long')]
+    while (/继续/.test(parts.at(-1))) {
+      assert.ok(Buffer.byteLength(parts.at(-1)) <= 2048)
+      await until(async () => {
+        const part = await said(`m-long-${parts.length}`, '继续')
+        return part && parts.push(part)
+      }, 'the next part')
+    }
+    const whole = parts.map((part) => part.replace(/\n\n（发送.*$/, '')).join('\n')
+    assert.equal(whole, text)
+    model.answer = answerTo
+  })
+
+  await t.test('a stranger is told the code in the response', async () => {
+    await world.call(world.token, 'PATCH', '/v1/admin/accounts/bare', { policy: 'pairing', default_user: '' })
+    const told = await said('m-stranger', 'hello', { from: 'oNew' })
+    assert.match(told, /绑定码 \w{4}-\w{4}/)
+    const [, code] = told.match(/pair=([\w-]+)/)
+    await world.call(world.token, 'POST', '/v1/pairings', { code })
+    assert.equal(await said('m-bound', 'it is me', { from: 'oNew' }), answerTo('it is me'))
+  })
+
+  assert.equal(fake.calls.length, before)
+  assert.deepEqual(fake.faults, [])
+})
+
 test('WeCom apps', async (t) => {
   const world = await startHeld(t, startWecom)
   const { fake, model } = world
@@ -108,11 +181,11 @@ test('AI bots', async (t) => {
 })
 
 /** One attempt of WeChat's, which hangs up after 5 s: the body, or null. */
-async function attempt(question, world) {
+async function attempt(question, world, account = 'held') {
   const began = Date.now()
   try {
     const { headers, body, query } = question()
-    const url = `${world.url}/webhook/wechat/held?${query}`
+    const url = `${world.url}/webhook/wechat/${account}?${query}`
     const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(5_000) })
     return await response.text()
   } catch (error) {

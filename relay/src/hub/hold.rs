@@ -3,7 +3,7 @@
 //! While one waits its answer is not sent by the platform's API: it is due when the wait is over, as if nobody had waited.
 //! All of this is in memory: after a crash the answer goes the late way.
 
-use protocol::{MessageId, Seq, Timestamp};
+use protocol::{ConversationId, MessageId, Seq, Timestamp};
 
 use super::{EventKind, Hub};
 use crate::limit::{HELD_MS_REMEMBERED, HOLDS_MAX};
@@ -17,6 +17,10 @@ pub(super) struct Hold {
     until: Timestamp,
     /// Its answer, or what the relay says instead.
     answer: Option<Seq>,
+    /// An older answer of the same conversation, which waited for this message.
+    kept: Option<Seq>,
+    /// The message that asked for it, and when that came first: see [`Hub::collect`].
+    collected_by: Option<(MessageId, Timestamp)>,
     /// What was handed over: the same again for whoever joins.
     passed: Option<Outbound>,
 }
@@ -53,13 +57,20 @@ impl<S: Sql> Hub<S> {
     }
 
     /// A question is stored: if its webhook waits, that begins.
-    pub(super) fn begin_hold(&mut self, question: Seq, id: &MessageId) {
-        let Some((_, until)) = self.holding.take_if(|(held, _)| held == id) else { return };
+    pub(super) fn begin_hold(
+        &mut self,
+        question: Seq,
+        id: &MessageId,
+        conversation: &ConversationId,
+    ) -> Result<(), S::Error> {
+        let Some((_, until)) = self.holding.take_if(|(held, _)| held == id) else { return Ok(()) };
         let oldest = self.holds.keys().next().copied();
         if let Some(oldest) = oldest.filter(|_| self.holds.len() >= HOLDS_MAX) {
             self.holds.remove(&oldest);
         }
-        self.holds.insert(question, Hold { until, ..Hold::default() });
+        let kept = self.store.kept_delivery(conversation)?.map(|kept| kept.seq);
+        self.holds.insert(question, Hold { until, kept, ..Hold::default() });
+        Ok(())
     }
 
     /// When what is said about a question is due at its platform.
@@ -80,6 +91,10 @@ impl<S: Sql> Hub<S> {
         if let Some(passed) = &hold.passed {
             return Ok(Held::Answer(passed.clone()));
         }
+        if let Some(kept) = self.kept_before(question)? {
+            return Ok(Held::Answer(kept));
+        }
+        let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
         if let Some(answer) = hold.answer {
             let Some(delivery) = self.store.delivery(answer)?.filter(|_| !self.flying.contains_key(&answer)) else {
                 return Ok(Held::Nothing);
@@ -100,11 +115,49 @@ impl<S: Sql> Hub<S> {
         ))
     }
 
+    /// An older answer that waited for a message from there: the one that brought `question` is it.
+    fn kept_before(&self, question: Seq) -> Result<Option<Outbound>, S::Error> {
+        let kept = self.holds.get(&question).and_then(|hold| hold.kept).filter(|kept| !self.flying.contains_key(kept));
+        let Some(kept) = kept else { return Ok(None) };
+        let (Some(kept), Some(asked)) = (self.store.delivery(kept)?, self.store.question(question)?) else {
+            return Ok(None);
+        };
+        // In the response to whoever writes now.
+        Ok(asked.question.origin.map(|origin| Outbound { origin, ..outbound(kept) }))
+    }
+
+    /// Someone asks, by a message `by`, for what they have been waiting for: the question whose answer is kept, or is still
+    /// being made, the oldest of this conversation; and since when they ask. Their webhook waits until then.
+    pub fn collect(
+        &mut self,
+        now: Timestamp,
+        by: &MessageId,
+        conversation: &ConversationId,
+        until: Timestamp,
+    ) -> Result<Option<(MessageId, Timestamp)>, S::Error> {
+        self.holds.retain(|_, hold| now < hold.until.plus_ms(HELD_MS_REMEMBERED));
+        // The same message once more: what it was given is given again.
+        let again = self.holds.iter_mut().find(|(_, hold)| hold.collected_by.as_ref().is_some_and(|(id, _)| id == by));
+        if let Some((&question, hold)) = again {
+            hold.until = hold.until.max(until);
+            let since = hold.collected_by.as_ref().map_or(now, |&(_, since)| since);
+            return Ok(self.store.question(question)?.map(|asked| (asked.question.id, since)));
+        }
+        let kept = self.store.kept_delivery(conversation)?;
+        let has_origin = |seq: &Seq| self.queue.get(*seq).is_some_and(|opened| opened.has_origin);
+        let open = self.queue.of(conversation).into_iter().find(has_origin);
+        let Some(question) = kept.as_ref().map(|kept| kept.question).or(open) else { return Ok(None) };
+        let Some(asked) = self.store.question(question)? else { return Ok(None) };
+        let answer = kept.map(|kept| kept.seq);
+        self.holds.insert(question, Hold { until, answer, collected_by: Some((by.clone(), now)), ..Hold::default() });
+        Ok(Some((asked.question.id, now)))
+    }
+
     /// The answer, or a part of it, is in the response to its webhook.
     pub(super) fn pass(&mut self, now: Timestamp, id: &MessageId, is_last: bool) -> Result<(), S::Error> {
         let Some((question, _)) = self.find(id)? else { return Ok(()) };
         let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
-        let (Some(answer), None) = (hold.answer, &hold.passed) else { return Ok(()) };
+        let (Some(answer), None) = (hold.kept.or(hold.answer), &hold.passed) else { return Ok(()) };
         let Some(delivery) = self.store.delivery(answer)? else { return Ok(()) };
         hold.until = now;
         let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);

@@ -3,7 +3,7 @@
 use protocol::{Seq, State, Timestamp};
 
 use super::{EventKind, Hub, Output, notice, shorten};
-use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, FLIGHT_MS_MAX};
+use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, FLIGHT_MS_MAX, KEPT_MS_MAX};
 use crate::platform::Sent;
 use crate::store::{Delivery, Outcome, Sql};
 
@@ -16,6 +16,8 @@ impl<S: Sql> Hub<S> {
         };
         let handed = self.flying.remove(&seq);
         match sent {
+            Sent::Kept if delivery.attempts > 0 => self.give_up(now, &delivery, "nobody wrote for 48 h".to_owned()),
+            Sent::Kept => self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX)),
             Sent::Partly => self.store.next_part(seq, now),
             Sent::Taken => {
                 let detail = format!("answer {seq} at {}", delivery.origin.account);

@@ -174,6 +174,8 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "sent", content = "how", rename_all = "snake_case")]
 pub enum Sent {
+    /// It can go only in the response to the next message from there, and waits for that.
+    Kept,
     /// Try again, after at least so long.
     Later {
         /// As the platform asked.
@@ -234,6 +236,7 @@ impl FromJson for Sent {
                 let mut how = Object::from_json(how()?)?;
                 Sent::Later { after_ms: how.take("after_ms")?, why: how.take("why")? }
             }
+            "kept" => Sent::Kept,
             "partly" => Sent::Partly,
             "refused" => Sent::Refused(String::from_json(how()?)?),
             "taken" => Sent::Taken,
@@ -260,6 +263,7 @@ mod tests {
             assert_eq!(json::read(&text), Ok(sent));
         };
         check(Sent::Taken, r#"{"sent":"taken"}"#);
+        check(Sent::Kept, r#"{"sent":"kept"}"#);
         check(Sent::Partly, r#"{"sent":"partly"}"#);
         check(Sent::Refused("no".into()), r#"{"sent":"refused","how":"no"}"#);
         check(Sent::Wait { ms: 7 }, r#"{"sent":"wait","how":{"ms":7}}"#);

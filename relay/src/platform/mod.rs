@@ -199,6 +199,11 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
     }
 }
 
+/// Whether answers go in responses to webhooks alone: what is not there in time is kept for the next one.
+pub fn keeps(account: &Account) -> bool {
+    matches!(&account.platform, Platform::Wechat(settings) if wechat::keeps(settings))
+}
+
 /// How long after a wait the platform may take to ask again, in milliseconds: until then the answer goes no other way.
 pub fn again_ms(account: &Account) -> u64 {
     match &account.platform {

@@ -146,10 +146,23 @@ pub const AGAIN_MS: u64 = 2_500;
 /// An attempt that ends later than this after the question was the third, and last: they begin at 0, 5 and 10 s.
 pub const LAST_ATTEMPT_MS: u64 = 12_000;
 
+/// Whether the account has no other way than its callbacks' responses. Then it needs no API, and no listed address.
+pub fn keeps(settings: &Settings) -> bool {
+    settings.passive && !settings.customer_service
+}
+
 /// A part of the answer in the callback's own response, encrypted if the account has a key.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     let (to, from) = outbound.origin.message.split_once('/')?;
-    let (content, is_last) = part(outbound).ok()?;
+    // Where the others wait for the reader, they may be many, and the reader is told how to go on.
+    let (content, is_last) = if keeps(settings) {
+        let fits = |part: &str| part.len() + GO_ON.len() <= TEXT_BYTES_MAX;
+        let text = without_links(&outbound.text);
+        let (content, is_last) = markdown::part(&text, outbound.part, KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
+        (if is_last { content } else { content + GO_ON }, is_last)
+    } else {
+        part(outbound).ok()?
+    };
     let text = wx::text_message(to, from, &content, fresh);
     if settings.encoding_aes_key.is_empty() {
         return Some(Held { reply: Reply::xml(text), is_last });
@@ -277,6 +290,10 @@ const LABEL: &str = "WeChat";
 const TEXT_BYTES_MAX: usize = 2_048;
 /// Of one answer: one of the 5 messages is left for a word of the relay.
 const PARTS_MAX: usize = 4;
+/// Of one answer, where each takes a message of the reader.
+const KEPT_PARTS_MAX: usize = 20;
+/// What a part ends with that is not the last.
+const GO_ON: &str = "\n\n（发送“继续”看下文 · send 继续 for more）";
 /// How old the signature of a body that it covers may be; tries follow each other within seconds.
 const SEALED_AGE_S_MAX: u64 = 3_600;
 /// How old a signature may be that covers no body.

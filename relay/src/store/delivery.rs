@@ -96,6 +96,19 @@ impl<S: Sql> Store<S> {
         self.write(statement, vec![Value::Integer(due.0 as i64), integer(seq)])
     }
 
+    /// It waits for the next message from there.
+    pub fn keep_delivery(&self, seq: Seq, until: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set attempts = attempts + 1, due_ms = ?, tried_ms = null where seq = ?";
+        self.write(statement, vec![Value::Integer(until.0 as i64), integer(seq)])
+    }
+
+    /// The oldest one of a conversation, if it is kept: nothing else leaves a try without a time.
+    pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
+        let Some(mut row) = first(self.run(SELECT_OLDEST, vec![text(conversation)])?) else { return Ok(None) };
+        let oldest = delivery(&mut row)?;
+        Ok(Some(oldest).filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
+    }
+
     /// It was not its turn.
     pub fn hold_delivery(&self, seq: Seq, due: Timestamp, tried: Option<Timestamp>) -> Result<(), S::Error> {
         let tried = tried.map_or(Value::Null, |tried| Value::Integer(tried.0 as i64));
@@ -140,6 +153,8 @@ const SELECT_DUE: &str = select_deliveries!(
 );
 
 const SELECT_DELIVERY: &str = select_deliveries!("d.seq = ?");
+
+const SELECT_OLDEST: &str = select_deliveries!("d.conversation = ? order by d.seq limit 1");
 
 /// Only the oldest of each conversation counts: the others wait for it.
 const SELECT_NEXT_DUE: &str = "select min(d.due_ms) from deliveries d where not exists

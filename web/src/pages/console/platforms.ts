@@ -299,8 +299,8 @@ export const PLATFORMS: readonly Platform[] = [
         true,
         { en: 'Customer-service messages', zh: '客服消息' },
         {
-          en: 'Verified accounts may send them. Without them, only answers within 5 s arrive.',
-          zh: '认证过的公众号才能发。关掉后，只有 5 秒内的回答送得到。',
+          en: 'Verified accounts may send them. Without them, a late answer waits until the reader sends 继续, and no listed IP is needed.',
+          zh: '认证过的公众号才能发。关掉后，来不及的回答等读者发送“继续”时再给，也不需要 IP 白名单。',
         },
       ),
       listedBase('https://api.weixin.qq.com'),
