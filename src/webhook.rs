@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Seq};
+use protocol::{AccountId, Code, ConversationId, Seq};
 use relay::auth::{code, hash};
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::pairing;
 use relay::platform::{self, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
 use relay::store::Question;
+use relay::{greeting, pairing};
 
 use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
@@ -110,6 +110,28 @@ pub async fn receive(
                 waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
             }
         }
+        Inbound::Entered { sender, group, conversation, origin } => {
+            let hello = match directory::speaker(&config, &bot, &sender, group.as_deref()).await? {
+                Speaker::Ignored(why) => {
+                    console_log!("webhook {}: no greeting: sender {sender} is {why}", account.id);
+                    None
+                }
+                _ if group.is_some() => Some((greeting::IN_GROUP.to_owned(), None)),
+                Speaker::User(_) => Some((greeting::ALONE.to_owned(), None)),
+                Speaker::Stranger => {
+                    let own = origin::own(&request);
+                    code_for(&config, &sender, false, "", &conversation, &origin.account, &own).await?
+                }
+            };
+            if let Some((text, hash)) = hello {
+                let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None };
+                let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
+                match platform::greet(account, &outbound, &fresh) {
+                    Some(greeting) => waited = Waited::Reply(greeting),
+                    None => context.wait_until(async move { say(&config, &outbound, hash).await }),
+                }
+            }
+        }
         Inbound::Halt { conversation, id, sender } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 let halt = ask::Ask::Halt { id: id.clone(), sender: sender.clone() };
@@ -141,36 +163,34 @@ impl Bot {
 /// Tells a stranger, once in 15 minutes, how to say who they are. What they wrote is not kept: there is nobody whose it
 /// would be, and they are asked to send it again.
 async fn welcome(config: &Config, sender: &str, in_group: bool, question: Question, origin: &str) {
-    if let Err(error) = try_welcome(config, sender, in_group, question, origin).await {
-        console_log!("a stranger was not told how to be bound: {}", error.detail());
+    match word_of_welcome(config, sender, in_group, question, origin).await {
+        Ok(Some((outbound, hash))) => say(config, &outbound, Some(hash)).await,
+        Ok(None) => {}
+        Err(error) => console_log!("a stranger was not told how to be bound: {}", error.detail()),
     }
 }
 
-async fn try_welcome(
-    config: &Config,
-    sender: &str,
-    in_group: bool,
-    question: Question,
-    address: &str,
-) -> Result<(), Error> {
-    let Some((outbound, hash)) = word_of_welcome(config, sender, in_group, question, address).await? else {
-        return Ok(());
-    };
+/// Says something that is no answer of any timeline, as often as it takes. If it cannot be said, the code in it, by its
+/// hash, is forgotten, so that the next message tries again.
+async fn say(config: &Config, outbound: &Outbound, hash: Option<String>) {
     for _ in 0..WELCOME_TRIES {
-        match account::send(config, &outbound).await {
-            Sent::Taken | Sent::Partly => return Ok(()),
+        match account::send(config, outbound).await {
+            Sent::Taken | Sent::Partly => return,
             // Not its turn: the bot may say only so much at once.
             Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
             Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
             Sent::Kept => break,
             Sent::Refused(why) => {
-                console_log!("a stranger was not told how to be bound: {why}");
+                console_log!("a word of welcome was refused: {why}");
                 break;
             }
         }
     }
-    // Their next message tries again.
-    db::delete_pairing(&config.db()?, &hash).await
+    let Some(hash) = hash else { return };
+    let forgotten = async { db::delete_pairing(&config.db()?, &hash).await };
+    if let Err(error) = forgotten.await {
+        console_log!("a code that nobody was told stays for 15 min: {}", error.detail());
+    }
 }
 
 /// What a stranger is told, and the hash of the code in it; none: they were told a while ago.
@@ -182,23 +202,36 @@ async fn word_of_welcome(
     address: &str,
 ) -> Result<Option<(Outbound, String)>, Error> {
     let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(None) };
+    let told = code_for(config, sender, in_group, &text, &conversation, &origin.account, address).await?;
+    let Some((text, Some(hash))) = told else { return Ok(None) };
+    // Not an answer of any timeline; the place counts for the idempotency key alone.
+    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None }, hash)))
+}
+
+/// A code for a stranger, in words, and its hash; none: they were told a while ago. `text`: what they wrote.
+async fn code_for(
+    config: &Config,
+    sender: &str,
+    in_group: bool,
+    text: &str,
+    conversation: &ConversationId,
+    account: &AccountId,
+    address: &str,
+) -> Result<Option<(String, Option<String>)>, Error> {
     let db = config.db()?;
     // In a group the code is one that nobody is told: only that it was spoken of is kept.
     let (who, code, text) = if in_group {
         (format!("{sender} in a group"), random::<24>()?, pairing::TOLD_IN_GROUP.to_owned())
     } else {
-        if pairing::is_asked_for(&text) {
-            db::delete_pairing_of(&db, &origin.account, sender).await?;
+        if pairing::is_asked_for(text) {
+            db::delete_pairing_of(&db, account, sender).await?;
         }
         let code = code::show(random_bytes()?);
         (sender.to_owned(), code.clone(), pairing::told(&code, address))
     };
     let hash = hash(&code);
-    if !db::insert_pairing(&db, &origin.account, &who, &hash, &conversation, now()).await? {
-        return Ok(None);
-    }
-    // Not an answer of any timeline; the place counts for the idempotency key alone.
-    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None }, hash)))
+    let is_new = db::insert_pairing(&db, account, &who, &hash, conversation, now()).await?;
+    Ok(is_new.then_some((text, Some(hash))))
 }
 
 /// Of the 30 s that the runtime gives to what goes on after an answer.

@@ -5,6 +5,7 @@
 //! Read in this order: [`hub`], [`store`], [`platform`], [`auth`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod greeting;
 pub mod hub;
 pub mod store;
 

@@ -209,7 +209,7 @@ impl<S: Sql> Hub<S> {
     ) -> Result<Seq, S::Error> {
         let Question { id, conversation, via, sender, text, origin } = question;
         let seq = self.next_seq();
-        self.begin_hold(seq, &id, &conversation)?;
+        self.begin_hold(seq, &id, &conversation, now)?;
         let (outcome, reason) = ended.unzip();
         let envelope = Envelope {
             seq,

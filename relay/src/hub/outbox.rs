@@ -17,7 +17,10 @@ impl<S: Sql> Hub<S> {
         let handed = self.flying.remove(&seq);
         match sent {
             Sent::Kept if delivery.attempts > 0 => self.give_up(now, &delivery, "nobody wrote for 48 h".to_owned()),
-            Sent::Kept => self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX)),
+            Sent::Kept => {
+                self.offer_kept(now, &delivery);
+                self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX))
+            }
             Sent::Partly => self.store.next_part(seq, now),
             Sent::Taken => {
                 let detail = format!("answer {seq} at {}", delivery.origin.account);

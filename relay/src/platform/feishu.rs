@@ -29,7 +29,9 @@ use crate::store::{Origin, Question};
 
 pub use card::{begin_draft, drafted, end_draft, place_draft, placed, update_draft, withdraw_draft};
 pub use crypto::{check_card_v1_signature, decrypt};
-pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Recalled, Received, Resource};
+pub use event::{
+    Action, CardAction, CardContext, Content, Entered, Event, Mention, Operator, Recalled, Received, Resource,
+};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -150,7 +152,17 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             };
             return Inbound::Halt { conversation, id, sender: used.operator.open_id };
         }
-        // TODO(#6): approvals, and the bot entering a chat.
+        // It comes at every opening: hello is said once.
+        Event::Entered(event::Entered { is_known: true, .. }) => return Inbound::Ignored("event: chat opened again"),
+        Event::Entered(event::Entered { chat_id, operator, is_direct, .. }) => {
+            let Some(conversation) = conversation_id(account, &chat_id).filter(|_| is_chat(&chat_id)) else {
+                return Inbound::Ignored("ids of another form");
+            };
+            let origin = Origin { account: account.clone(), message: chat_id.clone() };
+            let group = (!is_direct).then_some(chat_id);
+            return Inbound::Entered { sender: operator, group, conversation, origin };
+        }
+        // TODO(#6): approvals.
         Event::Other { .. } => return Inbound::Ignored("event type"),
     };
     if received.sender_is_bot {
@@ -229,8 +241,21 @@ fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> 
 }
 
 fn reply(settings: &Settings, outbound: &Outbound, kind: &str, content: &str, is_last: bool) -> Call {
-    let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
-    Call { request: HttpRequest::post(url, reply_body(outbound, kind, content), Auth::Bearer), is_last }
+    let (base, to) = (&settings.api_base, &outbound.origin.message);
+    let body = reply_body(outbound, kind, content);
+    let request = if is_chat(to) {
+        // To a chat, and not to a message in it: `POST /im/v1/messages`.
+        let with_chat = body.replacen('{', &format!(r#"{{"receive_id":"{to}","#), 1);
+        HttpRequest::post(format!("{base}/open-apis/im/v1/messages?receive_id_type=chat_id"), with_chat, Auth::Bearer)
+    } else {
+        HttpRequest::post(format!("{base}/open-apis/im/v1/messages/{to}/reply"), body, Auth::Bearer)
+    };
+    Call { request, is_last }
+}
+
+/// Whether an id is a chat's, made of nothing but what those are.
+fn is_chat(id: &str) -> bool {
+    id.strip_prefix("oc_").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 fn reply_body(outbound: &Outbound, kind: &str, content: &str) -> String {

@@ -199,6 +199,15 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
     }
 }
 
+/// The response to [`Inbound::Entered`] in which the bot says something; nothing: it says so by [`send`].
+pub fn greet(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
+    match &account.platform {
+        Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh).map(|held| held.reply),
+        Platform::WecomBot(settings) => wecom_bot::greet(settings, outbound, fresh),
+        _ => None,
+    }
+}
+
 /// Whether answers go in responses to webhooks alone: what is not there in time is kept for the next one.
 pub fn keeps(account: &Account) -> bool {
     matches!(&account.platform, Platform::Wechat(settings) if wechat::keeps(settings))

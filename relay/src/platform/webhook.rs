@@ -152,6 +152,17 @@ pub enum NoEvent {
 pub enum Inbound {
     /// The platform checks that this address is ours: say this back.
     Challenge(String),
+    /// Somebody begins with the bot, or has added it to a group: it may say hello.
+    Entered {
+        /// Their id on the platform.
+        sender: String,
+        /// The chat's id there, if others are in it too.
+        group: Option<String>,
+        /// The thread of talk.
+        conversation: ConversationId,
+        /// What it says hello to.
+        origin: Origin,
+    },
     /// A writer wants no answer any more: a button beside what there is of it.
     Halt {
         /// The thread of talk.

@@ -15,7 +15,7 @@ use protocol::json::Writer;
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::is_plain;
+use super::encoding::{conversation_id, is_plain};
 use super::markdown::{self, Style};
 use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
@@ -23,6 +23,7 @@ use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Sent, Token, Unsupported, Verdict, check_base,
 };
+use crate::store::Origin;
 
 /// What the operator copies from the account's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -111,8 +112,15 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
     match event {
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
+        Event::Followed { from, to } if is_plain(&from) && is_plain(&to) => {
+            let origin = Origin { account: account.clone(), message: format!("{from}/{to}") };
+            match conversation_id(NAME, account, &from) {
+                Some(conversation) => Inbound::Entered { sender: from, group: None, conversation, origin },
+                None => Inbound::Ignored("ids of another form"),
+            }
+        }
+        Event::Followed { .. } => Inbound::Ignored("ids of another form"),
         Event::Other(event) => Inbound::Ignored(match event.as_str() {
-            "subscribe" => "event: someone follows",
             "unsubscribe" => "event: someone follows no more",
             _ => "event type",
         }),

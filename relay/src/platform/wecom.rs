@@ -106,7 +106,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
     match event {
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
-        Event::Other(_) => Inbound::Ignored("event type"),
+        Event::Followed { .. } | Event::Other(_) => Inbound::Ignored("event type"),
         // TODO(#6): images, files, recordings and videos.
         Event::Message { text: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),

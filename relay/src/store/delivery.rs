@@ -102,11 +102,16 @@ impl<S: Sql> Store<S> {
         self.write(statement, vec![Value::Integer(until.0 as i64), integer(seq)])
     }
 
-    /// The oldest one of a conversation, if it is kept: nothing else leaves a try without a time.
-    pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
+    /// The oldest one of a conversation.
+    pub fn first_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_OLDEST, vec![text(conversation)])?) else { return Ok(None) };
-        let oldest = delivery(&mut row)?;
-        Ok(Some(oldest).filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
+        delivery(&mut row).map(Some).map_err(S::Error::from)
+    }
+
+    /// The same, if it is kept: nothing else leaves a try without a time.
+    pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
+        let oldest = self.first_delivery(conversation)?;
+        Ok(oldest.filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
     }
 
     /// It was not its turn.

@@ -13,6 +13,9 @@ pub enum Event {
     CardAction(CardAction),
     /// The platform checks the address.
     Challenge(String),
+    /// Somebody opens the chat with the bot (`im.chat.access_event.bot_p2p_chat_entered_v1`), or has added it to a group
+    /// (`im.chat.member.bot.added_v1`).
+    Entered(Entered),
     /// A message to the bot, or in a group that it can read.
     Message(Received),
     /// An event that this version does not use.
@@ -24,6 +27,19 @@ pub enum Event {
     },
     /// A message was taken back, by its writer or by a group's owner (`im.message.recalled_v1`).
     Recalled(Recalled),
+}
+
+/// A chat that a bot came into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Which one.
+    pub chat_id: String,
+    /// Who opened it, or added the bot.
+    pub operator: String,
+    /// One to one with the bot.
+    pub is_direct: bool,
+    /// Something was said there before.
+    pub is_known: bool,
 }
 
 /// A message that was taken back.
@@ -154,6 +170,7 @@ from_json! { struct V1 { uuid, event } }
 from_json! { struct MessageEvent { sender, message } }
 from_json! { struct Sender { sender_id, sender_type } }
 from_json! { struct Ids { open_id } }
+from_json! { struct RawEntered { chat_id, operator_id, last_message_id } }
 from_json! { struct RawMention { key, id, name } }
 from_json! {
     struct Message {
@@ -191,6 +208,8 @@ pub fn read(value: Json) -> Result<Event, Malformed> {
         let envelope: V2 = from_value(value)?;
         return match envelope.header.event_type.as_str() {
             "im.message.receive_v1" => read_message(from_value(envelope.event)?).map(Event::Message),
+            "im.chat.access_event.bot_p2p_chat_entered_v1" => from_value(envelope.event).map(|raw| entered(raw, true)),
+            "im.chat.member.bot.added_v1" => from_value(envelope.event).map(|raw| entered(raw, false)),
             "im.message.recalled_v1" => from_value(envelope.event).map(Event::Recalled),
             "card.action.trigger" => from_value(envelope.event).map(Event::CardAction),
             _ => Ok(Event::Other { dedupe_key: envelope.header.event_id, event_type: envelope.header.event_type }),
@@ -261,6 +280,18 @@ struct V2 {
 struct Header {
     event_id: String,
     event_type: String,
+}
+
+struct RawEntered {
+    chat_id: String,
+    operator_id: Ids,
+    last_message_id: Option<String>,
+}
+
+fn entered(raw: RawEntered, is_direct: bool) -> Event {
+    let RawEntered { chat_id, operator_id, last_message_id } = raw;
+    let is_known = last_message_id.is_some_and(|id| !id.is_empty());
+    Event::Entered(Entered { chat_id, operator: operator_id.open_id, is_direct, is_known })
 }
 
 struct V1 {
