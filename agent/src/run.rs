@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::backend::Backend;
 use crate::backend::echo::Echo;
-use crate::backend::openai::{self, Fault, OpenAi};
+use crate::backend::openai::{self, OpenAi};
+use crate::backend::{Backend, Fault};
 use crate::backoff::Backoff;
 use crate::config::{BackendKind, Config, RunArgs, is_loopback};
 use crate::desk::{Desk, Link};

@@ -1,6 +1,7 @@
 //! Backends make answers. Each takes a question and hands its answer over piece by piece.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -40,6 +41,37 @@ impl Failure {
     pub fn new(reason: String) -> Failure {
         Failure { reason, said: String::new() }
     }
+}
+
+/// What went wrong with one attempt at an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Another attempt would end the same.
+    Final(Failure),
+    /// It may pass: try again, not before `after` if the other side said so.
+    Passing {
+        /// In a few words, without secrets or messages.
+        why: String,
+        /// How long the other side wants to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Fault {
+    /// A final fault in our words alone.
+    pub fn last(reason: &str) -> Fault {
+        Fault::Final(Failure::new(reason.to_owned()))
+    }
+
+    /// A passing fault, of which nobody knows for how long.
+    pub fn passing(why: &str) -> Fault {
+        Fault::Passing { why: why.to_owned(), after: None }
+    }
+}
+
+/// What is passed on of another program's own words.
+pub fn shorten(said: &str) -> String {
+    said.trim().chars().take(SAID_CHARS_MAX).collect()
 }
 
 impl Backend {
@@ -89,3 +121,5 @@ impl Pieces {
         let _ = self.events.send((self.run, event)).await;
     }
 }
+
+const SAID_CHARS_MAX: usize = 300;
