@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use protocol::{ConversationId, MessageId};
 use tokio::sync::mpsc;
 
 use crate::history::Turn;
 
 pub mod echo;
 pub mod openai;
+pub mod openclaw;
 
 /// Who answers.
 pub enum Backend {
@@ -16,11 +18,19 @@ pub enum Backend {
     Echo(echo::Echo),
     /// Asks an OpenAI-compatible server.
     OpenAi(openai::OpenAi),
+    /// Asks an OpenClaw.
+    OpenClaw(openclaw::OpenClaw),
 }
 
 /// What is asked.
 #[derive(Debug)]
 pub struct Question {
+    /// The same whenever it is asked again, also by the next process.
+    pub id: MessageId,
+    /// Where it was asked.
+    pub conversation: ConversationId,
+    /// Which talk of the conversation: `/new` begins the next.
+    pub session: u64,
     /// What the person wrote.
     pub text: String,
     /// The talk before it, oldest first.
@@ -80,6 +90,7 @@ impl Backend {
         match self {
             Backend::Echo(echo) => echo.answer(question, pieces).await,
             Backend::OpenAi(openai) => openai.answer(question, pieces).await,
+            Backend::OpenClaw(openclaw) => openclaw.answer(question, pieces).await,
         }
     }
 }
@@ -89,6 +100,7 @@ impl fmt::Display for Backend {
         match self {
             Backend::Echo(_) => f.write_str("echo"),
             Backend::OpenAi(openai) => openai.fmt(f),
+            Backend::OpenClaw(openclaw) => openclaw.fmt(f),
         }
     }
 }
