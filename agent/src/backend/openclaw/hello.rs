@@ -83,7 +83,7 @@ impl Welcome {
     /// Reads the payload of `hello-ok`, and looks whether this program can work with it.
     pub fn read(payload: Value) -> Result<Welcome, Refusal> {
         let Ok(welcome) = serde_json::from_value::<Welcome>(payload) else {
-            return Err(Refusal::Settled("what answers at --openclaw-url is no OpenClaw gateway".to_owned()));
+            return Err(Refusal::Settled(NO_GATEWAY.to_owned()));
         };
         if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&welcome.protocol) {
             return Err(other_protocol(Some(welcome.protocol)));
@@ -132,12 +132,13 @@ pub fn refusal(problem: Problem) -> Refusal {
             problem.after(),
         ),
         "PAIRING_REQUIRED" => {
-            let request = says("requestId").and_then(Value::as_str).filter(|id| is_id(id)).unwrap_or("--latest");
+            let request = says("requestId").and_then(Value::as_str).filter(|id| is_id(id));
+            let command = request.map_or("list".to_owned(), |request| format!("approve {request}"));
             Refusal::Later(
                 format!(
-                    "the OpenClaw gateway does not know this device yet: on its machine run openclaw devices approve {request}"
+                    "the OpenClaw gateway does not know this device yet: on its machine run openclaw devices {command}"
                 ),
-                None,
+                Some(APPROVAL_DELAY),
             )
         }
         _ if problem.may_pass() => {
@@ -169,8 +170,12 @@ const MODE: &str = "backend";
 const ROLE: &str = "operator";
 /// `chat.history`, and `chat.send` with `chat.abort` (docs/gateway/operator-scopes.md).
 const SCOPES: &[&str] = &["operator.read", "operator.write"];
+/// Something else is there.
+pub const NO_GATEWAY: &str = "what answers at --openclaw-url is no OpenClaw gateway";
 const PROTOCOL_MIN: u64 = 3;
 const PROTOCOL_MAX: u64 = 4;
+/// Somebody has to be fetched for it: until then it is asked no more often.
+const APPROVAL_DELAY: Duration = Duration::from_secs(3);
 /// Without a word of the gateway's.
 const TICK_MS: u64 = 30_000;
 const TICK_MS_MAX: u64 = 300_000;
@@ -213,8 +218,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let pairing = r#"{"code":"NOT_PAIRED","message":"m","details":{"code":"PAIRING_REQUIRED","requestId":"6f-1"}}"#;
-        later(pairing, "run openclaw devices approve 6f-1", None);
-        later(&pairing.replace("6f-1", "6f; rm"), "run openclaw devices approve --latest", None);
+        later(pairing, "run openclaw devices approve 6f-1", Some(3_000));
+        later(&pairing.replace("6f-1", "6f; rm"), "run openclaw devices list", Some(3_000));
         let starting = r#"{"code":"UNAVAILABLE","message":"gateway starting","retryable":true,"retryAfterMs":500}"#;
         later(starting, "is not ready (gateway starting)", Some(500));
     }

@@ -131,9 +131,9 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 const LASTED: Duration = Duration::from_secs(10);
 /// How long a question waits for a gateway that is away.
 pub const PATIENCE: Duration = Duration::from_secs(600);
-/// Full jitter up to `min(30 s, 0.5 s · 2^attempt)`, as towards the relay.
+/// Full jitter up to `min(10 s, 0.5 s · 2^attempt)`: a gateway has few clients, and restarts in half a minute.
 pub const RECONNECT_BASE: Duration = Duration::from_millis(500);
 /// The longest of these delays.
-pub const RECONNECT_MAX: Duration = Duration::from_secs(30);
+pub const RECONNECT_MAX: Duration = Duration::from_secs(10);
 /// Between attempts that fail until somebody changes something: gateways lock out whoever guesses tokens.
 const REFUSED_DELAY: Duration = Duration::from_secs(60);

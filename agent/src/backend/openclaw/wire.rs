@@ -14,7 +14,7 @@ use tokio_tungstenite::{Connector, connect_async_tls_with_config};
 
 use super::device::Challenge;
 use super::frame::{Frame, Problem, request};
-use super::hello::{Hello, Refusal, Welcome, refusal};
+use super::hello::{Hello, NO_GATEWAY, Refusal, Welcome, refusal};
 use super::progress::{ChatEvent, Progress};
 use crate::backend::Fault;
 use crate::link::Socket;
@@ -79,8 +79,10 @@ pub async fn open(url: &str, tls: &Arc<rustls::ClientConfig>, hello: &Hello) -> 
         let mut socket = match connect_async_tls_with_config(url, Some(limits), true, Some(connector)).await {
             Ok((socket, _)) => socket,
             Err(WsError::Http(response)) => {
-                let status = response.status().as_u16();
-                return Err(later(format!("what answers at --openclaw-url is no OpenClaw gateway (HTTP {status})")));
+                // A gateway that comes to its end says 503.
+                let status = response.status();
+                let what = if status.is_server_error() { "the OpenClaw gateway is not ready" } else { NO_GATEWAY };
+                return Err(later(format!("{what} (HTTP {})", status.as_u16())));
             }
             Err(WsError::Io(error)) => return Err(later(format!("the OpenClaw gateway cannot be reached ({error})"))),
             Err(error) => return Err(later(format!("the OpenClaw gateway cannot be reached: {error}"))),
@@ -163,6 +165,10 @@ impl Wire {
     async fn perform(&mut self, order: Order) -> Result<(), String> {
         match order {
             Order::Call { method, params, answer } => {
+                // Nobody waits for it any more: sent now, it would come after the stop that ended the waiting.
+                if answer.is_closed() {
+                    return Ok(());
+                }
                 self.calls.retain(|_, answer| !answer.is_closed());
                 let id = self.request(method, &params).await?;
                 self.calls.insert(id, answer);
