@@ -214,7 +214,14 @@ impl Desk {
             self.last_run += 1;
             let (run, backend) = (self.last_run, Arc::clone(&self.backend));
             let pieces = Pieces { run, events: self.sender.clone() };
-            let asked = Question { text: question.text, turns };
+            let conversation = question.conversation.clone();
+            let asked = Question {
+                id: question.id,
+                conversation: question.conversation,
+                session: question.session,
+                text: question.text,
+                turns,
+            };
             let task = tokio::spawn(async move {
                 let answer = AssertUnwindSafe(backend.answer(asked, &pieces)).catch_unwind().await;
                 let result = answer.unwrap_or_else(|_| Err(Failure::new("the agent has a fault: see its log".into())));
@@ -222,7 +229,7 @@ impl Desk {
             });
             let running = Running {
                 run,
-                conversation: question.conversation,
+                conversation,
                 stream: Stream::default(),
                 task: task.abort_handle(),
                 began: Instant::now(),
