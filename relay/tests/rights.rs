@@ -19,7 +19,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
 }
 
 fn open(world: &mut World, role: Role, by: &str, may_send: bool) -> PeerId {
-    let peer = world.open_with(role, Pass { by: by.into(), may_send });
+    let peer = world.open_with(role, Pass { by: by.into(), may_send, ..Pass::default() });
     world.says(peer, r#"{"type":"hello"}"#);
     peer
 }

@@ -40,7 +40,7 @@ pub async fn open(call: &Call) -> Result<Response, Error> {
         if ticket.origin != page {
             return Err(refused());
         }
-        let pass = Pass { by: ticket.session, may_send: true };
+        let pass = Pass { by: ticket.session, ..Pass::default() };
         return connect(call, ticket.user, Role::Device, pass, Some(ticket.id)).await;
     }
     if let Ok(key) = call.agent_key() {
@@ -48,11 +48,11 @@ pub async fn open(call: &Call) -> Result<Response, Error> {
             return Err(Error::new(Code::Forbidden, "this agent key lacks the scope receive"));
         }
         note_use(call, &key);
-        let pass = Pass { may_send: key.may(Scope::Send), by: key.key };
+        let pass = Pass { may_send: key.may(Scope::Send), by: key.key, ..Pass::default() };
         return connect(call, key.user, Role::Agent { id: key.agent, name: key.name }, pass, None).await;
     }
     let access = call.access()?;
-    connect(call, access.user, Role::Device, Pass { by: access.session, may_send: true }, None).await
+    connect(call, access.user, Role::Device, Pass { by: access.session, ..Pass::default() }, None).await
 }
 
 async fn connect(

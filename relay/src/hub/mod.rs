@@ -24,8 +24,9 @@ mod resume;
 mod revoke;
 mod settings;
 mod stream;
+mod told;
 
-use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
+use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX};
 use protocol::{
     AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, MessageId, Seq,
     ServerFrame, State, Timestamp, UserId, decode, encode,
@@ -46,6 +47,7 @@ pub use history::{ConversationPage, DeadLetterPage, Page};
 pub use hold::Held;
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;
+pub use told::Told;
 
 /// Everything that can happen to one user's relay.
 #[derive(Clone, Debug)]
@@ -86,6 +88,8 @@ pub enum Input {
     Stalled(PeerId),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
+    /// An agent said something without saying to which question, in so many bytes.
+    Told(PeerId, usize, Told),
     /// The Hub was restored, or is not sure of its alarm, which is set to this time and may be lost.
     Woken(Option<Timestamp>),
 }
@@ -295,7 +299,7 @@ impl<S: Sql> Hub<S> {
                 self.touched.insert(peer);
             }
             Input::Posted(question) => {
-                let posted = self.post(now, question)?;
+                let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Passed(id, is_last) => self.pass(now, &id, is_last)?,
@@ -326,6 +330,7 @@ impl<S: Sql> Hub<S> {
                 self.expire(now)?;
                 self.due(now)?;
             }
+            Input::Told(peer, bytes, told) => self.told(now, peer, bytes, told)?,
             Input::Woken(alarm) => {
                 self.wake_at = alarm.filter(|at| now <= at.plus_ms(ALARM_LATE_MS_MAX));
                 self.arm()?;
