@@ -24,7 +24,7 @@ pub async fn once(op: Op, call: &Call, handle: Awaited<'_, Response>) -> Result<
         return Err(Error::new(Code::BadRequest, detail));
     }
     let path = call.request.path();
-    let is_sign_in = path.starts_with("/v1/auth/");
+    let is_sign_in = path.starts_with("/v1/auth/") || path.starts_with("/ocms/auth/");
     let body_hash = hash(&relay::auth::encode(&call.body().await?));
     let (user, whose) = if is_sign_in {
         let token = call.header("Authorization")?.unwrap_or_default();

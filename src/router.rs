@@ -37,7 +37,7 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     let response = answered.or_else(|error| error::respond(error).map_err(Error::from))?;
     let mut headers = shared;
     headers.extend(limit::policy(&path));
-    if path.starts_with("/v1/") {
+    if path.starts_with("/v1/") || path.starts_with("/ocms/") {
         headers.extend([("Cache-Control", "no-store".to_owned()), ("X-Content-Type-Options", "nosniff".to_owned())]);
     }
     // A handshake has no headers to add to.
@@ -103,6 +103,14 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::ConfigPut => Box::pin(api::config::put(call)),
         Op::Ticket => Box::pin(api::websocket::ticket(call)),
         Op::WebSocket => Box::pin(api::websocket::open(call)),
+        Op::ManServerStream => Box::pin(api::manserver::stream(call)),
+        Op::ManServerToken => Box::pin(api::manserver::token(call)),
+        Op::ManServerRefresh => Box::pin(api::manserver::refresh(call)),
+        Op::ManServerRobots => Box::pin(api::manserver::robots(call)),
+        Op::ManServerConversations => Box::pin(api::manserver::conversations(call)),
+        Op::ManServerConversationCreate => Box::pin(async { api::manserver::begin(call) }),
+        Op::ManServerHistory => Box::pin(api::manserver::history(call)),
+        Op::Plugin => Box::pin(api::plugin::open(call)),
         Op::Accounts => Box::pin(admin::accounts::list(call)),
         Op::AccountCreate => Box::pin(admin::accounts::create(call)),
         Op::AccountChange => Box::pin(admin::accounts::change(call)),

@@ -201,6 +201,43 @@ pub fn about(op: Op) -> About {
             about.answer = (101, "It is open.", None);
             about
         }
+        Op::ManServerStream => {
+            let mut about = new(Auth::AccessOrAgent, "Open ManServer's stream: docs/protocol.md §10")
+                .asks("apiKey", "A robot's: an agent key.", false)
+                .asks("token", "A person's: an access token.", false)
+                .asks("robotId", "A person's: the agent that they talk to.", false)
+                .asks("conversationId", "A person's: where; `default` without it.", false)
+                .fails(&[Forbidden, NotFound, UpgradeRequired, TooManySockets]);
+            about.answer = (101, "It is open.", None);
+            about
+        }
+        Op::ManServerToken => open("Sign in from a mini program")
+            .takes::<WeappToken>()
+            .gives::<protocol::api::ManServerToken>()
+            .fails(&[Forbidden, NotFound, Conflict, PlatformRefused, Unauthorized]),
+        Op::ManServerRefresh => open("Get the next access token")
+            .takes::<RefreshBody>()
+            .gives::<protocol::api::ManServerToken>()
+            .fails(&[Unauthorized]),
+        Op::ManServerRobots => mine("My agents").gives::<Vec<ManServerRobot>>(),
+        Op::ManServerConversations => {
+            mine("My conversations, newest first").before(200).gives::<Vec<ManServerConversation>>()
+        }
+        Op::ManServerConversationCreate => {
+            mine("A name for a conversation, which begins with its first message").gives::<ManServerConversation>()
+        }
+        Op::ManServerHistory => mine("The newest messages of a conversation")
+            .asks("conversation_id", "Which one; `default` without it.", false)
+            .asks("limit", "How many; 100 without it.", false)
+            .asks("offset", "How many of the newest are passed over.", false)
+            .gives::<protocol::api::ManServerHistory>()
+            .fails(&[NotFound]),
+        Op::Plugin => {
+            let mut about =
+                open("Open the older relay plugin's socket: docs/protocol.md §10").fails(&[Forbidden, UpgradeRequired]);
+            about.answer = (101, "It is open.", None);
+            about
+        }
         Op::Accounts => operator("The bot accounts").pages().gives::<protocol::api::Accounts>(),
         Op::AccountCreate => operator("Add a bot account, with its platform's settings beside these")
             .takes::<NewAccount>()

@@ -61,7 +61,7 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
     if is_repeatable {
         let kept = match op {
             Op::Ticket => "30 s",
-            _ if path.starts_with("/v1/auth/") => "10 min",
+            _ if path.contains("/auth/") => "10 min",
             _ => "24 h",
         };
         parameters.push(json!({
@@ -75,7 +75,7 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
         "summary": about.summary,
         "tags": [tag(path)],
         "parameters": parameters,
-        "responses": responses(&about, path, is_repeatable, generator),
+        "responses": responses(op, &about, path, is_repeatable, generator),
         "security": security(about.auth),
     });
     if let Some((schema, is_required)) = about.body {
@@ -86,7 +86,7 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
     operation
 }
 
-fn responses(about: &About, path: &str, is_repeatable: bool, generator: &mut SchemaGenerator) -> Value {
+fn responses(op: Op, about: &About, path: &str, is_repeatable: bool, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, meaning, schema) = &about.answer;
     let mut answer = json!({ "description": meaning });
@@ -96,7 +96,7 @@ fn responses(about: &About, path: &str, is_repeatable: bool, generator: &mut Sch
     responses.insert(status.to_string(), answer);
     let mut codes: BTreeSet<u16> = about.fails.iter().map(|code| code.status()).collect();
     codes.insert(Code::Unavailable.status());
-    if path.starts_with("/v1/") {
+    if op != Op::Health {
         codes.insert(Code::RateLimited.status());
     }
     if about.auth != Auth::Open {
@@ -169,4 +169,6 @@ const TAGS: &[(&str, &str, &str)] = &[
     ("/v1/pairings", "identities", "Which senders in chat apps are me · 聊天身份"),
     ("/v1/admin", "operators", "Bot accounts, users, audit · 运营"),
     ("/v1/", "timeline", "Conversations, messages, what became of them · 会话与消息"),
+    ("/ocms/", "other clients", "ManServer, the older relay's plugin · 已有的客户端"),
+    ("/openclaw", "other clients", "ManServer, the older relay's plugin · 已有的客户端"),
 ];

@@ -187,6 +187,11 @@ impl Response {
         Headers(self.0.headers())
     }
 
+    /// Our end of the socket that it opened.
+    pub fn websocket(&self) -> Option<WebSocket> {
+        self.0.unchecked_ref::<SocketInit>().websocket()
+    }
+
     /// Its body.
     pub async fn text(&self) -> Result<String> {
         Ok(settled(self.0.text()?).await?.as_string().unwrap_or_default())
@@ -224,6 +229,9 @@ extern "C" {
 
     #[wasm_bindgen(method, setter, js_name = webSocket)]
     fn set_websocket(this: &SocketInit, socket: &WebSocket);
+
+    #[wasm_bindgen(method, getter, js_name = webSocket)]
+    fn websocket(this: &SocketInit) -> Option<WebSocket>;
 }
 
 impl ResponseBuilder {

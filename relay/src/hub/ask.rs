@@ -23,15 +23,21 @@ impl<S: Sql> Hub<S> {
         }
         let conversation = conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
         let question = Question { id: id.clone(), conversation, via: "web".into(), sender: None, text, origin: None };
-        match self.post(now, question)? {
+        let to = self.peers.get(&peer).and_then(|peer| peer.pass.to.clone());
+        match self.post(now, question, to)? {
             Ok(Posted { seq, .. }) => self.send_to(&[peer], &ServerFrame::Accepted { id, seq }),
             Err(Refusal { code, detail }) => self.error(peer, code, detail, Some(id)),
         }
         Ok(())
     }
 
-    /// Takes in what a person wrote, once.
-    pub(super) fn post(&mut self, now: Timestamp, question: Question) -> Result<Result<Posted, Refusal>, S::Error> {
+    /// Takes in what a person wrote, once. `to`: the agent that it is for, unless it names another.
+    pub(super) fn post(
+        &mut self,
+        now: Timestamp,
+        question: Question,
+        to: Option<AgentId>,
+    ) -> Result<Result<Posted, Refusal>, S::Error> {
         if let Some((seq, _)) = self.find(&question.id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
@@ -58,7 +64,7 @@ impl<S: Sql> Hub<S> {
         };
         let (agent, text) = match addressed(text, &self.agents) {
             Some((agent, rest)) => (Some(agent.id.clone()), rest),
-            None => (self.agent_of(&settings), text),
+            None => (to.or_else(|| self.agent_of(&settings)), text),
         };
         let question = Question { text: text.to_owned(), ..question };
         let Err(why) = self.queue.check(&question.conversation, agent.as_ref(), question.text.len()) else {

@@ -25,8 +25,9 @@ mod resume;
 mod revoke;
 mod settings;
 mod stream;
+mod told;
 
-use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
+use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX};
 use protocol::{
     AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched,
     MessageId, Seq, ServerFrame, State, Timestamp, UserId, decode, encode,
@@ -48,6 +49,7 @@ pub use history::{ConversationPage, DeadLetterPage, Page};
 pub use hold::{Held, outbound};
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;
+pub use told::Told;
 
 /// Everything that can happen to one user's relay.
 #[derive(Clone, Debug)]
@@ -90,6 +92,8 @@ pub enum Input {
     Stalled(PeerId),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
+    /// An agent said something without saying to which question, in so many bytes.
+    Told(PeerId, usize, Told),
     /// The Hub was restored, or is not sure of its alarm, which is set to this time and may be lost.
     Woken(Option<Timestamp>),
 }
@@ -305,7 +309,7 @@ impl<S: Sql> Hub<S> {
                 self.touched.insert(peer);
             }
             Input::Posted(question) => {
-                let posted = self.post(now, question)?;
+                let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Passed(id, is_last) => self.pass(now, &id, is_last)?,
@@ -337,6 +341,7 @@ impl<S: Sql> Hub<S> {
                 self.expire(now)?;
                 self.due(now)?;
             }
+            Input::Told(peer, bytes, told) => self.told(now, peer, bytes, told)?,
             Input::Woken(alarm) => {
                 self.wake_at = alarm.filter(|at| now <= at.plus_ms(ALARM_LATE_MS_MAX));
                 self.arm()?;

@@ -1,6 +1,6 @@
 //! What is said unasked: by an agent, a script, a clock.
 
-use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Timestamp, from_json};
+use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Seq, Timestamp, from_json};
 use serde::Serialize;
 
 use super::{Hub, Posted, Refusal, check_length, refusal};
@@ -28,17 +28,8 @@ impl<S: Sql> Hub<S> {
         if let Some((seq, _)) = self.find(&push.id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
-        if push.text.is_empty() {
-            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
-        }
-        if let Err(refusal) = check_length(&push.text) {
+        if let Err(refusal) = self.check_unasked(now, &push.text)? {
             return Ok(Err(refusal));
-        }
-        if self.is_full() {
-            self.trim(now)?;
-        }
-        if self.is_full() {
-            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
         }
         let mut place = None;
         for conversation in &push.to {
@@ -47,10 +38,37 @@ impl<S: Sql> Hub<S> {
                 break;
             }
         }
-        let Some((conversation, beside)) = place.or_else(|| push.to.into_iter().next().map(|first| (first, None)))
-        else {
+        let Some((conversation, beside)) = place.or_else(|| Some((push.to.first()?.clone(), None))) else {
             return Ok(Err(refusal(Code::BadFrame, "conversation: none to say it in")));
         };
+        self.say_unasked(now, push, conversation, beside).map(Ok)
+    }
+
+    /// Whether this may be said unasked.
+    pub(super) fn check_unasked(&mut self, now: Timestamp, text: &str) -> Result<Result<(), Refusal>, S::Error> {
+        if text.is_empty() {
+            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
+        }
+        if let Err(refusal) = check_length(text) {
+            return Ok(Err(refusal));
+        }
+        if self.is_full() {
+            self.trim(now)?;
+        }
+        if self.is_full() {
+            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Stores it in this conversation; `beside`: a message of its platform, which it goes to as well.
+    pub(super) fn say_unasked(
+        &mut self,
+        now: Timestamp,
+        push: Push,
+        conversation: ConversationId,
+        beside: Option<Seq>,
+    ) -> Result<Posted, S::Error> {
         let session = self.settings(&conversation)?.session;
         let seq = self.next_seq();
         let envelope = Envelope {
@@ -74,11 +92,11 @@ impl<S: Sql> Hub<S> {
         self.publish(envelope);
         self.arm()?;
         self.trim(now)?;
-        Ok(Ok(Posted { seq, new: true }))
+        Ok(Posted { seq, new: true })
     }
 
     /// The conversation of a message in the timeline.
-    pub fn conversation_of(&self, seq: protocol::Seq) -> Result<Option<ConversationId>, S::Error> {
+    pub fn conversation_of(&self, seq: Seq) -> Result<Option<ConversationId>, S::Error> {
         Ok(self.store.messages_at(&[seq])?.pop().map(|envelope| envelope.conversation))
     }
 }
