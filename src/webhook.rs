@@ -124,7 +124,8 @@ pub async fn receive(
                 }
             };
             if let Some((text, hash)) = hello {
-                let outbound = Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None };
+                let outbound =
+                    Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None };
                 let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
                 match platform::greet(account, &outbound, &fresh) {
                     Some(greeting) => waited = Waited::Reply(greeting),
@@ -205,7 +206,7 @@ async fn word_of_welcome(
     let told = code_for(config, sender, in_group, &text, &conversation, &origin.account, address).await?;
     let Some((text, Some(hash))) = told else { return Ok(None) };
     // Not an answer of any timeline; the place counts for the idempotency key alone.
-    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None }, hash)))
+    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None }, hash)))
 }
 
 /// A code for a stranger, in words, and its hash; none: they were told a while ago. `text`: what they wrote.

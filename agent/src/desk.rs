@@ -184,7 +184,7 @@ impl Desk {
             Ok(()) if text.trim().is_empty() => fail(seq, Failure::new("the model gave an empty answer".into())),
             Ok(()) => {
                 let bytes = text.len();
-                let reply = ClientFrame::Reply { reply_to: seq, text };
+                let reply = ClientFrame::Reply { reply_to: seq, text, files: Vec::new() };
                 if encode(&reply).len() <= FRAME_BYTES_MAX {
                     info!("question {seq} answered: {bytes} bytes in {elapsed_ms} ms");
                     reply
@@ -283,7 +283,7 @@ mod tests {
         while order.len() < count {
             let frames = tokio::time::timeout(PATIENCE, desk.next()).await.expect("silence");
             for frame in frames.unwrap() {
-                if let ClientFrame::Reply { reply_to, text } = frame {
+                if let ClientFrame::Reply { reply_to, text, .. } = frame {
                     assert_eq!(text, format!("echo: q {reply_to}"));
                     order.push(reply_to.0);
                 }

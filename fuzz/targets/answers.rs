@@ -19,7 +19,7 @@ fn run(text: &str) {
     let account = feishu::account("", feishu::TOKEN);
     let origin = Origin { account: account.id.clone(), message: "om_1".into() };
     let conversation = "feishu:main:oc_1".parse().unwrap();
-    let mut outbound = Outbound { origin, conversation, seq: Seq(2), text: text.to_owned(), part: 0 };
+    let mut outbound = Outbound { origin, conversation, seq: Seq(2), text: text.to_owned(), files: Vec::new(), part: 0 };
     let (mut joined, mut keys) = (String::new(), BTreeSet::new());
     loop {
         let call = send(&account, &outbound).expect("a part that was announced");

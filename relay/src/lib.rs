@@ -14,6 +14,7 @@ pub mod platform;
 pub mod auth;
 
 pub mod dialect;
+pub mod file;
 pub mod limit;
 
 pub mod map;

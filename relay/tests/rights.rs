@@ -15,6 +15,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
         agent: Some("agt_1".parse().unwrap()),
         to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
         text: text.into(),
+        files: Vec::new(),
     })
 }
 

@@ -148,7 +148,7 @@ impl Dialect {
 /// A question of this conversation, under a new id.
 fn question(conversation: ConversationId, text: String, fresh: &str) -> Result<Said, Wrong> {
     let id = new_id("msg-", fresh)?;
-    Ok(Said::Frames(vec![ClientFrame::Send { id, conversation: Some(conversation), text }]))
+    Ok(Said::Frames(vec![ClientFrame::Send { id, conversation: Some(conversation), text, files: Vec::new() }]))
 }
 
 /// What an agent says.

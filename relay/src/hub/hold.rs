@@ -125,7 +125,8 @@ impl<S: Sql> Hub<S> {
         let (Some(origin), Some(since)) = (asked.question.origin, since) else { return Ok(Held::Nothing) };
         let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
         let conversation = asked.question.conversation;
-        let outbound = Outbound { origin, conversation, seq: question, text, part: 0, question: Some(question) };
+        let (seq, files) = (question, Vec::new());
+        let outbound = Outbound { origin, conversation, seq, text, files, part: 0, question: Some(question) };
         Ok(Held::Open(outbound, since))
     }
 
@@ -179,15 +180,15 @@ impl<S: Sql> Hub<S> {
         let Some(delivery) = self.store.delivery(answer)? else { return Ok(()) };
         hold.until = now;
         let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);
+        let (part, next) = (delivery.part, delivery.part_after());
         hold.passed = Some(outbound(delivery));
         // Its own, if that came meanwhile, waits for nothing any more.
         if let Some(own) = hold.answer.filter(|&own| own != answer) {
             self.store.hold_delivery(own, now, None)?;
         }
-        if is_last {
-            self.store.delete_delivery(answer)?;
-        } else {
-            self.store.next_part(answer, now)?;
+        match if is_last { next } else { Some(part + 1) } {
+            Some(part) => self.store.next_part(answer, part, now)?,
+            None => self.store.delete_delivery(answer)?,
         }
         self.log(now, EventKind::Delivery, question, detail)?;
         self.arm()
@@ -209,6 +210,6 @@ impl<S: Sql> Hub<S> {
 
 /// An answer on its way, as its platform is to get it.
 pub fn outbound(delivery: Delivery) -> Outbound {
-    let Delivery { origin, conversation, seq, text, part, question, is_answer, .. } = delivery;
-    Outbound { origin, conversation, seq, text, part, question: is_answer.then_some(question) }
+    let Delivery { origin, conversation, seq, text, files, part, question, is_answer, .. } = delivery;
+    Outbound { origin, conversation, seq, text, files, part, question: is_answer.then_some(question) }
 }

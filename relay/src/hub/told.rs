@@ -40,19 +40,19 @@ impl<S: Sql> Hub<S> {
                 self.error(id, Code::Forbidden, "this agent key lacks the scope send".into(), None);
                 return Ok(());
             }
-            return self.answer(now, id, agent, question, Answer::Text(text));
+            return self.answer(now, id, agent, question, Answer::Text(text, Vec::new()));
         }
         if !may_push {
             let detail = "no question waits for this, and this agent key lacks the scope push";
             self.error(id, Code::Forbidden, detail.into(), None);
             return Ok(());
         }
-        if let Err(Refusal { code, detail }) = self.check_unasked(now, &text)? {
+        if let Err(Refusal { code, detail }) = self.check_unasked(now, &text, &[])? {
             self.error(id, code, detail, None);
             return Ok(());
         }
         let conversation = told.conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text };
+        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text, files: Vec::new() };
         self.say_unasked(now, push, conversation, None).map(drop)
     }
 }

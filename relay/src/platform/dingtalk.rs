@@ -166,7 +166,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         return Err(Unsupported("the question has no address".into()));
     };
     let fits = |part: &str| part.len() <= TEXT_BYTES_MAX;
-    let (text, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, &markdown::FULL, &fits)?;
+    let (text, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, &markdown::FULL, &fits)?;
     // In the list of chats; the message itself shows only the text.
     let title: String = markdown::render(&text, &markdown::PLAIN).chars().take(TITLE_CHARS_MAX).collect();
     let param = object! { "title": title.replace('\n', " "), "text": text };

@@ -189,8 +189,15 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let question =
-        Question { id, conversation, via: "feishu".into(), sender: Some(sender.clone()), text, origin: Some(origin) };
+    let question = Question {
+        id,
+        conversation,
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        text,
+        files: Vec::new(),
+        origin: Some(origin),
+    };
     Inbound::Message { sender, group, question }
 }
 
@@ -213,7 +220,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     }
     let around = reply_body(outbound, "text", &object! { "text": "" }).len();
     let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
-    let index = outbound.part as usize;
+    let index = outbound.text_part() as usize;
     let Some(part) = parts.get(index) else {
         return Err(Unsupported(format!("part {index} of {}", parts.len())));
     };
@@ -231,7 +238,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
 /// A part as a rich text, or, cut in the same places, as a bare one.
 fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> Result<Call, Unsupported> {
     let fits = |part: &str| sent_bytes(part) <= POST_BYTES_MAX;
-    let (part, is_last) = markdown::part_as(text, outbound.part, POSTS_MAX, &POST, shown, &fits)?;
+    let (part, is_last) = markdown::part_as(text, outbound.text_part(), POSTS_MAX, &POST, shown, &fits)?;
     if std::ptr::eq(shown, &markdown::PLAIN) {
         return Ok(reply(settings, outbound, "text", &object! { "text": part }, is_last));
     }

@@ -196,7 +196,7 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
     };
     // The parts are the same in whatever way they are written, or something would be left out between two.
     let split = if is_guild { &GUILD } else { &markdown::FULL };
-    let (mut content, is_last) = markdown::part_as(&text, outbound.part, parts_max, split, shown, &fits)?;
+    let (mut content, is_last) = markdown::part_as(&text, outbound.text_part(), parts_max, split, shown, &fits)?;
     if !way.has_links {
         content = content.replace("https://", "").replace("http://", "");
     }

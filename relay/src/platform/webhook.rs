@@ -281,7 +281,8 @@ impl Words {
         let is_short = sender.len() <= ID_BYTES_MAX && address.len() <= ADDRESS_BYTES_MAX;
         let Some((id, conversation)) = ids.filter(|_| is_short) else { return Inbound::Ignored("ids of another form") };
         let (origin, via) = (Some(Origin { account: account.clone(), message: address }), platform.to_owned());
-        let question = Question { id, conversation, via, sender: Some(sender.clone()), text, origin };
+        let question =
+            Question { id, conversation, via, sender: Some(sender.clone()), text, files: Vec::new(), origin };
         Inbound::Message { sender, group, question }
     }
 }

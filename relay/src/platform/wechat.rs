@@ -166,7 +166,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
     let (content, is_last) = if keeps(settings) {
         let fits = |part: &str| part.len() + GO_ON.len() <= TEXT_BYTES_MAX;
         let text = without_links(&outbound.text);
-        let (content, is_last) = markdown::part(&text, outbound.part, KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
+        let (content, is_last) = markdown::part(&text, outbound.text_part(), KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
         (if is_last { content } else { content + GO_ON }, is_last)
     } else {
         part(outbound).ok()?
@@ -199,7 +199,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
     let text = without_links(&outbound.text);
-    markdown::part(&text, outbound.part, PARTS_MAX, &STYLE, &|part| part.len() <= TEXT_BYTES_MAX)
+    markdown::part(&text, outbound.text_part(), PARTS_MAX, &STYLE, &|part| part.len() <= TEXT_BYTES_MAX)
 }
 
 /// A text without `<a …>` of its own, which may be a command to the app, whoever made the model say it.

@@ -146,7 +146,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     let style = if settings.markdown { &STYLE } else { &markdown::PLAIN };
     let mark = mark(outbound);
     let fits = |part: &str| part.len() + mark.len() <= MESSAGE_BYTES_MAX;
-    let (part, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, style, &fits)?;
+    let (part, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, style, &fits)?;
     let kind = if settings.markdown { "markdown" } else { "text" };
     Ok(Call { request: message(settings, outbound, kind, part + &mark), is_last })
 }

@@ -70,6 +70,7 @@ fn passive_replies() {
             conversation: question.conversation,
             seq: protocol::Seq(2),
             text: "你好 ]]> 🚀".into(),
+            files: Vec::new(),
             part: 0,
             question: None,
         };

@@ -219,6 +219,7 @@ fn to(address: &str, text: &str) -> Outbound {
         conversation: "wecom:main:mycreate".parse().unwrap(),
         seq: protocol::Seq(2),
         text: text.into(),
+        files: Vec::new(),
         part: 0,
         question: None,
     }
