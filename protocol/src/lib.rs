@@ -18,8 +18,8 @@ pub use envelope::{Author, Envelope, State};
 pub use error::Code;
 pub use file::{File, FileKind};
 pub use frame::{
-    AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, Fetched, GapReason, Header, Resumed, ServerFrame,
-    decode, encode,
+    AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, FetchForm, Fetched, GapReason, Header, Resumed,
+    ServerFrame, decode, encode,
 };
 pub use id::{AccountId, AgentId, ConversationId, Cursor, FileId, InvalidId, MessageId, Seq, Timestamp, UserId};
 
