@@ -115,6 +115,7 @@ const zh = {
     unreachable: '没有连上中继。请检查网络，然后再试一次。',
   },
   refused: {
+    bad_frame: '中继没有接受，它的文件可能已过期，请重新添加',
     conflict: '它已在处理，或者已被撤回',
     not_found: '中继里已经没有这条消息',
     queue_full: '排队的消息太多了，等智能体处理一些再试',
@@ -160,7 +161,7 @@ const zh = {
   unaskedBy: (name: string) => `${name} 主动发来`,
   unaskedScript: '脚本发来',
   uploadProblem: {
-    unavailable: '中继没有存文件的地方，或者暂时用不了。',
+    unavailable: '中继现在存不了文件。',
     tooLarge: '文件太大了。',
     unreadable: '读不到这个文件：可能已被移动或删除，也可能是文件夹。',
   },
@@ -303,6 +304,7 @@ const en: Strings = {
     unreachable: 'The relay cannot be reached. Please check the network and try again.',
   },
   refused: {
+    bad_frame: 'Not accepted; its files may have expired, please add them again',
     conflict: 'It goes on already, or was taken back',
     not_found: 'The relay no longer has this message',
     queue_full: 'Too many messages are waiting; try again when the agent has caught up',
@@ -348,7 +350,7 @@ const en: Strings = {
   unaskedBy: (name) => `Unprompted, from ${name}`,
   unaskedScript: 'From a script',
   uploadProblem: {
-    unavailable: 'The relay has no place for files, or cannot reach it now.',
+    unavailable: 'The relay cannot keep files now.',
     tooLarge: 'The file is too large.',
     unreadable: 'It cannot be read: it was moved or deleted, or is a folder.',
   },

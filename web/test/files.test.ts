@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { excerpt, fileSize, rejections } from '../src/format'
-import { admit, areGone, FILE_BYTES_MAX, kindOf, pastesFiles, readPath, uploadPath } from '../src/lib/files'
+import { admit, areGone, FILE_BYTES_MAX, kindOf, pastesFiles, readPath, splitName, uploadPath } from '../src/lib/files'
 import type { File } from '../src/lib/frame'
 import { STRINGS } from '../src/strings'
 
@@ -57,6 +57,18 @@ test.each([
   ['https://elsewhere.example/pictures/v1/files/1', 'https://elsewhere.example/pictures/v1/files/1'],
   ['javascript:alert(1)//v1/files/1', 'javascript:alert(1)//v1/files/1'],
 ])('%s is read at %s', (url, path) => expect(readPath(url)).toBe(path))
+
+test.each([
+  ['holiday in the mountains 2026.png', '2026.png'],
+  ['archive.tar.gz', 'tar.gz'],
+  ['年度报告.pdf', '年度报告.pdf'],
+  ['Makefile', 'kefile'],
+  ['🚀🚀🚀🚀🚀🚀🚀', '🚀🚀🚀🚀🚀🚀'],
+  ['.env', '.env'],
+  ['see chapter 3. Then go on', ' go on'],
+])('the end of %j is %j', (name, ending) => {
+  expect(splitName(name)).toEqual({ stem: name.slice(0, -ending.length), ending })
+})
 
 test.each([
   ['a screenshot', ['Files'], true],

@@ -56,6 +56,12 @@ export function readPath(url: string): string {
   return /^https?:\/\/[^/]+(\/v1\/files\/.*)$/i.exec(url)?.[1] ?? url
 }
 
+/** A name, and the end of it that is always to be seen: a few letters and what kind of file it is. */
+export function splitName(name: string): { stem: string; ending: string } {
+  const ending = /[^.\s]{0,4}\.[^.\s]{1,8}$/u.exec(name)?.[0] ?? [...name].slice(-6).join('')
+  return { stem: name.slice(0, name.length - ending.length), ending }
+}
+
 /** Whether what is on the clipboard is meant as files. Office programs put a picture of the copied text beside it. */
 export function pastesFiles(types: readonly string[]): boolean {
   const isRichText = types.includes('text/plain') && (types.includes('text/html') || types.includes('text/rtf'))
