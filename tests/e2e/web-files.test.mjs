@@ -142,14 +142,14 @@ test('files on the page', async (t) => {
     await page.getByTestId('composer').fill('when it is there')
     await page.getByTestId('send').click()
     await page.locator('[data-testid=send][data-state=leaving]').waitFor()
-    // Not yet; and then it is sent after all.
-    await page.getByTestId('send').click()
+    // Whoever goes on writing is not done.
+    await page.getByTestId('composer').fill('when it is all there')
     await page.locator('[data-testid=send]:not([data-state])').waitFor()
     await page.getByTestId('send').click()
-    assert.equal(await page.getByTestId('message-text').filter({ hasText: 'when it is there' }).count(), 0)
+    assert.equal(await page.getByTestId('message-text').filter({ hasText: 'when it is all there' }).count(), 0)
     release()
-    await page.getByTestId('message-text').filter({ hasText: 'when it is there' }).waitFor()
-    const asked = await agent.question('when it is there')
+    await page.getByTestId('message-text').filter({ hasText: 'when it is all there' }).waitFor()
+    const asked = await agent.question('when it is all there')
     assert.deepEqual(
       asked.files.map(({ name }) => name),
       ['slow.pdf', 'broken.pdf'],

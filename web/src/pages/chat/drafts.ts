@@ -49,6 +49,8 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
   })
   const attachments = computed(() => beside(active.value))
   const isLeaving = computed(() => active.value in leaving.value)
+  /** Whether any waits for its files: it is nowhere else yet. */
+  const areLeaving = computed(() => Object.keys(leaving.value).length > 0)
 
   function beside(conversation: string): readonly Attachment[] {
     return all.value.filter((attachment) => attachment.conversation === conversation)
@@ -85,10 +87,9 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
     begin()
   }
 
-  /** Sends this now, or as soon as its files are there; asked once more, it waits for a person again. */
+  /** Sends this now, or as soon as its files are there. */
   function submit(words: string): void {
     const conversation = active.value
-    if (conversation in leaving.value) return stay(conversation)
     leaving.value[conversation] = words
     settle(conversation)
   }
@@ -150,7 +151,7 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
     all.value = []
   })
 
-  return { attach, attachments, detach, isLeaving, rejected, retry, retryLost, submit, text }
+  return { areLeaving, attach, attachments, detach, isLeaving, rejected, retry, retryLost, submit, text }
 }
 
 /** More at a time would leave a browser no connection for anything else: it has six to one address. */

@@ -10,10 +10,12 @@ export function useIncoming(page: Ref<HTMLElement | undefined>, take: (files: Fi
   /** Whether files are being held over the page. */
   const over = ref(false)
   let depth = 0
+  /** A picture that is dragged out of the page looks like a file that comes. */
+  let isOurs = false
 
   const isOpen = () =>
     page.value !== undefined && !page.value.closest('[inert]') && !document.querySelector('dialog[open]')
-  const has = (event: DragEvent) => event.dataTransfer?.types.includes('Files') === true && isOpen()
+  const has = (event: DragEvent) => !isOurs && event.dataTransfer?.types.includes('Files') === true && isOpen()
 
   function enter(event: DragEvent): void {
     if (!has(event)) return
@@ -51,6 +53,8 @@ export function useIncoming(page: Ref<HTMLElement | undefined>, take: (files: Fi
 
   const listening = new AbortController()
   const { signal } = listening
+  document.addEventListener('dragstart', () => (isOurs = true), { signal })
+  document.addEventListener('dragend', () => (isOurs = false), { signal })
   document.addEventListener('dragenter', enter, { signal })
   document.addEventListener('dragleave', leave, { signal })
   document.addEventListener('dragover', move, { signal })
