@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use protocol::Timestamp;
-use protocol::from_json;
 use protocol::json::{FromJson, Json};
+use protocol::{FileId, Timestamp, from_json};
 use relay::auth::hash;
 use relay::auth::seal::Place;
+use relay::map::Set;
 use relay::platform::{
     self, Account as Settings, Auth, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict,
 };
@@ -48,6 +48,8 @@ pub struct Account {
     token: Rc<RefCell<Option<Held>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) drafts: RefCell<Drafts>,
+    /// Files that are being fetched.
+    pub(crate) bringing: RefCell<Set<FileId>>,
 }
 
 #[wasm_bindgen]
@@ -55,7 +57,14 @@ impl Account {
     /// Called by the runtime.
     #[wasm_bindgen(constructor)]
     pub fn new(state: State, env: Env) -> Account {
-        Account { state, env, token: Rc::default(), budget: RefCell::default(), drafts: RefCell::default() }
+        Account {
+            state,
+            env,
+            token: Rc::default(),
+            budget: RefCell::default(),
+            drafts: RefCell::default(),
+            bringing: RefCell::default(),
+        }
     }
 
     /// Called by [`send`].

@@ -1,6 +1,8 @@
 //! Files from and to platforms: fetched once and kept, or sent as the platform wants it. Both go through the [`Account`],
 //! which has the access token.
 
+use std::time::Duration;
+
 use futures_util::future::join;
 use js_sys::Uint8Array;
 use protocol::json::{FromJson, Json};
@@ -16,7 +18,7 @@ use crate::directory::{self, Bot};
 use crate::error::Error;
 use crate::file::{self, Fault};
 use crate::outbound::{self, Way};
-use crate::runtime::{self, Fixed, RequestInit, Response, console_log};
+use crate::runtime::{self, Delay, Fixed, RequestInit, Response, console_log};
 
 /// What is asked of a bot's account about a file.
 #[derive(Serialize)]
@@ -55,7 +57,16 @@ pub fn asked(body: &Json) -> Option<Link> {
 impl Account {
     /// Answers [`Ask`].
     pub async fn bring(&self, link: &Link) -> Result<Response, Error> {
+        // Two may ask for it at once: whoever brings it and whoever reads it.
+        for _ in 0..BUSY_LOOKS {
+            if !self.bringing.borrow().contains(&link.id) {
+                break;
+            }
+            Delay::from(BUSY_LOOK).await;
+        }
+        self.bringing.borrow_mut().insert(link.id.clone());
         let error = self.try_to_bring(link).await.err();
+        self.bringing.borrow_mut().remove(&link.id);
         if let Some(why) = &error {
             console_log!("file {}: {why}", link.id);
         }
@@ -70,7 +81,6 @@ impl Account {
         let bot = bot.ok_or("the bot account was deleted")?;
         let bucket = config.files().ok_or("this relay keeps no files")?;
         let key = file::key(&link.user, &link.id);
-        // Two may ask for it at once.
         if bucket.get(&key, None).await.map_err(|error| error.to_string())?.is_some() {
             return Ok(());
         }
@@ -281,6 +291,9 @@ fn why(sent: Sent) -> String {
     }
 }
 
+/// Longer than one is fetched.
+const BUSY_LOOKS: usize = 1_400;
+const BUSY_LOOK: Duration = Duration::from_millis(50);
 /// The first call, an access token once more, and as many redirects as are left.
 const HOPS_MAX: usize = 5;
 /// 60 s: 30 MB at 4 Mbit/s.
