@@ -4,15 +4,12 @@ import type { FileKind } from './frame'
 import { FILE_KINDS } from './frame'
 import { wellFormed } from './text'
 
-const DAY_MS = 24 * 60 * 60 * 1000
-
 /** One file, in bytes (docs/protocol.md §7). */
 export const FILE_BYTES_MAX = 30_000_000
 /** Files beside one message. */
 export const FILES_MAX = 10
-
 /** How long the relay keeps a file. */
-export const FILE_MS = 7 * DAY_MS
+export const FILE_MS = 7 * 24 * 60 * 60 * 1000
 
 /** What was chosen and cannot be sent. */
 export interface Rejected {
@@ -38,9 +35,9 @@ export function kindOf(mediaType: string): FileKind {
   return FILE_KINDS.find((kind) => mediaType.startsWith(`${kind}/`)) ?? 'file'
 }
 
-/** Whether the files of a message of that time are surely gone; a day more, as this device's clock may be wrong. */
+/** Whether the files of a message of that time are surely gone. */
 export function areGone(atMs: number, nowMs: number): boolean {
-  return nowMs - atMs > FILE_MS + DAY_MS
+  return nowMs - atMs > FILE_MS + CLOCK_ERROR_MS_MAX
 }
 
 /** Where a file with this name is uploaded. */
@@ -67,3 +64,6 @@ export function pastesFiles(types: readonly string[]): boolean {
   const isRichText = types.includes('text/plain') && (types.includes('text/html') || types.includes('text/rtf'))
   return types.includes('Files') && !isRichText
 }
+
+/** So far may the clock of this device be wrong. */
+const CLOCK_ERROR_MS_MAX = 24 * 60 * 60 * 1000

@@ -2,7 +2,7 @@
 // uploaded. `upload` and `send` are passed in.
 
 import type { Ref } from 'vue'
-import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 
 import type { UploadEvents } from '../../browser'
 import { Unreachable } from '../../lib/api'
@@ -51,6 +51,9 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
   const isLeaving = computed(() => active.value in leaving.value)
   /** Whether any waits for its files: it is nowhere else yet. */
   const areLeaving = computed(() => Object.keys(leaving.value).length > 0)
+
+  // It is about the choice that was just made, here.
+  watch(active, () => (rejected.value = []))
 
   function beside(conversation: string): readonly Attachment[] {
     return all.value.filter((attachment) => attachment.conversation === conversation)
