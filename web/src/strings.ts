@@ -51,8 +51,8 @@ const zh = {
     queued: '等待上传',
     remove: (name: string) => `移除 ${name}`,
     retry: (name: string) => `重新上传 ${name}`,
+    save: '下载',
     unshowable: '这里不能预览',
-    uploading: (percent: number) => `已上传 ${percent}%`,
   },
   /** What stands for files where only words fit. */
   fileWords: {
@@ -234,11 +234,11 @@ const en: Strings = {
     next: 'Next picture',
     open: (name) => `Open ${name}`,
     previous: 'Previous picture',
-    queued: 'Waits for its turn',
+    queued: 'Waiting',
     remove: (name) => `Remove ${name}`,
     retry: (name) => `Upload ${name} again`,
+    save: 'Download',
     unshowable: 'Cannot be shown here',
-    uploading: (percent) => `${percent}% uploaded`,
   },
   fileWords: {
     audio: (count) => (count === 1 ? 'Audio' : `${count} recordings`),
