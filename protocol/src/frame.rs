@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::button::Button;
 use crate::envelope::{Envelope, State};
 use crate::error::Code;
 use crate::file::File;
@@ -66,6 +67,9 @@ pub enum ClientFrame {
         /// What comes with it: objects as `POST /v1/files` answered them, or as they came with a message.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<File>,
+        /// What one may answer to it at a press.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        buttons: Vec<Button>,
     },
     /// Devices: a new question. Repeat it with the same id until it is `accepted`.
     Send {
@@ -317,7 +321,7 @@ crate::from_json! {
         "fail" => Fail { reply_to, reason },
         "fetched" => Fetched(..),
         "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },
-        "reply" => Reply { reply_to, text, files or Vec::new() },
+        "reply" => Reply { reply_to, text, files or Vec::new(), buttons or Vec::new() },
         "send" => Send { id, conversation, text, files or Vec::new() },
         "stop" => Stop { reply_to },
     } else Unknown

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod api;
+mod button;
 mod envelope;
 mod error;
 mod file;
@@ -14,6 +15,7 @@ mod id;
 pub mod json;
 pub mod limit;
 
+pub use button::{Button, ButtonStyle};
 pub use envelope::{Author, Envelope, State};
 pub use error::Code;
 pub use file::{File, FileKind};

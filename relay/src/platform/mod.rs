@@ -235,9 +235,9 @@ pub fn asks_again(account: &Account, age_ms: u64) -> bool {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
-        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(), fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(), fresh),
-        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(), fresh),
+        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(has_buttons(account)), fresh),
         _ => None,
     }
 }
@@ -264,18 +264,23 @@ pub fn rates(account: &Account) -> &'static [Rate] {
     on!(&account.platform, |_settings, on| on::RATES)
 }
 
+/// Whether the platform's module shows buttons: elsewhere they are words.
+fn has_buttons(account: &Account) -> bool {
+    matches!(&account.platform, Platform::Feishu(_))
+}
+
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
-    on!(&account.platform, |settings, on| on::send(settings, &outbound.words()))
+    on!(&account.platform, |settings, on| on::send(settings, &outbound.words(has_buttons(account))))
 }
 
 /// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
 /// Markdown, without links, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
-        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(), response),
-        Platform::Qq(settings) => qq::instead(settings, &outbound.words(), response),
-        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(), response),
+        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Qq(settings) => qq::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(has_buttons(account)), response),
         _ => None,
     }
 }
