@@ -168,11 +168,15 @@ impl Checker {
     fn handed_one(&mut self, now: u64, delivery: &Delivery) -> Result<(), Broken> {
         let seq = delivery.seq.0;
         let truth = &self.truth;
-        let row = truth.rows.get(&seq).filter(|row| row.reply_to == Some(delivery.question.0));
+        let beside = truth.beside.get(&seq).copied();
+        let row = truth.rows.get(&seq).filter(|row| row.reply_to.or(beside) == Some(delivery.question.0));
         let origin = truth.rows.get(&delivery.question.0).and_then(|row| row.origin.as_deref());
         let right = row.is_some_and(|row| row.text == delivery.text) && origin == Some(&delivery.origin.message);
         if !right {
             return Err(Broken::new("an answer goes where its question came from", format!("{delivery:?}")));
+        }
+        if delivery.is_answer != row.is_some_and(|row| row.author == "agent" && row.reply_to.is_some()) {
+            return Err(Broken::new("only an answer is an answer", format!("{delivery:?}")));
         }
         if !truth.deliveries.contains_key(&seq) {
             return Err(Broken::new("what is finished is not handed over", format!("{delivery:?}")));

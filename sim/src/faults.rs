@@ -78,6 +78,8 @@ events! {
     Outage: 2 Fault,
     /// A webhook brings a question.
     Posts: 36 Work,
+    /// Someone says something unasked.
+    Pushes: 8 Work,
     /// A message is taken back on its platform.
     Recalls: 2 Fault,
     /// A webhook repeats one.

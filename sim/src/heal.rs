@@ -61,6 +61,9 @@ impl World {
         for index in self.webhooks_unheard() {
             self.webhook_calls(index);
         }
+        for index in self.pushes_unheard() {
+            self.push(index);
+        }
         self.drain();
         for index in 0..self.agents.len() {
             for _ in 0..self.agents[index].disk.inbox.len() {
@@ -113,6 +116,7 @@ impl World {
         agents
             && self.devices.iter().all(up_to_date)
             && self.webhooks.calls.iter().all(|call| call.accepted.is_some())
+            && self.pushes_unheard().is_empty()
             && truth.open.is_empty()
             && self.platform.run.is_none()
             && truth.deliveries.is_empty()
@@ -131,12 +135,13 @@ impl World {
             .map(|device| (device.welcomed, device.disk.unsent.len(), device.disk.cursor.map(|cursor| cursor.seq)))
             .collect();
         format!(
-            "head {}, open {:?}, answers on their way {:?}, alarm {:?}, agents {agents:?}, devices {devices:?}, calls {:?}",
+            "head {}, open {:?}, answers on their way {:?}, alarm {:?}, agents {agents:?}, devices {devices:?}, calls {:?}, pushes {:?}",
             truth.head(),
             truth.open,
             truth.deliveries,
             self.shell.alarm,
             self.webhooks_unheard(),
+            self.pushes_unheard(),
         )
     }
 
@@ -145,6 +150,7 @@ impl World {
         self.check.hold(whole);
         self.check_devices_whole();
         self.check_platform();
+        self.check_pushes();
         self.check_dead_letters();
     }
 

@@ -83,6 +83,11 @@ impl Platform {
         Ok(())
     }
 
+    /// It lets nobody reply to this message any more.
+    pub fn has_refused(&self, message: &str) -> bool {
+        self.refused.contains(message)
+    }
+
     /// How often people see an answer whole.
     pub fn copies_of(&self, seq: u64) -> usize {
         if self.replayed.contains(&seq) {

@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::faults::{Event, History, Profile};
 use crate::network::{Network, Up};
 use crate::platform::Platform;
+use crate::push::Pushes;
 use crate::random::Random;
 use crate::report::Figures;
 use crate::shell::Shell;
@@ -40,6 +41,8 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// Where questions come from.
     pub webhooks: Webhooks,
+    /// What is said unasked.
+    pub pushes: Pushes,
     /// Where answers go.
     pub platform: Platform,
     /// The rules.
@@ -77,6 +80,7 @@ impl World {
             devices: (0..profile.devices).map(|_| Device::default()).collect(),
             agents,
             webhooks: Webhooks::default(),
+            pushes: Pushes::default(),
             platform: Platform::default(),
             check: Checker::default(),
             runs: BTreeMap::new(),
@@ -164,6 +168,7 @@ impl World {
             Event::Learns => self.someone_learns(),
             Event::Outage => self.platform.is_down = !self.platform.is_down,
             Event::Posts => self.webhook_posts(),
+            Event::Pushes => self.pushes(),
             Event::Recalls => self.webhook_recalls(),
             Event::Replays => self.replays(),
             Event::Stops => self.device_stops(device),
