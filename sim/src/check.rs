@@ -30,6 +30,8 @@ impl Broken {
 
 /// What was said on one connection.
 struct Line {
+    /// The session or key that opened it.
+    by: String,
     /// The agent at its other end, if it is one.
     agent: Option<String>,
     greeted: bool,
@@ -70,13 +72,19 @@ impl Checker {
     }
 
     /// A socket was opened.
-    pub fn opened(&mut self, peer: PeerId, role: &Role) {
+    pub fn opened(&mut self, peer: PeerId, role: &Role, by: &str) {
         let agent = match role {
             Role::Agent { id, .. } => Some(id.to_string()),
             Role::Device | Role::Egress { .. } => None,
         };
-        let line = Line { agent, greeted: false, hello: None, sent: 0, unacked: VecDeque::new() };
+        let line = Line { by: by.to_owned(), agent, greeted: false, hello: None, sent: 0, unacked: VecDeque::new() };
         self.lines.insert(peer, line);
+    }
+
+    /// The open sockets of which this holds: what let them in, and which agent they are.
+    pub fn holders(&self, is: impl Fn(&str, Option<&str>) -> bool) -> Vec<PeerId> {
+        let lines = self.lines.iter().filter(|(_, line)| is(&line.by, line.agent.as_deref()));
+        lines.map(|(&peer, _)| peer).collect()
     }
 
     /// A socket is gone: nothing may be said there any more.

@@ -42,6 +42,8 @@ events! {
     AgentWiped: 2 Fault,
     /// The alarm rings.
     Alarm: 60 Work,
+    /// The user is disabled, or is not any more.
+    Bars: 1 Fault,
     /// The relay's clock is set.
     ClockJumps: 4 Fault,
     /// The relay's process dies while it does nothing.
@@ -84,8 +86,12 @@ events! {
     Recalls: 2 Fault,
     /// A webhook repeats one.
     Repeats: 16 Work,
+    /// An agent is no more.
+    Removes: 1 Fault,
     /// Someone asks once more for what ended without an answer.
     Replays: 3 Fault,
+    /// Sessions or keys end.
+    Revokes: 3 Fault,
     /// Everyone waits, and what they know is compared.
     Settles: 4 Work,
     /// Hours pass.

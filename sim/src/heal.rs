@@ -50,6 +50,7 @@ impl World {
             // It sleeps as soon as nobody speaks, and sets its alarm when it wakes.
             self.shell.core = None;
         }
+        self.free();
         self.agents.iter_mut().for_each(|agent| agent.retired = agent.is_twin);
         for peer in self.network.which(|connection| !connection.intact) {
             self.learn(peer);
@@ -117,6 +118,7 @@ impl World {
             && self.devices.iter().all(up_to_date)
             && self.webhooks.calls.iter().all(|call| call.accepted.is_some())
             && self.pushes_unheard().is_empty()
+            && self.are_rights_told()
             && truth.open.is_empty()
             && self.platform.run.is_none()
             && truth.deliveries.is_empty()

@@ -2,7 +2,7 @@
 //! every fault simulated. One seed is one world; the same seed is the same world, event by event.
 //!
 //! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`push`],
-//! [`platform`], then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
+//! [`rights`], [`platform`], then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
 //! (what all end with).
 // The simulator is a test: when it panics, that is a finding.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
@@ -21,6 +21,7 @@ mod platform;
 mod push;
 mod random;
 mod report;
+mod rights;
 mod run;
 mod settle;
 mod shell;

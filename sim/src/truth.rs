@@ -80,7 +80,7 @@ pub struct Truth {
     /// How long a question may wait.
     pub ttl_ms: u64,
     /// Conversation → the newest word about a failure, until there is an answer again.
-    warned: BTreeMap<String, u64>,
+    pub warned: BTreeMap<String, u64>,
     /// Answer → when it is due at its platform.
     pub deliveries: BTreeMap<u64, u64>,
     /// What was said unasked and is or was on its way to a chat → the question that it goes beside.
@@ -103,6 +103,11 @@ impl Truth {
     /// The newest message.
     pub fn head(&self) -> u64 {
         self.rows.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The open questions of an agent.
+    pub fn open_of(&self, agent: &str) -> impl Iterator<Item = &Row> {
+        self.open.iter().map(|seq| &self.rows[seq]).filter(move |row| row.agent.as_deref() == Some(agent))
     }
 
     /// Messages after `after` that are still there.

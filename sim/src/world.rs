@@ -15,6 +15,7 @@ use crate::platform::Platform;
 use crate::push::Pushes;
 use crate::random::Random;
 use crate::report::Figures;
+use crate::rights::Rights;
 use crate::shell::Shell;
 use crate::trace::Trace;
 use crate::webhook::Webhooks;
@@ -41,6 +42,8 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// Where questions come from.
     pub webhooks: Webhooks,
+    /// Who may come in.
+    pub rights: Rights,
     /// What is said unasked.
     pub pushes: Pushes,
     /// Where answers go.
@@ -80,6 +83,7 @@ impl World {
             devices: (0..profile.devices).map(|_| Device::default()).collect(),
             agents,
             webhooks: Webhooks::default(),
+            rights: Rights::default(),
             pushes: Pushes::default(),
             platform: Platform::default(),
             check: Checker::default(),
@@ -129,6 +133,7 @@ impl World {
         let event = self.profile.next(&mut self.random);
         self.trace.note(|| format!("{:>9} ms {event:?}", self.clock.true_ms % 1_000_000_000));
         self.figures.event(event);
+        self.repeat_rights();
         let (agent, device) = (self.random.below(self.agents.len()), self.random.below(self.devices.len()));
         match event {
             Event::AgentAcks => self.agent_acks(agent),
@@ -139,6 +144,7 @@ impl World {
             Event::AgentTwin => self.agent_twin(),
             Event::AgentWiped => self.agent_wiped(agent),
             Event::Alarm => self.alarm(),
+            Event::Bars => self.bars(),
             Event::ClockJumps => self.clock.jump(&mut self.random),
             Event::Crashes => self.crash(),
             Event::DeviceAcks => self.device_acks(device),
@@ -170,7 +176,9 @@ impl World {
             Event::Posts => self.webhook_posts(),
             Event::Pushes => self.pushes(),
             Event::Recalls => self.webhook_recalls(),
+            Event::Removes => self.removes(),
             Event::Replays => self.replays(),
+            Event::Revokes => self.revokes(),
             Event::Stops => self.device_stops(device),
             Event::Repeats => {
                 self.webhook_repeats();
@@ -213,10 +221,11 @@ impl World {
         if self.calm || !self.random.chance(self.profile.commands) {
             return self.text(words);
         }
-        let agent = self.random.below(self.profile.agents);
+        let agent = self.random.below(self.agents.len());
+        let agent = self.agents[agent].id.clone();
         match self.random.below(12) {
-            0..=3 => format!("@name of agt_{agent} {words}"),
-            4 | 5 => format!("/use name of agt_{agent}"),
+            0..=3 => format!("@name of {agent} {words}"),
+            4 | 5 => format!("/use name of {agent}"),
             6 => "/stop".to_owned(),
             7 => "/新对话".to_owned(),
             8 => "/status".to_owned(),
