@@ -48,6 +48,8 @@ events! {
     ClockJumps: 4 Fault,
     /// The relay's process dies while it does nothing.
     Crashes: 3 Fault,
+    /// Someone asks for an answer that is kept.
+    Collects: 8 Work,
     /// A device acknowledges what it stored.
     DeviceAcks: 40 Work,
     /// A device's program dies.
@@ -76,6 +78,8 @@ events! {
     Hibernates: 12 Fault,
     /// A broken or closed connection is noticed, at either end.
     Learns: 25 Work,
+    /// A webhook that waits looks for its answer.
+    Looks: 60 Work,
     /// A platform's API goes down, or comes back.
     Outage: 2 Fault,
     /// A webhook brings a question.
@@ -147,6 +151,12 @@ pub struct Profile {
     pub alarm_unset: u32,
     /// In a thousand alarms and crashes, so many alarms are dropped by the runtime.
     pub alarm_lost: u32,
+    /// In a thousand webhooks, so many wait for their answer.
+    pub holds: u32,
+    /// For so long.
+    pub hold_ms: u64,
+    /// In some chats answers go in responses alone.
+    pub keeps: bool,
     /// In a thousand tries, the platform takes so many and is not heard.
     pub verdict_lost: u32,
     /// … is busy for so many.
@@ -222,6 +232,9 @@ impl Profile {
             ttl_ms: if random.chance(250) { random.between(20_000, 1_200_000) } else { QUESTION_TTL_MS },
             waits: if random.chance(300) { random.skewed(300) as u32 } else { 0 },
             parts: if random.chance(300) { random.skewed(600) as u32 } else { 0 },
+            holds: if random.chance(400) { random.skewed(1_000) as u32 } else { 0 },
+            hold_ms: random.between(1_000, 20_000),
+            keeps: random.chance(250),
             fails,
             dies_reading,
             store_fails,

@@ -1,7 +1,7 @@
 //! A deterministic simulation of one user's relay: the real core and store, with peers, platforms, a network, time and
 //! every fault simulated. One seed is one world; the same seed is the same world, event by event.
 //!
-//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`push`],
+//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`hold`], [`push`],
 //! [`rights`], [`platform`], then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
 //! (what all end with).
 // The simulator is a test: when it panics, that is a finding.
@@ -15,6 +15,7 @@ mod faults;
 mod garbage;
 mod heal;
 mod history;
+mod hold;
 mod network;
 mod options;
 mod platform;

@@ -2,7 +2,7 @@
 
 use protocol::{ConversationId, MessageId};
 use relay::hub::{Input, Push};
-use relay::limit::{DEDUPE_MS_MIN, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX};
+use relay::limit::{DEDUPE_MS_MIN, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, KEPT_MS_MAX};
 
 use crate::clock::SKEW_MS_MAX;
 use crate::shell::Handled;
@@ -134,6 +134,10 @@ impl World {
             let tries = self.check.first_tries.range((*seq, 0)..=(*seq, u32::MAX)).next_back();
             let long = DELIVERY_MS_MAX - DELIVERY_DELAY_MS_MAX - 3 * SKEW_MS_MAX;
             let is_given_up = tries.zip(truth.left.get(seq)).is_some_and(|((_, first), left)| first + long < *left);
+            let kept_until = truth.rows[seq].at_ms + KEPT_MS_MAX - 3 * SKEW_MS_MAX;
+            let is_kept = self.keeps(&truth.rows[seq].conversation);
+            let is_given_up = is_given_up || is_kept && truth.left.get(seq).is_some_and(|left| kept_until < *left);
+            let is_given_up = is_given_up || self.holds.unheard.contains(seq);
             self.platform.copies_of(*seq) != 1 && !self.platform.has_refused(origin) && !is_given_up
         });
         let lost = lost.map(|(seq, beside)| format!("{seq} beside {beside}"));

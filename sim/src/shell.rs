@@ -28,6 +28,8 @@ pub struct Shell {
     pub alarm: Option<Timestamp>,
     /// Sockets that were closed because the store failed, until the next restore hears of it.
     pub failed: Vec<PeerId>,
+    /// How often it was restored.
+    pub life: u64,
     /// Someone waits to show what is held back.
     pub flushes: bool,
     options: Options,
@@ -71,6 +73,7 @@ impl Shell {
     pub fn new(ttl_ms: u64, log: Log) -> Shell {
         Shell {
             failed: Vec::new(),
+            life: 0,
             flushes: false,
             options: Options { ttl_ms, log, ..Options::default() },
             sql: Sqlite::new(),
@@ -142,6 +145,7 @@ impl World {
         let mut woken = None;
         let alarm = self.shell.alarm;
         self.shell.flushes = false;
+        self.shell.life += 1;
         let result = self.transact(|shell| {
             let mut core = shell.restored(now)?;
             let mut outputs = core.handle(now, Input::Woken(alarm))?;
@@ -183,6 +187,7 @@ impl World {
             self.network.down(peer, Down::Close(1006));
         }
         self.crash_deliveries();
+        self.crash_holds();
     }
 
     /// Runs `work` in a transaction: its outputs, and after how many of them the process dies.
@@ -270,6 +275,7 @@ impl World {
         self.check.said_all();
         self.check.demand(self.shell.sockets.len() <= SOCKETS_MAX, "at most 64 sockets", || "more".to_owned());
         self.check.handed(self.clock.true_ms, &done.deliveries);
+        self.check_held(&done.deliveries);
         if let Some(at) = wake_at {
             if !self.calm && self.random.chance(self.profile.alarm_unset) {
                 self.figures.count("alarms not set");

@@ -126,6 +126,11 @@ impl World {
         let question = self.webhooks.calls[index].question.clone();
         let known = self.check.truth.places.get(question.id.as_str()).copied();
         let known = known.filter(|seq| !self.check.truth.trimmed.contains(seq));
+        let is_heard = self.webhooks.calls[index].accepted.is_some();
+        let waits = !self.calm
+            && !is_heard
+            && self.random.chance(self.profile.holds)
+            && self.begin_hold(&question.id, question.conversation.as_str());
         let handled = self.handle(Input::Posted(question));
         let call = &mut self.webhooks.calls[index];
         let at = self.check.truth.places.get(call.question.id.as_str()).map(|seq| self.check.truth.rows[seq].at_ms);
@@ -137,12 +142,17 @@ impl World {
                 let row = self.check.truth.rows.get(&posted.seq.0);
                 let there =
                     row.is_some_and(|row| row.id == id && (is_said(&call.question.text, row) || row.is_recalled()));
-                call.accepted.get_or_insert(self.clock.true_ms);
+                if !waits {
+                    call.accepted.get_or_insert(self.clock.true_ms);
+                }
                 self.check.demand(there, "accepted means committed", || format!("{index}: {posted:?}"));
                 let (new, was_known) = (posted.new, known.is_some());
                 self.check.demand(new != was_known, "a repeated id has no second effect", || {
                     format!("call {index}: {posted:?}, known {known:?}")
                 });
+                if waits {
+                    self.wait(index, posted.seq.0, new);
+                }
             }
             Some(Err(refusal)) => {
                 self.figures.refused += 1;

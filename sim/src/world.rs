@@ -10,6 +10,7 @@ use crate::check::{Broken, Checker};
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::faults::{Event, History, Profile};
+use crate::hold::Holds;
 use crate::network::{Network, Up};
 use crate::platform::Platform;
 use crate::push::Pushes;
@@ -42,6 +43,8 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// Where questions come from.
     pub webhooks: Webhooks,
+    /// Webhooks that wait.
+    pub holds: Holds,
     /// Who may come in.
     pub rights: Rights,
     /// What is said unasked.
@@ -83,6 +86,7 @@ impl World {
             devices: (0..profile.devices).map(|_| Device::default()).collect(),
             agents,
             webhooks: Webhooks::default(),
+            holds: Holds::default(),
             rights: Rights::default(),
             pushes: Pushes::default(),
             platform: Platform::default(),
@@ -146,6 +150,7 @@ impl World {
             Event::Alarm => self.alarm(),
             Event::Bars => self.bars(),
             Event::ClockJumps => self.clock.jump(&mut self.random),
+            Event::Collects => self.collects(),
             Event::Crashes => self.crash(),
             Event::DeviceAcks => self.device_acks(device),
             Event::DeviceCrashes => self.device_crashes(device),
@@ -172,6 +177,7 @@ impl World {
             }
             Event::Hibernates => self.hibernate(),
             Event::Learns => self.someone_learns(),
+            Event::Looks => self.someone_looks(),
             Event::Outage => self.platform.is_down = !self.platform.is_down,
             Event::Posts => self.webhook_posts(),
             Event::Pushes => self.pushes(),
