@@ -131,9 +131,9 @@ impl World {
         let truth = &self.check.truth;
         let lost = truth.beside.iter().find(|&(seq, beside)| {
             let origin = truth.rows[beside].origin.as_deref().unwrap_or_default();
-            let tries = self.check.first_tries.range((*seq, 0)..=(*seq, u32::MAX)).next_back();
+            let first = self.check.first_handed.get(seq);
             let long = DELIVERY_MS_MAX - DELIVERY_DELAY_MS_MAX - 3 * SKEW_MS_MAX;
-            let is_given_up = tries.zip(truth.left.get(seq)).is_some_and(|((_, first), left)| first + long < *left);
+            let is_given_up = first.zip(truth.left.get(seq)).is_some_and(|(first, left)| first + long < *left);
             let kept_until = truth.rows[seq].at_ms + KEPT_MS_MAX - 3 * SKEW_MS_MAX;
             let is_kept = self.keeps(&truth.rows[seq].conversation);
             let is_given_up = is_given_up || is_kept && truth.left.get(seq).is_some_and(|left| kept_until < *left);
