@@ -89,6 +89,11 @@ impl Checker {
         lines.map(|(&peer, _)| peer).collect()
     }
 
+    /// The agent that a socket is, once it said `hello`.
+    pub fn agent_at(&self, peer: PeerId) -> Option<&str> {
+        self.lines.get(&peer).filter(|line| line.greeted)?.agent.as_deref()
+    }
+
     /// A socket is gone: nothing may be said there any more.
     pub fn closed(&mut self, peer: PeerId) {
         self.lines.remove(&peer);

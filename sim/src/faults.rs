@@ -66,12 +66,16 @@ events! {
     Drafts: 20 Work,
     /// A connection breaks without a word.
     Drops: 6 Fault,
+    /// Whoever shows an answer at its platform while it is made asks what there is.
+    Draws: 40 Work,
     /// Clients hear what the relay sent.
     Down: 220 Work,
     /// The relay shows what it held back.
     Flush: 40 Work,
     /// A client sends what the protocol does not allow.
     Garbage: 4 Fault,
+    /// Someone presses the button that stops an answer.
+    Halts: 4 Fault,
     /// A client closes its connection.
     HangsUp: 6 Fault,
     /// The relay's memory is lost, its sockets stay.

@@ -1,7 +1,7 @@
 //! A deterministic simulation of one user's relay: the real core and store, with peers, platforms, a network, time and
 //! every fault simulated. One seed is one world; the same seed is the same world, event by event.
 //!
-//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`hold`], [`push`],
+//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`hold`], [`draft`], [`push`],
 //! [`rights`], [`platform`], then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
 //! (what all end with).
 // The simulator is a test: when it panics, that is a finding.
@@ -11,6 +11,7 @@ mod agent;
 mod check;
 mod clock;
 mod device;
+mod draft;
 mod faults;
 mod garbage;
 mod heal;

@@ -22,6 +22,8 @@ pub struct Rights {
     successors: BTreeMap<AgentId, AgentId>,
     /// What the relay was not heard to have done: told again.
     untold: Vec<Input>,
+    /// Those of them that the relay has forgotten.
+    gone: BTreeSet<AgentId>,
     /// Connections that were to be closed.
     pub out: BTreeSet<PeerId>,
 }
@@ -124,6 +126,11 @@ impl World {
         self.repeat_rights();
     }
 
+    /// Whether an agent is no more, and the relay knows.
+    pub fn is_agent_gone(&self, agent: &str) -> bool {
+        self.rights.gone.iter().any(|gone| gone.as_str() == agent)
+    }
+
     /// Everything that ended is told.
     pub fn are_rights_told(&self) -> bool {
         self.rights.untold.is_empty() && !self.rights.is_barred
@@ -153,6 +160,7 @@ impl World {
             .demand(stays.is_empty(), "whoever came in by what ended is out", || format!("{input:?}: {stays:?} stay"));
         if let Input::Removed(id) = &input {
             self.figures.count("agents removed");
+            self.rights.gone.insert(id.clone());
             self.check_removed(id, &asked);
         }
     }

@@ -10,6 +10,7 @@ use relay::hub::{Hub, Input, Log, Options, Output, Peer, PeerId, Posted, Refusal
 use relay::limit::{CONVERSATION_QUESTIONS_MAX, REPLAY_BYTES_MAX, SOCKETS_MAX};
 use relay::store::Delivery;
 
+use crate::draft::{Drafts, Piece};
 use crate::network::{Down, Said};
 use crate::sqlite::{Sqlite, SqliteError};
 use crate::world::World;
@@ -120,6 +121,7 @@ impl World {
         let Some(mut core) = self.shell.core.take() else { return Handled::Failed };
         let now = self.clock.now();
         let frames = said.map_or(1, |(_, said)| said.frames.max(1));
+        let pieces = Drafts::pieces(&input);
         let result = self.transact(|_| core.handle(now, input));
         match result {
             Ok((outputs, crash_after)) => {
@@ -129,7 +131,12 @@ impl World {
                 }
                 let (count, most) = (outputs.len(), OUTPUTS_MAX + OUTPUTS_PER_FRAME_MAX * frames);
                 self.check.demand(count <= most, "the outputs of one input are bounded", || format!("{count}"));
-                self.perform(outputs, crash_after)
+                let drawn: Vec<&Piece> = pieces.iter().filter(|piece| self.hear_piece(piece)).collect();
+                let handled = self.perform(outputs, crash_after);
+                if let Handled::Done(_) = &handled {
+                    drawn.into_iter().for_each(|piece| self.check_drawn(piece.question));
+                }
+                handled
             }
             Err(not) => not,
         }
@@ -160,6 +167,7 @@ impl World {
                 self.trace.note(|| format!("  restored with {} sockets", self.shell.sockets.len()));
                 self.shell.core = woken;
                 self.shell.alarm_lost = false;
+                self.drafts.forget();
                 for peer in std::mem::take(&mut self.shell.failed) {
                     self.shell.forget(peer);
                 }
@@ -264,8 +272,9 @@ impl World {
                 }
                 Output::Close(id, code, _) => self.close(id, code),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
-                // Shown, and no more: nothing depends on it.
-                Output::Draft(_) | Output::Fetched(_) => {}
+                Output::Draft(question) => self.asked_to_draw(question),
+                // Of no one here.
+                Output::Fetched(_) => {}
                 Output::FlushIn(_) => self.shell.flushes = true,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => self.send(&ids, &text, &mut replayed),
@@ -330,6 +339,7 @@ impl World {
 
     fn hang_up(&mut self, peer: PeerId, code: u16) {
         self.check.closed(peer);
+        self.drafts.left(peer);
         self.network.down(peer, Down::Close(code));
         if let Some(connection) = self.network.connections.get_mut(&peer) {
             connection.relay = false;

@@ -174,6 +174,7 @@ impl World {
         let woken = self.wake();
         self.shell.forget(peer);
         self.check.closed(peer);
+        self.drafts.left(peer);
         if let Some(connection) = self.network.connections.get_mut(&peer) {
             connection.relay = false;
             connection.up.clear();

@@ -9,6 +9,7 @@ use crate::agent::{Agent, says};
 use crate::check::{Broken, Checker};
 use crate::clock::Clock;
 use crate::device::Device;
+use crate::draft::Drafts;
 use crate::faults::{Event, History, Profile};
 use crate::hold::Holds;
 use crate::network::{Network, Up};
@@ -43,6 +44,8 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// Where questions come from.
     pub webhooks: Webhooks,
+    /// Answers shown at their platform while they are made.
+    pub drafts: Drafts,
     /// Webhooks that wait.
     pub holds: Holds,
     /// Who may come in.
@@ -86,6 +89,7 @@ impl World {
             devices: (0..profile.devices).map(|_| Device::default()).collect(),
             agents,
             webhooks: Webhooks::default(),
+            drafts: Drafts::default(),
             holds: Holds::default(),
             rights: Rights::default(),
             pushes: Pushes::default(),
@@ -162,6 +166,7 @@ impl World {
             Event::Dials => self.someone_dials(),
             Event::Down => self.someone_hears(),
             Event::Drafts => self.device_drafts(device),
+            Event::Draws => self.draws(),
             Event::Drops => {
                 if let Some(peer) = self.some_connection() {
                     self.cut(peer);
@@ -169,6 +174,7 @@ impl World {
             }
             Event::Flush => self.flush(),
             Event::Garbage => self.garbage(),
+            Event::Halts => self.halts(),
             Event::HangsUp => {
                 if let Some(peer) = self.some_connection() {
                     self.network.up(peer, Up::Close);
@@ -257,11 +263,14 @@ impl World {
     /// Every stored answer was given by an agent, to that question.
     pub fn check_answers(&mut self) {
         let truth = &self.check.truth;
-        let mut wrong = None;
+        let (mut wrong, mut nobody) = (None, None);
         for seq in &truth.fresh {
             let row = &truth.rows[seq];
             self.figures.messages += 1;
             self.figures.questions += u64::from(row.is_question());
+            if row.agent.as_ref().is_some_and(|agent| self.is_agent_gone(agent)) {
+                nobody = Some(format!("{row:?}"));
+            }
             let Some(question) = row.reply_to.filter(|_| row.author == "agent") else { continue };
             let given = self.given.get(&question);
             let begun = self.runs.get(&question);
@@ -274,6 +283,8 @@ impl World {
             }
         }
         self.check.demand(wrong.is_none(), "an answer is what an agent said", || wrong.unwrap_or_default());
+        self.check
+            .demand(nobody.is_none(), "no question goes to an agent that is no more", || nobody.unwrap_or_default());
     }
 }
 
