@@ -3,7 +3,7 @@
 
 mod support;
 
-use protocol::MessageId;
+use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
 use relay::platform::Sent;
@@ -105,4 +105,20 @@ fn what_two_webhooks_could_have_is_passed_on_once() {
     world.input(Input::Passed(id("om_3"), true));
     world.advance_ms(6_000);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0, "it was in the response");
+}
+
+/// Seed 1666. The clock was set back; the webhook that comes again makes the answer due earlier than it was, and moves no
+/// alarm, so that it is late.
+#[test]
+fn an_answer_that_is_waited_for_again_has_its_alarm() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.replies(agent, 1, "waited for");
+    world.now = Timestamp(world.now.0 - 60_000);
+    asks(&mut world, "om_1");
+    let alarm = world.alarm;
+    // A Hub that wakes looks for itself.
+    world.hibernate();
+    assert_eq!(world.alarm, alarm);
 }
