@@ -40,9 +40,10 @@ const PARTS = {
   async openclaw(tools) {
     await buildWorker(tools)
     await buildWeb()
-    // Skips itself, and says so, unless CLAW_RELAY_OPENCLAW is set: a gateway takes 1.2 GB and minutes.
-    const test = join(ROOT, 'tests', 'e2e', 'openclaw.test.mjs')
-    await run('node', ['--test', '--test-reporter=spec', '--test-timeout=1200000', test])
+    await buildAgent()
+    // They skip themselves, and say so, unless CLAW_RELAY_OPENCLAW is set: a gateway takes 1.2 GB and minutes.
+    const tests = ['openclaw', 'openclaw-gateway'].map((name) => join(ROOT, 'tests', 'e2e', `${name}.test.mjs`))
+    await run('node', ['--test', '--test-reporter=spec', '--test-concurrency=1', '--test-timeout=1200000', ...tests])
   },
   async fault(tools) {
     await buildWorker(tools)

@@ -1,6 +1,9 @@
 //! What the Worker asks of a user's Hub, which is another object and perhaps elsewhere.
 
+use std::pin::Pin;
+
 use protocol::{AgentId, Code, ConversationId, Cursor, Fetch, MessageId, Seq, UserId, from_json, json};
+use relay::dialect::Words;
 use relay::hub::{Before, Pass, Push, Refusal, Role};
 use relay::store::Question;
 use serde::Serialize;
@@ -23,6 +26,8 @@ pub enum Ask {
         ticket: Option<String>,
         /// What lets it in.
         pass: Pass,
+        /// How it is spoken to, if not in our own words.
+        words: Option<Words>,
     },
     /// One page of the conversations.
     Conversations {
@@ -153,7 +158,7 @@ from_json! {
         "await" => Await { id, ms, shown },
         "bar" => Bar { is_barred },
         "collect" => Collect { by, conversation, ms },
-        "connect" => Connect { role, ticket, pass },
+        "connect" => Connect { role, ticket, pass, words },
         "conversations" => Conversations { before, limit },
         "dead_letters" => DeadLetters { before, limit },
         "delete" => Delete,
@@ -180,8 +185,17 @@ pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u
     if response.status_code() == 200 {
         return Ok(());
     }
-    let refusal: Problem = response.read().await.map_err(|error| Error::unavailable("the hub's answer", error))?;
-    Err(Refusal { code: refusal.code(), detail: refusal.detail }.into())
+    Err(refused(&response).await)
+}
+
+/// A Hub's refusal, as an error.
+pub fn refused(response: &Response) -> Pin<Box<dyn Future<Output = Error> + '_>> {
+    Box::pin(async {
+        match response.read::<Problem>().await {
+            Ok(refusal) => Refusal { code: refusal.code(), detail: refusal.detail }.into(),
+            Err(error) => Error::unavailable("the hub's answer", error),
+        }
+    })
 }
 
 /// Tells a user's Hub something that it has no answer to.

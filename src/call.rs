@@ -50,6 +50,12 @@ impl Call {
         Ok(Call { request, config, context, params, body: RefCell::default() })
     }
 
+    /// The same request, for what goes on after its answer. Its body was not read.
+    pub fn again(&self) -> Result<Call, Error> {
+        let request = Request::from(Clone::clone(self.request.inner()));
+        Call::new(request, self.config.clone(), self.context.clone(), &[])
+    }
+
     /// A named part of its path.
     pub fn param(&self, at: usize) -> &str {
         self.params.get(at).map_or("", String::as_str)
@@ -124,15 +130,23 @@ impl Call {
 
     /// What its access token says. Whether the session was ended meanwhile the Hub knows, or [`Call::caller`] asks.
     pub fn access(&self) -> Result<Access, Error> {
-        let token = request::bearer(&self.request)?;
-        let access = self.config.keys()?.verify(&token, now());
+        self.access_of(&request::bearer(&self.request)?)
+    }
+
+    /// What an access token says that stands elsewhere.
+    pub fn access_of(&self, token: &str) -> Result<Access, Error> {
+        let access = self.config.keys()?.verify(token, now());
         access.map_err(|_| Error::unauthorized("Authorization: sign in again"))
     }
 
     /// What its agent key says.
     pub fn agent_key(&self) -> Result<AgentKey, Error> {
-        let token = request::bearer(&self.request)?;
-        let key = self.config.keys()?.verify(&token, now());
+        self.agent_key_of(&request::bearer(&self.request)?)
+    }
+
+    /// What an agent key says that stands elsewhere.
+    pub fn agent_key_of(&self, token: &str) -> Result<AgentKey, Error> {
+        let key = self.config.keys()?.verify(token, now());
         key.map_err(|_| Error::unauthorized("Authorization: not an agent key of this relay"))
     }
 

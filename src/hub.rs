@@ -9,9 +9,11 @@ use futures_util::future::select_all;
 use js_sys::Promise;
 use protocol::limit::{PING, PONG};
 use protocol::{
-    AgentId, Code, Fetch, Fetched, MessageId, SUBPROTOCOL, Seq, ServerFrame, Timestamp, UserId, encode, object,
+    AgentId, ClientFrame, Code, Fetch, Fetched, MessageId, SUBPROTOCOL, Seq, ServerFrame, Timestamp, UserId, encode,
+    object,
 };
-use relay::hub::{Drafted, Held, Hub as Core, Input, Output, Pass, PeerId, Posted, Refusal, Role};
+use relay::dialect::{Dialect, Words};
+use relay::hub::{Drafted, Held, Hub as Core, Input, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
 use relay::platform::{Outbound, Sent};
 use relay::store::Delivery;
@@ -71,11 +73,8 @@ impl Hub {
     pub fn websocket_message(&self, ws: WebSocket, message: JsValue) -> Option<Promise> {
         let object = self.0.clone();
         let peer = peer_of(&object.state, &ws)?;
-        let input = match message.as_string() {
-            Some(text) => Input::received(peer, &text),
-            None => Input::Binary(peer),
-        };
-        let rest = if object.is_awake() { object.handle_now(input).map(Rest::Done) } else { Ok(Rest::Input(input)) };
+        let said = message.as_string();
+        let rest = if object.is_awake() { object.hear(peer, said).map(Rest::Done) } else { Ok(Rest::Said(peer, said)) };
         match rest {
             // Most messages: nothing is left that would need a promise.
             Ok(Rest::Done(done)) if done.is_all() => None,
@@ -135,17 +134,32 @@ struct Done {
     /// Peers that do not read.
     stalled: Set<PeerId>,
     wake_at: Option<Timestamp>,
+    /// Peers that know no `ack`, and up to where theirs is.
+    acks: Vec<(PeerId, Seq)>,
 }
 
 /// What is left to do for a peer's message when the runtime's call returns.
 enum Rest {
     /// It was handled.
     Done(Done),
-    /// The Hub sleeps: all of it.
-    Input(Input),
+    /// The Hub sleeps: all of it. What a peer said, if that was text.
+    Said(PeerId, Option<String>),
 }
 
 impl Done {
+    /// And what is left of another input.
+    fn add(&mut self, more: Done) {
+        self.deliveries.extend(more.deliveries);
+        self.drafts.extend(more.drafts);
+        self.flush_in = self.flush_in.or(more.flush_in);
+        self.posted = self.posted.take().or(more.posted);
+        for peer in more.stalled.iter() {
+            self.stalled.insert(*peer);
+        }
+        self.wake_at = more.wake_at.or(self.wake_at);
+        self.acks.extend(more.acks);
+    }
+
     /// Whether nothing is left that takes time.
     fn is_all(&self) -> bool {
         self.deliveries.is_empty()
@@ -177,7 +191,7 @@ impl Object {
             return Err(Error::unauthorized("Authorization: this session or key was ended"));
         }
         match ask {
-            Ask::Connect { role, ticket, pass } => self.open_socket(role, ticket, pass).await,
+            Ask::Connect { role, ticket, pass, words } => self.open_socket(role, ticket, pass, words).await,
             Ask::Collect { by, conversation, ms } => {
                 let found = self.ask_core(|core| core.collect(now(), &by, &conversation, now().plus_ms(ms)))?;
                 let (id, since_ms) = found.unzip();
@@ -308,7 +322,11 @@ impl Object {
     async fn finish(self: Rc<Self>, rest: Rest) -> Result<(), Error> {
         let mut done = match rest {
             Rest::Done(done) => self.settle(done).await?,
-            Rest::Input(input) => self.handle(input).await?,
+            Rest::Said(peer, said) => {
+                self.wake(None, None).await?;
+                let done = self.hear(peer, said)?;
+                self.settle(done).await?
+            }
         };
         for question in std::mem::take(&mut done.drafts) {
             let object = self.clone();
@@ -425,7 +443,13 @@ impl Object {
         Ok(())
     }
 
-    async fn open_socket(&self, role: Role, ticket: Option<String>, pass: Pass) -> Result<Response, Error> {
+    async fn open_socket(
+        &self,
+        role: Role,
+        ticket: Option<String>,
+        pass: Pass,
+        words: Option<Words>,
+    ) -> Result<Response, Error> {
         if let Some(ticket) = ticket
             && !self.read(|core| core.spend_ticket(now(), &ticket))?
         {
@@ -440,9 +464,21 @@ impl Object {
         // A number that no other socket of this Hub has, below 2^53.
         let peer = PeerId(u64::from_le_bytes(random_bytes()?) >> 11);
         self.state.accept_websocket_with_tag(&pair.server, &peer.0.to_string());
-        self.sockets.insert(peer, &pair.server);
+        let foreign = words.map(|words| (Dialect { words, heard: None }, Peer::new(role.clone(), pass.clone(), now())));
+        let hello = foreign.as_ref().map(|(dialect, _)| dialect.hello());
+        self.sockets.insert(peer, &pair.server, foreign);
         self.handle(Input::Opened(peer, role, pass)).await?;
-        let response = ResponseBuilder::new().with_status(101).with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?;
+        let mut response = ResponseBuilder::new().with_status(101);
+        match hello {
+            None => response = response.with_header("Sec-WebSocket-Protocol", SUBPROTOCOL)?,
+            Some(hello) => {
+                if let Err(error) = self.handle(Input::Received(peer, 0, Ok(vec![hello]))).await {
+                    // Nobody will ever hear of this socket.
+                    self.sockets.close(peer, 1011, Code::Internal);
+                    return Err(error);
+                }
+            }
+        }
         Ok(response.with_websocket(&pair.client).empty()?)
     }
 
@@ -454,8 +490,39 @@ impl Object {
         self.settle(done).await
     }
 
-    /// The same for a Hub that is awake, except for what takes time: [`Object::settle`] does that.
+    /// What a peer said, in whatever words; nothing: it was no text.
+    fn hear(&self, peer: PeerId, said: Option<String>) -> Result<Done, Error> {
+        let (input, has_read) = said.map_or((Input::Binary(peer), false), |text| self.sockets.hear(peer, &text));
+        let mut done = self.handle_now(input)?;
+        // Whoever speaks has read: what was left unsaid may follow.
+        if has_read && let Some(seq) = self.read(|core| Ok(core.unread(peer)))? {
+            done.add(self.handle_now(acknowledged(peer, seq))?);
+        }
+        Ok(done)
+    }
+
+    /// The same as [`Object::handle`] for a Hub that is awake, except for what takes time: [`Object::settle`] does that.
     fn handle_now(&self, input: Input) -> Result<Done, Error> {
+        let mut done = self.step(input)?;
+        // What is handed to peers that know no `ack` counts as stored, and brings more; but not all of a long queue at
+        // once, since they might not read.
+        for _ in 0..ACK_ROUNDS_MAX {
+            for (peer, seq) in std::mem::take(&mut done.acks) {
+                match self.step(acknowledged(peer, seq)) {
+                    Ok(more) => done.add(more),
+                    // What was asked for is done. This peer alone comes back.
+                    Err(error) => {
+                        console_error!("ack of peer {}: {}", peer.0, error.detail());
+                        self.sockets.close(peer, 1011, Code::Internal);
+                        return Ok(done);
+                    }
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn step(&self, input: Input) -> Result<Done, Error> {
         let outputs = {
             let mut held = self.core.borrow_mut();
             let core = held.as_mut().ok_or_else(|| Error::internal("hub", "asleep"))?;
@@ -477,7 +544,8 @@ impl Object {
         if self.is_awake() {
             return Ok(());
         }
-        let mut options = Config::from_env(self.env.clone()).hub_options()?;
+        let config = Config::from_env(self.env.clone());
+        let (mut options, keys) = (config.hub_options()?, config.keys()?);
         options.salt = u64::from_le_bytes(random_bytes()?);
         let storage = self.state.storage();
         let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
@@ -490,22 +558,24 @@ impl Object {
         let (mut peers, mut closed) = (Map::new(), Vec::new());
         self.sockets.clear();
         for ws in &sockets {
-            let Some((id, peer)) = attached(ws) else { continue };
+            let Some((id, peer, dialect)) = attached(ws) else { continue };
             // What was to be sent when an instance of this Worker ended by a fault may never have been: it comes back.
             if ws.ready_state() == OPEN && ws.is_of_another_instance() {
                 close(ws, 1011, Code::Internal);
             }
+            let foreign = dialect.map(|dialect| (dialect, peer.clone()));
             peers.insert(id, peer);
             // One that is closing was a peer until now: others must hear that it left.
             match ws.ready_state() {
-                OPEN => self.sockets.insert(id, ws),
+                OPEN => self.sockets.insert(id, ws, foreign),
                 _ => closed.push(id),
             }
         }
         console_log!("hub restored with {} sockets", self.sockets.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
-                let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
+                let core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
+                let mut core = core.with_keys(keys.clone());
                 let mut outputs = core.handle(now(), Input::Woken(alarm))?;
                 for id in closed {
                     outputs.extend(core.handle(now(), Input::Closed(id))?);
@@ -542,9 +612,13 @@ impl Object {
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
-                    for id in self.sockets.send(&ids, &text) {
+                    let told = self.sockets.send(&ids, &text);
+                    for id in told.stalled {
                         done.stalled.insert(id);
                     }
+                    // One for all that a step sends: each may bring more.
+                    done.acks.retain(|(peer, _)| told.acks.iter().all(|(newer, _)| newer != peer));
+                    done.acks.extend(told.acks);
                 }
                 Output::WakeAt(at) => done.wake_at = Some(at),
             }
@@ -601,6 +675,11 @@ impl Object {
     }
 }
 
+/// Said for a peer that knows no `ack`.
+fn acknowledged(peer: PeerId, seq: Seq) -> Input {
+    Input::Received(peer, 0, Ok(vec![ClientFrame::Ack { seq }]))
+}
+
 fn no_output() -> Error {
     Error::internal("posting", "no output")
 }
@@ -625,6 +704,8 @@ const DRAFT_LOOK_MS: u64 = 250;
 const DRAFT_IDLE_MS: u64 = 10_000;
 /// How often a webhook that waits is looked at.
 const HELD_LOOK_MS: u64 = 60;
+/// How often what one input sends brings more: with 1 MiB each time, below what may wait for a peer that does not read.
+const ACK_ROUNDS_MAX: usize = 2;
 /// `WebSocket.OPEN`.
 const OPEN: u16 = 1;
 /// How often a webhook looks for sockets that are dead: 10 s.

@@ -13,9 +13,13 @@ pub async fn address(call: &Call, op: Op) -> Result<(), Error> {
     // Cloudflare's own header, which nobody else can set.
     let address = call.header("CF-Connecting-IP")?.unwrap_or_default();
     match op {
-        Op::AuthOperator | Op::AuthRegister | Op::AuthLogin | Op::AuthLink | Op::AuthWechat | Op::AuthOauthFinish => {
-            count(call, "LIMIT_SIGN_IN", &address).await
-        }
+        Op::AuthOperator
+        | Op::AuthRegister
+        | Op::AuthLogin
+        | Op::AuthLink
+        | Op::AuthWechat
+        | Op::AuthOauthFinish
+        | Op::ManServerToken => count(call, "LIMIT_SIGN_IN", &address).await,
         _ => count(call, "LIMIT_REQUESTS", &address).await,
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Seq};
+use protocol::limit::FILE_MS;
+use protocol::{AccountId, Code, ConversationId, Seq, UserId};
 use relay::auth::{code, hash};
+use relay::file::Link;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::pairing;
-use relay::platform::{self, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
+use relay::platform::{self, Attached, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
 use relay::store::Question;
+use relay::{greeting, pairing};
 
 use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
@@ -15,7 +17,7 @@ use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
 use crate::hold::{self, Plan, Waited};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
-use crate::{account, ask, db, origin, request};
+use crate::{account, ask, db, file, media, origin, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
@@ -59,7 +61,7 @@ pub async fn receive(
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
-        Inbound::Message { sender, group, question } => {
+        Inbound::Message { sender, group, mut question, attached } => {
             let speaker = if group.is_none() && pairing::is_asked_for(&question.text) && bot.has_pairing() {
                 Speaker::Stranger
             } else {
@@ -68,6 +70,7 @@ pub async fn receive(
             match speaker {
                 Speaker::User(user) => {
                     let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
+                    let links = attach(&config, &user, &mut question, attached, &origin::own(&request))?;
                     let mut plan = hold::plan(&bot);
                     let collected = match plan {
                         Some(plan) => hold::collect(&config, &bot, &user, &question, plan).await?,
@@ -76,6 +79,10 @@ pub async fn receive(
                     match collected {
                         Some((older, its)) => (id, plan) = (older, Some(its)),
                         None => ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?,
+                    }
+                    for link in links {
+                        let config = config.clone();
+                        context.wait_until(async move { bring(&config, &link).await });
                     }
                     if let Some(plan) = plan {
                         waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
@@ -110,6 +117,29 @@ pub async fn receive(
                 waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
             }
         }
+        Inbound::Entered { sender, group, conversation, origin } => {
+            let hello = match directory::speaker(&config, &bot, &sender, group.as_deref()).await? {
+                Speaker::Ignored(why) => {
+                    console_log!("webhook {}: no greeting: sender {sender} is {why}", account.id);
+                    None
+                }
+                _ if group.is_some() => Some((greeting::IN_GROUP.to_owned(), None)),
+                Speaker::User(_) => Some((greeting::ALONE.to_owned(), None)),
+                Speaker::Stranger => {
+                    let own = origin::own(&request);
+                    code_for(&config, &sender, false, "", &conversation, &origin.account, &own).await?
+                }
+            };
+            if let Some((text, hash)) = hello {
+                let outbound =
+                    Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None };
+                let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
+                match platform::greet(account, &outbound, &fresh) {
+                    Some(greeting) => waited = Waited::Reply(greeting),
+                    None => context.wait_until(async move { say(&config, &outbound, hash).await }),
+                }
+            }
+        }
         Inbound::Halt { conversation, id, sender } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 let halt = ask::Ask::Halt { id: id.clone(), sender: sender.clone() };
@@ -131,6 +161,35 @@ pub async fn receive(
     Ok(response.text(&reply.body)?)
 }
 
+/// Puts what came with a question beside it, and says what is to be fetched. A relay that keeps no files says so in its
+/// place.
+fn attach(
+    config: &Config,
+    user: &UserId,
+    question: &mut Question,
+    attached: Vec<Attached>,
+    origin: &str,
+) -> Result<Vec<Link>, Error> {
+    if attached.is_empty() {
+        return Ok(Vec::new());
+    }
+    if config.files().is_none() {
+        question.text = platform::cut(format!("{}\n{NO_FILES}", question.text).trim().to_owned());
+        return Ok(Vec::new());
+    }
+    let links = file::links(user, question, attached)?;
+    let (keys, now) = (config.keys()?, now());
+    question.files = links.iter().map(|link| link.file(&keys, origin, now, now.plus_ms(FILE_MS))).collect();
+    Ok(links)
+}
+
+/// Fetches a file at once, since some platforms give it for minutes only. If that fails, whoever reads it tries again.
+async fn bring(config: &Config, link: &Link) {
+    if let Err(error) = media::fetch(config, link).await {
+        console_log!("file {}: {}", link.id, error.detail());
+    }
+}
+
 impl Bot {
     /// Whether strangers may bind themselves, and whoever is bound may change to whom.
     fn has_pairing(&self) -> bool {
@@ -141,36 +200,34 @@ impl Bot {
 /// Tells a stranger, once in 15 minutes, how to say who they are. What they wrote is not kept: there is nobody whose it
 /// would be, and they are asked to send it again.
 async fn welcome(config: &Config, sender: &str, in_group: bool, question: Question, origin: &str) {
-    if let Err(error) = try_welcome(config, sender, in_group, question, origin).await {
-        console_log!("a stranger was not told how to be bound: {}", error.detail());
+    match word_of_welcome(config, sender, in_group, question, origin).await {
+        Ok(Some((outbound, hash))) => say(config, &outbound, Some(hash)).await,
+        Ok(None) => {}
+        Err(error) => console_log!("a stranger was not told how to be bound: {}", error.detail()),
     }
 }
 
-async fn try_welcome(
-    config: &Config,
-    sender: &str,
-    in_group: bool,
-    question: Question,
-    address: &str,
-) -> Result<(), Error> {
-    let Some((outbound, hash)) = word_of_welcome(config, sender, in_group, question, address).await? else {
-        return Ok(());
-    };
+/// Says something that is no answer of any timeline, as often as it takes. If it cannot be said, the code in it, by its
+/// hash, is forgotten, so that the next message tries again.
+async fn say(config: &Config, outbound: &Outbound, hash: Option<String>) {
     for _ in 0..WELCOME_TRIES {
-        match account::send(config, &outbound).await {
-            Sent::Taken | Sent::Partly => return Ok(()),
+        match account::send(config, outbound).await {
+            Sent::Taken | Sent::Partly => return,
             // Not its turn: the bot may say only so much at once.
             Sent::Wait { ms } => Delay::from(Duration::from_millis(ms.min(WELCOME_WAIT_MS_MAX))).await,
             Sent::Later { .. } => Delay::from(Duration::from_millis(WELCOME_WAIT_MS_MAX)).await,
             Sent::Kept => break,
             Sent::Refused(why) => {
-                console_log!("a stranger was not told how to be bound: {why}");
+                console_log!("a word of welcome was refused: {why}");
                 break;
             }
         }
     }
-    // Their next message tries again.
-    db::delete_pairing(&config.db()?, &hash).await
+    let Some(hash) = hash else { return };
+    let forgotten = async { db::delete_pairing(&config.db()?, &hash).await };
+    if let Err(error) = forgotten.await {
+        console_log!("a code that nobody was told stays for 15 min: {}", error.detail());
+    }
 }
 
 /// What a stranger is told, and the hash of the code in it; none: they were told a while ago.
@@ -182,25 +239,40 @@ async fn word_of_welcome(
     address: &str,
 ) -> Result<Option<(Outbound, String)>, Error> {
     let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(None) };
+    let told = code_for(config, sender, in_group, &text, &conversation, &origin.account, address).await?;
+    let Some((text, Some(hash))) = told else { return Ok(None) };
+    // Not an answer of any timeline; the place counts for the idempotency key alone.
+    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None }, hash)))
+}
+
+/// A code for a stranger, in words, and its hash; none: they were told a while ago. `text`: what they wrote.
+async fn code_for(
+    config: &Config,
+    sender: &str,
+    in_group: bool,
+    text: &str,
+    conversation: &ConversationId,
+    account: &AccountId,
+    address: &str,
+) -> Result<Option<(String, Option<String>)>, Error> {
     let db = config.db()?;
     // In a group the code is one that nobody is told: only that it was spoken of is kept.
     let (who, code, text) = if in_group {
         (format!("{sender} in a group"), random::<24>()?, pairing::TOLD_IN_GROUP.to_owned())
     } else {
-        if pairing::is_asked_for(&text) {
-            db::delete_pairing_of(&db, &origin.account, sender).await?;
+        if pairing::is_asked_for(text) {
+            db::delete_pairing_of(&db, account, sender).await?;
         }
         let code = code::show(random_bytes()?);
         (sender.to_owned(), code.clone(), pairing::told(&code, address))
     };
     let hash = hash(&code);
-    if !db::insert_pairing(&db, &origin.account, &who, &hash, &conversation, now()).await? {
-        return Ok(None);
-    }
-    // Not an answer of any timeline; the place counts for the idempotency key alone.
-    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, part: 0, question: None }, hash)))
+    let is_new = db::insert_pairing(&db, account, &who, &hash, conversation, now()).await?;
+    Ok(is_new.then_some((text, Some(hash))))
 }
 
+/// What stands in the place of a file.
+const NO_FILES: &str = "[文件未收到：此中继没有文件存储 · a file did not get here: this relay keeps none]";
 /// Of the 30 s that the runtime gives to what goes on after an answer.
 const WELCOME_TRIES: u32 = 8;
 const WELCOME_WAIT_MS_MAX: u64 = 2_000;

@@ -50,10 +50,20 @@ pub struct RunArgs {
     /// Key of the model server, if it wants one
     #[arg(long, value_name = "KEY", env = "CLAW_AGENT_OPENAI_KEY", hide_env_values = true)]
     pub openai_key: Option<String>,
-    /// Instructions that the model reads before every conversation
+    /// Address of an OpenClaw gateway [default: ws://127.0.0.1:18789]
+    #[arg(long, value_name = "URL", env = "CLAW_AGENT_OPENCLAW_URL")]
+    pub openclaw_url: Option<String>,
+    /// The gateway's token or password: gateway.auth in OpenClaw's config (better in the environment than here)
+    #[arg(long, value_name = "TOKEN", env = "CLAW_AGENT_OPENCLAW_TOKEN", hide_env_values = true)]
+    pub openclaw_token: Option<String>,
+    /// Id of the OpenClaw agent that answers [default: the gateway's default agent]
+    #[arg(long, value_name = "ID", env = "CLAW_AGENT_OPENCLAW_AGENT")]
+    pub openclaw_agent: Option<String>,
+    /// Instructions that the model reads before every conversation (not with openclaw, which has its own)
     #[arg(long, value_name = "PROMPT", env = "CLAW_AGENT_SYSTEM")]
     pub system: Option<String>,
-    /// Earlier messages of a conversation that the model sees, questions and answers counted each, 0 to 200 [default: 20]
+    /// Earlier messages of a conversation that the model sees, questions and answers counted each, 0 to 200 (not with
+    /// openclaw, which keeps them itself) [default: 20]
     #[arg(long, value_name = "N", env = "CLAW_AGENT_CONTEXT_MESSAGES")]
     pub context_messages: Option<u64>,
     /// Conversations answered at the same time, 1 to 64 [default: 4]
@@ -89,6 +99,10 @@ pub enum BackendKind {
     #[value(name = "openai")]
     #[serde(rename = "openai")]
     OpenAi,
+    /// The OpenClaw gateway at --openclaw-url.
+    #[value(name = "openclaw")]
+    #[serde(rename = "openclaw")]
+    OpenClaw,
 }
 
 /// The settings of `run`, complete and checked.
@@ -106,6 +120,12 @@ pub struct Config {
     pub openai_model: Option<String>,
     /// Visible ASCII, so it fits a header.
     pub openai_key: Option<String>,
+    /// `ws://…` or `wss://…`.
+    pub openclaw_url: Url,
+    /// As it is: a password may hold any character.
+    pub openclaw_token: Option<String>,
+    /// The agent, or the gateway's default.
+    pub openclaw_agent: Option<String>,
     /// The system prompt.
     pub system: Option<String>,
     /// 0 to 200.
@@ -141,6 +161,8 @@ impl Config {
             return Err(missing("openai_url", "or leave --backend at auto to look on this machine"));
         }
         let openai_key = given(args.openai_key.or(file.openai_key));
+        let openclaw_url = given(args.openclaw_url.or(file.openclaw_url));
+        let openclaw_url = openclaw_url.unwrap_or_else(|| OPENCLAW_URL.to_owned());
         let state_dir = args.state_dir.or(file.state_dir);
         let state_dir = state_dir
             .filter(|dir| !dir.as_os_str().is_empty())
@@ -156,6 +178,9 @@ impl Config {
             openai_url: openai_url.map(|url| openai_base(&url)).transpose()?,
             openai_model: given(args.openai_model.or(file.openai_model)),
             openai_key: openai_key.map(|key| header_value("openai_key", key)).transpose()?,
+            openclaw_url: websocket_url("openclaw_url", &openclaw_url)?,
+            openclaw_token: given(args.openclaw_token.or(file.openclaw_token)),
+            openclaw_agent: given(args.openclaw_agent.or(file.openclaw_agent)),
             system: given(args.system.or(file.system)),
             context_messages: in_range("context_messages", context, 0, CONTEXT_MESSAGES_MAX)? as usize,
             parallel: in_range("parallel", parallel, 1, PARALLEL_MAX)? as usize,
@@ -175,6 +200,9 @@ struct FileConfig {
     openai_url: Option<String>,
     openai_model: Option<String>,
     openai_key: Option<String>,
+    openclaw_url: Option<String>,
+    openclaw_token: Option<String>,
+    openclaw_agent: Option<String>,
     system: Option<String>,
     context_messages: Option<u64>,
     parallel: Option<u64>,
@@ -237,12 +265,18 @@ fn in_range(name: &str, value: u64, min: u64, max: u64) -> Result<u64, Stop> {
 
 /// `https://host` becomes `wss://host/v1/ws`.
 fn relay_url(text: &str) -> Result<Url, Stop> {
-    let mut url = parse_url("relay", text, &["https", "http", "wss", "ws"])?;
+    let mut url = websocket_url("relay", text)?;
+    let path = url.path().trim_end_matches('/').trim_end_matches("/v1/ws").to_owned();
+    url.set_path(&format!("{path}/v1/ws"));
+    Ok(url)
+}
+
+/// `http…` becomes `ws…`; what stands behind the path goes.
+fn websocket_url(name: &str, text: &str) -> Result<Url, Stop> {
+    let mut url = parse_url(name, text, &["https", "http", "wss", "ws"])?;
     let scheme = if matches!(url.scheme(), "https" | "wss") { "wss" } else { "ws" };
     // All four schemes are "special" in the URL standard, between which a change is always allowed.
     let _ = url.set_scheme(scheme);
-    let path = url.path().trim_end_matches('/').trim_end_matches("/v1/ws").to_owned();
-    url.set_path(&format!("{path}/v1/ws"));
     url.set_query(None);
     url.set_fragment(None);
     Ok(url)
@@ -278,6 +312,8 @@ fn base_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
         .or_else(|| absolute("HOME").or_else(|| absolute("USERPROFILE")).map(|home| home.join(below_home)))
 }
 
+/// Where a gateway is unless it was told otherwise.
+const OPENCLAW_URL: &str = "ws://127.0.0.1:18789";
 const CONTEXT_MESSAGES_MAX: u64 = 200;
 const ECHO_DELAY_MS_MAX: u64 = 60_000;
 const PARALLEL_MAX: u64 = 64;
@@ -289,6 +325,9 @@ const FILE_KEYS: &[&str] = &[
     "openai_url",
     "openai_model",
     "openai_key",
+    "openclaw_url",
+    "openclaw_token",
+    "openclaw_agent",
     "system",
     "context_messages",
     "parallel",
@@ -300,8 +339,8 @@ const FILE_KEYS: &[&str] = &[
 const ABOUT: &str = "\
 Answers the questions of your chat apps with an AI that runs on this machine.
 
-It dials out to your claw-relay, so no port has to be opened, and asks LM Studio, Ollama or any other
-OpenAI-compatible server. Stopped or cut off half-way, it goes on where it was.";
+It dials out to your claw-relay, so no port has to be opened, and asks LM Studio, Ollama, any other
+OpenAI-compatible server, or OpenClaw. Stopped or cut off half-way, it goes on where it was.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -318,7 +357,10 @@ Examples:
   claw-agent run --relay https://relay.example.com --key ... \\
       --openai-url http://10.0.0.5:8000/v1 --openai-model qwen3-8b
 
-  # The same from ~/.config/claw-agent/config.toml
+  # The OpenClaw on this machine, with nothing installed in it
+  CLAW_AGENT_OPENCLAW_TOKEN=... claw-agent run --relay https://relay.example.com --key ... --backend openclaw
+
+  # The first from ~/.config/claw-agent/config.toml
   relay = \"https://relay.example.com\"
   key = \"...\"
   system = \"Answer briefly.\"
@@ -362,6 +404,22 @@ mod tests {
     }
 
     #[test]
+    fn gateways() {
+        let check = |url: Option<&str>, expected: &str| {
+            let args = RunArgs { openclaw_url: url.map(str::to_owned), ..args("https://h", "k") };
+            assert_eq!(Config::join(args, FileConfig::default()).unwrap().openclaw_url.as_str(), expected);
+        };
+        check(None, "ws://127.0.0.1:18789/");
+        check(Some(" "), "ws://127.0.0.1:18789/");
+        check(Some("http://10.0.0.5:18789/"), "ws://10.0.0.5:18789/");
+        check(Some("https://claw.example.com/gateway?x#y"), "wss://claw.example.com/gateway");
+        let file = parse_file("backend = 'openclaw'\nopenclaw_token = 'a b'\nopenclaw_agent = 'work'").unwrap();
+        let config = Config::join(args("https://h", "k"), file).unwrap();
+        assert_eq!((config.backend, config.openclaw_token.as_deref()), (BackendKind::OpenClaw, Some("a b")));
+        assert_eq!(config.openclaw_agent.as_deref(), Some("work"));
+    }
+
+    #[test]
     fn wrong_settings_are_named() {
         let check = |args: RunArgs, expected: &str| {
             let line = error(Config::join(args, FileConfig::default()));
@@ -373,6 +431,9 @@ mod tests {
         check(args("ftp://h", "k"), "relay is not a URL");
         check(args("relay.example.com", "k"), "relay is not a URL");
         check(args("https://u:p@h", "k"), "relay holds a password");
+        let gateway = |url: &str| RunArgs { openclaw_url: Some(url.into()), ..args("https://h", "k") };
+        check(gateway("127.0.0.1:18789"), "openclaw_url is not a URL");
+        check(gateway("ws://:p@h"), "openclaw_url holds a password");
         check(RunArgs { parallel: Some(0), ..args("https://h", "k") }, "parallel is 0: choose");
         check(
             RunArgs { backend: Some(BackendKind::OpenAi), ..args("https://h", "k") },

@@ -184,7 +184,7 @@ impl Desk {
             Ok(()) if text.trim().is_empty() => fail(seq, Failure::new("the model gave an empty answer".into())),
             Ok(()) => {
                 let bytes = text.len();
-                let reply = ClientFrame::Reply { reply_to: seq, text };
+                let reply = ClientFrame::Reply { reply_to: seq, text, files: Vec::new() };
                 if encode(&reply).len() <= FRAME_BYTES_MAX {
                     info!("question {seq} answered: {bytes} bytes in {elapsed_ms} ms");
                     reply
@@ -214,7 +214,14 @@ impl Desk {
             self.last_run += 1;
             let (run, backend) = (self.last_run, Arc::clone(&self.backend));
             let pieces = Pieces { run, events: self.sender.clone() };
-            let asked = Question { text: question.text, turns };
+            let conversation = question.conversation.clone();
+            let asked = Question {
+                id: question.id,
+                conversation: question.conversation,
+                session: question.session,
+                text: question.text,
+                turns,
+            };
             let task = tokio::spawn(async move {
                 let answer = AssertUnwindSafe(backend.answer(asked, &pieces)).catch_unwind().await;
                 let result = answer.unwrap_or_else(|_| Err(Failure::new("the agent has a fault: see its log".into())));
@@ -222,7 +229,7 @@ impl Desk {
             });
             let running = Running {
                 run,
-                conversation: question.conversation,
+                conversation,
                 stream: Stream::default(),
                 task: task.abort_handle(),
                 began: Instant::now(),
@@ -276,7 +283,7 @@ mod tests {
         while order.len() < count {
             let frames = tokio::time::timeout(PATIENCE, desk.next()).await.expect("silence");
             for frame in frames.unwrap() {
-                if let ClientFrame::Reply { reply_to, text } = frame {
+                if let ClientFrame::Reply { reply_to, text, .. } = frame {
                     assert_eq!(text, format!("echo: q {reply_to}"));
                     order.push(reply_to.0);
                 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::backend::Backend;
 use crate::backend::echo::Echo;
-use crate::backend::openai::{self, Fault, OpenAi};
+use crate::backend::openai::{self, OpenAi};
+use crate::backend::openclaw::OpenClaw;
+use crate::backend::{Backend, Fault};
 use crate::backoff::Backoff;
 use crate::config::{BackendKind, Config, RunArgs, is_loopback};
 use crate::desk::{Desk, Link};
@@ -97,11 +98,18 @@ async fn offline<T>(
 }
 
 async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
-    if config.backend == BackendKind::None {
-        return Ok(Backend::None);
-    }
-    if config.backend == BackendKind::Echo {
-        return Ok(Backend::Echo(Echo { delay: config.echo_delay }));
+    match config.backend {
+        BackendKind::Auto | BackendKind::OpenAi => {}
+        BackendKind::None => return Ok(Backend::None),
+        BackendKind::Echo => return Ok(Backend::Echo(Echo { delay: config.echo_delay })),
+        BackendKind::OpenClaw => {
+            let (url, token) = (&config.openclaw_url, config.openclaw_token.clone());
+            if url.scheme() == "ws" && !is_loopback(url) {
+                warn!("the gateway's URL is not encrypted: anyone on the way can read its token and the messages");
+            }
+            let openclaw = OpenClaw::open(url, token, config.openclaw_agent.clone(), &config.state_dir).await?;
+            return Ok(Backend::OpenClaw(openclaw));
+        }
     }
     let client = openai::client()?;
     let (base, model) = match &config.openai_url {

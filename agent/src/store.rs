@@ -364,7 +364,7 @@ mod tests {
     }
 
     fn reply(seq: u64, text: &str) -> ClientFrame {
-        ClientFrame::Reply { reply_to: Seq(seq), text: text.into() }
+        ClientFrame::Reply { reply_to: Seq(seq), text: text.into(), files: Vec::new() }
     }
 
     fn cursor(text: &str) -> Cursor {

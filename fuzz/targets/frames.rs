@@ -1,19 +1,34 @@
 //! A WebSocket message, from either side, in the short form of `long_text`.
 //!
 //! Holds: no panic; what decodes, encodes, and decodes to the same; a batch has at most 64 frames; a message over the
-//! limit is refused whatever it holds; what `seq` may be fits into a double.
+//! limit is refused whatever it holds; what `seq` may be fits into a double; what clients of other words say and are told
+//! is JSON, whatever it was made of.
 #![no_main]
 
 use claw_relay_fuzz::{long_text, memory};
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
-use protocol::{ClientFrame, DecodeError, ServerFrame, decode, encode};
-use protocol::json::FromJson;
+use protocol::json::{self, FromJson};
+use protocol::{ClientFrame, DecodeError, ServerFrame, Timestamp, decode, encode};
+use relay::dialect::{Dialect, Said, Words};
 use serde::Serialize;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::within(64, || {
     let text = long_text(data, FRAME_BYTES_MAX + 100);
     run::<ClientFrame>(&text);
     run::<ServerFrame>(&text);
+    for words in [
+        r#"{"as":"person","robot":"agt_1","conversation":"default"}"#,
+        r#"{"as":"plugin","user":"usr_1"}"#,
+        r#"{"as":"robot","user":"usr_1"}"#,
+    ] {
+        let words: Words = json::read(words).expect("ours");
+        let mut dialect = Dialect { words, heard: None };
+        let said = dialect.hear(Timestamp(1), &text, "1");
+        assert_eq!(said == Said::Wrong(DecodeError::TooLarge), text.len() > FRAME_BYTES_MAX);
+        for told in dialect.tell(&text).texts {
+            assert!(json::parse(&told).is_ok(), "{told}");
+        }
+    }
 }));
 
 fn run<F: FromJson + Serialize + PartialEq + std::fmt::Debug>(text: &str) {

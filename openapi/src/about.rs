@@ -178,6 +178,11 @@ pub fn about(op: Op) -> About {
             .fails(&[NotFound, Conflict]),
         Op::Conversations => mine("My conversations").before(200).gives::<relay::hub::ConversationPage>(),
         Op::Messages => mine("The messages of a conversation").before(200).gives::<relay::hub::Page>(),
+        Op::FileUpload => new(Auth::AccessOrAgent, "Upload a file, to be named in a message")
+            .asks("name", "What it is called.", false)
+            .creates::<protocol::File>()
+            .fails(&[BadRequest, BodyTooLarge, Forbidden]),
+        Op::FileRead => open("Read a file, whole or a `Range` of it").fails(&[NotFound]),
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()
             .creates::<Pushed>()
@@ -198,6 +203,43 @@ pub fn about(op: Op) -> About {
             let mut about = new(Auth::AccessOrAgent, "Open the WebSocket: docs/protocol.md")
                 .asks("ticket", "From POST /v1/tickets, for browsers.", false)
                 .fails(&[Forbidden, UpgradeRequired, TooManySockets]);
+            about.answer = (101, "It is open.", None);
+            about
+        }
+        Op::ManServerStream => {
+            let mut about = new(Auth::AccessOrAgent, "Open ManServer's stream: docs/protocol.md §10")
+                .asks("apiKey", "A robot's: an agent key.", false)
+                .asks("token", "A person's: an access token.", false)
+                .asks("robotId", "A person's: the agent that they talk to.", false)
+                .asks("conversationId", "A person's: where; `default` without it.", false)
+                .fails(&[Forbidden, NotFound, UpgradeRequired, TooManySockets]);
+            about.answer = (101, "It is open.", None);
+            about
+        }
+        Op::ManServerToken => open("Sign in from a mini program")
+            .takes::<WeappToken>()
+            .gives::<protocol::api::ManServerToken>()
+            .fails(&[Forbidden, NotFound, Conflict, PlatformRefused, Unauthorized]),
+        Op::ManServerRefresh => open("Get the next access token")
+            .takes::<RefreshBody>()
+            .gives::<protocol::api::ManServerToken>()
+            .fails(&[Unauthorized]),
+        Op::ManServerRobots => mine("My agents").gives::<Vec<ManServerRobot>>(),
+        Op::ManServerConversations => {
+            mine("My conversations, newest first").before(200).gives::<Vec<ManServerConversation>>()
+        }
+        Op::ManServerConversationCreate => {
+            mine("A name for a conversation, which begins with its first message").gives::<ManServerConversation>()
+        }
+        Op::ManServerHistory => mine("The newest messages of a conversation")
+            .asks("conversation_id", "Which one; `default` without it.", false)
+            .asks("limit", "How many; 100 without it.", false)
+            .asks("offset", "How many of the newest are passed over.", false)
+            .gives::<protocol::api::ManServerHistory>()
+            .fails(&[NotFound]),
+        Op::Plugin => {
+            let mut about =
+                open("Open the older relay plugin's socket: docs/protocol.md §10").fails(&[Forbidden, UpgradeRequired]);
             about.answer = (101, "It is open.", None);
             about
         }

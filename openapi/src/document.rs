@@ -57,11 +57,11 @@ pub fn document() -> Value {
 fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut SchemaGenerator) -> Value {
     let mut parameters: Vec<Value> = names(path).map(path_parameter).collect();
     parameters.extend(about.query.iter().map(query_parameter));
-    let is_repeatable = method == "POST";
+    let is_repeatable = method == "POST" && op != Op::FileUpload;
     if is_repeatable {
         let kept = match op {
             Op::Ticket => "30 s",
-            _ if path.starts_with("/v1/auth/") => "10 min",
+            _ if path.contains("/auth/") => "10 min",
             _ => "24 h",
         };
         parameters.push(json!({
@@ -75,9 +75,12 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
         "summary": about.summary,
         "tags": [tag(path)],
         "parameters": parameters,
-        "responses": responses(&about, path, is_repeatable, generator),
+        "responses": responses(op, &about, path, is_repeatable, generator),
         "security": security(about.auth),
     });
+    if op == Op::FileUpload {
+        operation["requestBody"] = json!({ "required": true, "content": bytes() });
+    }
     if let Some((schema, is_required)) = about.body {
         let schema = schema(generator);
         operation["requestBody"] =
@@ -86,7 +89,7 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
     operation
 }
 
-fn responses(about: &About, path: &str, is_repeatable: bool, generator: &mut SchemaGenerator) -> Value {
+fn responses(op: Op, about: &About, path: &str, is_repeatable: bool, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, meaning, schema) = &about.answer;
     let mut answer = json!({ "description": meaning });
@@ -94,9 +97,14 @@ fn responses(about: &About, path: &str, is_repeatable: bool, generator: &mut Sch
         answer["content"] = json!({ "application/json": { "schema": schema(generator) } });
     }
     responses.insert(status.to_string(), answer);
+    if op == Op::FileRead {
+        responses.clear();
+        responses.insert("200".into(), json!({ "description": "Here it is.", "content": bytes() }));
+        responses.insert("206".into(), json!({ "description": "A part of it.", "content": bytes() }));
+    }
     let mut codes: BTreeSet<u16> = about.fails.iter().map(|code| code.status()).collect();
     codes.insert(Code::Unavailable.status());
-    if path.starts_with("/v1/") {
+    if op != Op::Health {
         codes.insert(Code::RateLimited.status());
     }
     if about.auth != Auth::Open {
@@ -118,6 +126,10 @@ fn responses(about: &About, path: &str, is_repeatable: bool, generator: &mut Sch
         responses.insert(status.to_string(), json!({ "$ref": "#/components/responses/Problem" }));
     }
     Value::Object(responses)
+}
+
+fn bytes() -> Value {
+    json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } })
 }
 
 fn security(auth: Auth) -> Value {
@@ -169,4 +181,6 @@ const TAGS: &[(&str, &str, &str)] = &[
     ("/v1/pairings", "identities", "Which senders in chat apps are me · 聊天身份"),
     ("/v1/admin", "operators", "Bot accounts, users, audit · 运营"),
     ("/v1/", "timeline", "Conversations, messages, what became of them · 会话与消息"),
+    ("/ocms/", "other clients", "ManServer, the older relay's plugin · 已有的客户端"),
+    ("/openclaw", "other clients", "ManServer, the older relay's plugin · 已有的客户端"),
 ];

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::file::File;
 use crate::id::{AgentId, ConversationId, MessageId, Seq, Timestamp};
 
 /// A message at its place in the timeline.
@@ -28,8 +29,11 @@ pub struct Envelope {
     pub reply_to: Option<Seq>,
     /// When the relay accepted it.
     pub at_ms: Timestamp,
-    /// Plain text or Markdown, at most [`crate::limit::TEXT_BYTES_MAX`] bytes.
+    /// Plain text or Markdown, at most [`crate::limit::TEXT_BYTES_MAX`] bytes. May be empty beside files.
     pub text: String,
+    /// What comes with it, at most [`crate::limit::FILES_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     /// How far a question has come; absent on answers and notices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
@@ -82,7 +86,7 @@ pub enum State {
 }
 
 crate::from_json! {
-    struct Envelope { seq, id, conversation, session or 0, from, agent, reply_to, at_ms, text, state, reason }
+    struct Envelope { seq, id, conversation, session or 0, from, agent, reply_to, at_ms, text, files or Vec::new(), state, reason }
 }
 
 crate::from_json! {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::envelope::{Envelope, State};
 use crate::error::Code;
+use crate::file::File;
 use crate::id::{AgentId, ConversationId, Cursor, MessageId, Seq, UserId};
 use crate::json::{FromJson, Json, Wrong, parse};
 use crate::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
@@ -62,6 +63,9 @@ pub enum ClientFrame {
         reply_to: Seq,
         /// The whole answer.
         text: String,
+        /// What comes with it: objects as `POST /v1/files` answered them, or as they came with a message.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<File>,
     },
     /// Devices: a new question. Repeat it with the same id until it is `accepted`.
     Send {
@@ -70,8 +74,11 @@ pub enum ClientFrame {
         /// Where it belongs. Default `web`.
         #[serde(skip_serializing_if = "Option::is_none")]
         conversation: Option<ConversationId>,
-        /// What it says.
+        /// What it says. May be empty beside files.
         text: String,
+        /// What comes with it, as `POST /v1/files` answered.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<File>,
     },
     /// Devices: end this question without an answer. The question's `state` follows, whatever it is by then.
     Stop {
@@ -287,8 +294,8 @@ crate::from_json! {
         "fail" => Fail { reply_to, reason },
         "fetched" => Fetched(..),
         "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },
-        "reply" => Reply { reply_to, text },
-        "send" => Send { id, conversation, text },
+        "reply" => Reply { reply_to, text, files or Vec::new() },
+        "send" => Send { id, conversation, text, files or Vec::new() },
         "stop" => Stop { reply_to },
     } else Unknown
 }

@@ -92,6 +92,10 @@ id! {
     ConversationId
 }
 id! {
+    /// A file beside a message: `fil_…`.
+    FileId
+}
+id! {
     /// The idempotency key of a message, made by whoever wrote it. The same id is never stored twice.
     /// Ids with a colon are the relay's own (`feishu:{account}:{message}`, `reply:{seq}`); clients make ids without one.
     MessageId

@@ -8,6 +8,7 @@
 pub mod api;
 mod envelope;
 mod error;
+mod file;
 mod frame;
 mod id;
 pub mod json;
@@ -15,11 +16,12 @@ pub mod limit;
 
 pub use envelope::{Author, Envelope, State};
 pub use error::Code;
+pub use file::{File, FileKind};
 pub use frame::{
     AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, Fetched, GapReason, Header, Resumed, ServerFrame,
     decode, encode,
 };
-pub use id::{AccountId, AgentId, ConversationId, Cursor, InvalidId, MessageId, Seq, Timestamp, UserId};
+pub use id::{AccountId, AgentId, ConversationId, Cursor, FileId, InvalidId, MessageId, Seq, Timestamp, UserId};
 
 /// The WebSocket subprotocol that both sides name in the handshake.
 pub const SUBPROTOCOL: &str = "claw-relay.v1";

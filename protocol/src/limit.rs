@@ -6,6 +6,14 @@ pub const BATCH_FRAMES_MAX: usize = 64;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// An id made by a client or by a platform.
 pub const ID_BYTES_MAX: usize = 200;
+/// A file beside a message: 30 MB, the most that Feishu takes.
+pub const FILE_BYTES_MAX: u64 = 30_000_000;
+/// How long a file is kept: 7 days.
+pub const FILE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// What a file is called.
+pub const FILE_NAME_BYTES_MAX: usize = 200;
+/// Files beside one message.
+pub const FILES_MAX: usize = 10;
 /// Questions of one user without an answer, waiting or being answered.
 pub const OPEN_QUESTIONS_MAX: usize = 1_000;
 /// The text of one message, and of one answer. Even when JSON escapes every byte (six for one) it fits into a frame.

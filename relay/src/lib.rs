@@ -2,9 +2,10 @@
 //!
 //! Nothing here performs I/O, reads a clock or draws a random number: the shells (the Worker, the tests) pass in
 //! time, randomness and a [`store::Sql`], and perform the returned [`hub::Output`]s.
-//! Read in this order: [`hub`], [`store`], [`platform`], [`auth`].
+//! Read in this order: [`hub`], [`store`], [`platform`], [`dialect`], [`auth`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod greeting;
 pub mod hub;
 pub mod store;
 
@@ -12,6 +13,8 @@ pub mod platform;
 
 pub mod auth;
 
+pub mod dialect;
+pub mod file;
 pub mod limit;
 
 pub mod map;

@@ -105,6 +105,7 @@ fn parts(account: &Account, address: &str, text: &str, path: &[&str]) -> Vec<Str
             conversation: "c".parse().unwrap(),
             seq: Seq(2),
             text: text.to_owned(),
+            files: Vec::new(),
             part: parts.len() as u32,
             question: None,
         };

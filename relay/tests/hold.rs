@@ -199,3 +199,25 @@ fn nobody_waits_for_ever() {
     let dead = world.dead_letters();
     assert_eq!(dead[0].reason.as_deref(), Some("the answer was not delivered: nobody wrote for 48 h"));
 }
+
+#[test]
+fn what_is_kept_while_the_next_one_waits_comes_with_that() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.advance_ms(6_000);
+    asks(&mut world, "om_2");
+    world.replies(agent, 1, "late");
+    world.replies(agent, 2, "in time");
+    keeps(&mut world);
+    assert_eq!(answer(world.held(&id("om_2"))).0, "late");
+    world.input(Input::Passed(id("om_2"), true));
+    // Its own waits for nothing any more, and comes with the next word, be it that it was not even tried.
+    let (now, until) = (world.now, world.now.plus_ms(5_000));
+    let chat = feishu("om_3", "").conversation;
+    let (found, _) = world.hub_mut().collect(now, &id("om_3"), &chat, until).unwrap().unwrap();
+    assert_eq!(answer(world.held(&found)).0, "in time");
+    keeps(&mut world);
+    asks(&mut world, "om_4");
+    assert_eq!(answer(world.held(&id("om_4"))).0, "in time");
+}

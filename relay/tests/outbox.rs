@@ -27,6 +27,7 @@ fn parts(text: &str) -> Vec<(String, String)> {
             conversation: "feishu:main:oc_1".parse::<ConversationId>().unwrap(),
             seq: Seq(2),
             text: text.into(),
+            files: Vec::new(),
             part,
             question: None,
         };

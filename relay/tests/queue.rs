@@ -310,7 +310,15 @@ fn agents_and_bytes_have_limits_of_their_own() {
     let mut ask = |conversation: usize, n: usize, text: &str| {
         let conversation = format!("c-{conversation}").parse().unwrap();
         let id = format!("web-{conversation}-{n}").parse().unwrap();
-        let question = Question { id, conversation, via: "web".into(), sender: None, text: text.into(), origin: None };
+        let question = Question {
+            id,
+            conversation,
+            via: "web".into(),
+            sender: None,
+            text: text.into(),
+            files: Vec::new(),
+            origin: None,
+        };
         world.input(Input::Posted(question)).unwrap()
     };
     for n in 0..AGENT_QUESTIONS_MAX {

@@ -15,11 +15,12 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
         agent: Some("agt_1".parse().unwrap()),
         to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
         text: text.into(),
+        files: Vec::new(),
     })
 }
 
 fn open(world: &mut World, role: Role, by: &str, may_send: bool) -> PeerId {
-    let peer = world.open_with(role, Pass { by: by.into(), may_send, may_egress: false });
+    let peer = world.open_with(role, Pass { by: by.into(), may_send, ..Pass::default() });
     world.says(peer, r#"{"type":"hello"}"#);
     peer
 }
@@ -208,7 +209,7 @@ fn a_removed_agent_leaves_its_questions_to_be_asked_again() {
 #[test]
 fn whoever_carries_calls_does_nothing_else() {
     let mut world = World::new();
-    let pass = |may_egress| Pass { by: String::new(), may_send: true, may_egress };
+    let pass = |may_egress| Pass { may_egress, ..Pass::default() };
     let id: AgentId = "agt_9".parse().unwrap();
     let carrier = world.open_with(Role::Egress { id: id.clone() }, pass(true));
     assert_eq!(world.hub().carrier(&id), None, "not before it says hello");

@@ -109,7 +109,7 @@ impl World {
         let skip = if newest { device.disk.unsent.len().saturating_sub(1) } else { 0 };
         for (id, conversation, text) in &device.disk.unsent[skip..] {
             let (id, conversation) = (id.clone(), Some(conversation.parse().unwrap()));
-            let frame = ClientFrame::Send { id, conversation, text: text.clone() };
+            let frame = ClientFrame::Send { id, conversation, text: text.clone(), files: Vec::new() };
             self.network.up(peer, Up::Text(encode(&frame), Said::default()));
         }
     }

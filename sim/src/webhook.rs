@@ -47,6 +47,7 @@ impl World {
             via: "feishu".into(),
             sender: Some("ou_1".into()),
             text: self.words(&format!("from the platform: {message}")),
+            files: Vec::new(),
             origin: Some(Origin { account, message }),
         };
         self.webhooks.calls.push(Call { question, accepted: None, first: None });

@@ -1,12 +1,15 @@
-//! Handlers of `/v1`, a few lines each, in a file per noun.
+//! Handlers of `/v1`, a few lines each, in a file per noun; and of those who ask in other words.
 
 pub mod agents;
 pub mod auth;
 pub mod config;
 pub mod export;
+pub mod files;
 pub mod identities;
+pub mod manserver;
 pub mod me;
 pub mod oauth;
+pub mod plugin;
 pub mod timeline;
 pub mod websocket;
 

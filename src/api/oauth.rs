@@ -4,7 +4,7 @@
 //! back with a code and the state, and has the verifier, is the one who began (RFC 7636, RFC 9700 §2.1).
 
 use protocol::Code;
-use protocol::api::{OauthFinish, OauthStart, OauthUrl, Provider, ProviderKind, WechatLogin};
+use protocol::api::{OauthFinish, OauthStart, OauthUrl, Provider, ProviderKind, ProviderName, WechatLogin};
 use relay::auth::provider::{self, NoPerson, Person, Stage, Step};
 use relay::auth::seal::Place;
 use relay::auth::{OauthState, hash};
@@ -63,10 +63,10 @@ pub async fn finish(call: &Call) -> Result<Response, Error> {
 /// `POST /v1/auth/wechat`
 pub async fn wechat(call: &Call) -> Result<Response, Error> {
     let WechatLogin { provider, code, invitation } = call.json().await?.read()?;
-    let provider = read(&call.config, &provider).await?;
-    if provider.kind != ProviderKind::Wechat {
-        return Err(Error::new(Code::NotFound, "no such mini program"));
-    }
+    let unknown = || Error::new(Code::NotFound, "no such mini program");
+    let known = db::providers(&call.config.db()?).await?.into_iter().filter(|known| known.kind == ProviderKind::Wechat);
+    let wanted = |known: &ProviderName| provider.as_ref().is_none_or(|wanted| *wanted == known.id);
+    let provider = read(&call.config, &known.into_iter().find(wanted).ok_or_else(unknown)?.id).await?;
     let person = ask(call, &provider, &code, "", "").await?;
     sign_in(call, &provider, person, invitation.as_deref()).await
 }

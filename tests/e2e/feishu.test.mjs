@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encrypt, MENTION_BOT, MENTION_TOM, messageEvent, VERIFICATION_TOKEN } from './support/feishu.mjs'
+import { encrypt, enteredEvent, MENTION_BOT, MENTION_TOM, messageEvent, VERIFICATION_TOKEN } from './support/feishu.mjs'
 import { answerTo } from './support/model.mjs'
 import { request } from './support/people.mjs'
 import { createAgent, post, startFeishuWorld, until } from './support/world.mjs'
@@ -219,6 +219,26 @@ test('feishu', async (t) => {
     assert.equal((await send(forged)).status, 200)
     assert.equal((await answered('om_forged')).text, answerTo('forged'))
     assert.equal((await send(messageEvent('om_plain_3', 'too late'))).status, 401)
+  })
+
+  await t.test('hello is said once, to whoever opens the chat first, and to a group that it comes to', async () => {
+    const said = (chat) => world.feishu.repliesTo(chat).map(({ text }) => text)
+    for (let n = 0; n < 2; n += 1) {
+      assert.equal((await world.webhook(enteredEvent('oc_new'))).status, 200)
+      assert.equal((await world.webhook(enteredEvent('oc_team', { group: true }))).status, 200)
+    }
+    await world.webhook(enteredEvent('oc_known', { last: 'om_1' }))
+    await until(() => said('oc_new').length + said('oc_team').length === 2, 'both greetings')
+    assert.match(said('oc_new')[0], /你好.*\/help[\s\S]*Hello/)
+    assert.match(said('oc_team')[0], /@我[\s\S]*Mention me/)
+    await world.webhook(messageEvent('om_after_hello', 'after hello'))
+    await answered('om_after_hello')
+    assert.deepEqual([said('oc_new').length, said('oc_team').length, said('oc_known').length], [1, 1, 0])
+    // A stranger is told how to be known.
+    await world.call(world.token, 'PATCH', '/v1/admin/accounts/main', { policy: 'pairing', default_user: '' })
+    await world.webhook(enteredEvent('oc_stranger', { by: 'ou_stranger' }))
+    assert.match(await until(() => said('oc_stranger')[0], 'the code'), /绑定码 \w{4}-\w{4}/)
+    await world.call(world.token, 'PATCH', '/v1/admin/accounts/main', { policy: 'open', default_user: 'me' })
   })
 
   await t.test('the fakes found nothing wrong', () => {

@@ -124,6 +124,15 @@ test('official accounts that can send nothing by themselves', async (t) => {
     assert.equal(await said('m-bound', 'it is me', { from: 'oNew' }), answerTo('it is me'))
   })
 
+  await t.test('whoever follows is told hello, or how to be known', async () => {
+    const followed = async (from) => {
+      const response = await receive(fake.callback({ MsgType: 'event', Event: 'subscribe', EventKey: '' }, { from }))
+      return contentOf(opened(fake.account, await response.text()))
+    }
+    assert.match(await followed('oNew'), /你好！直接发消息/)
+    assert.match(await followed('oFollower'), /绑定码/)
+  })
+
   assert.equal(fake.calls.length, before)
   assert.deepEqual(fake.faults, [])
 })
@@ -168,6 +177,15 @@ test('AI bots', async (t) => {
     assert.ok(parts.every(({ id }) => id === parts[0].id))
     await sleep(1_000)
     assert.equal(fake.sent.length, 0, 'response_url is not used for what was shown')
+  })
+
+  await t.test('hello is said to whoever opens the chat', async () => {
+    const { response_url: _, ...message } = fake.message('m-enter')
+    const request = fake.callback({ ...message, msgtype: 'event', event: { eventtype: 'enter_chat' } })
+    const { encrypt } = JSON.parse(await (await world.held(request)).text())
+    const { msgtype, text } = JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt))
+    assert.equal(msgtype, 'text')
+    assert.match(text.content, /你好！直接发消息/)
   })
 
   await t.test('an answer that nobody asks for any more goes by response_url', async () => {

@@ -84,6 +84,11 @@ test('providers', async (t) => {
     assert.equal((await login(platform.code({ openid: 'o_2' }))).body.user.id, body.user.id)
     assert.equal((await login('no such code')).status, 422)
     assert.equal((await ask('', 'POST', '/v1/auth/wechat', { provider: 'lark', code: 'x' })).status, 404)
+    // The same in ManServer's words, which name no mini program.
+    const weapp = { grant_type: 'weapp_code', code: platform.code({ openid: 'o_2' }) }
+    const { body: token } = await ask('', 'POST', '/ocms/auth/weapp/token', weapp)
+    assert.deepEqual([token.token_type, token.expires_in, token.scope], ['bearer', 900, 'profile robots'])
+    assert.equal((await ask(token.access_token, 'GET', '/v1/me')).body.user.id, body.user.id)
   })
 
   await t.test('tampering is refused, and nobody is asked', async () => {

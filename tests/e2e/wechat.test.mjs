@@ -108,7 +108,7 @@ test('wechat', async (t) => {
       { ...voice, Recognition: '说的话', MsgId: 'm-voice-1' },
       { ...voice, MsgId: 'm-voice-2' },
       { MsgType: 'image', PicUrl: 'http://example.com/a', MediaId: 'm', MsgId: 'm-image' },
-      { MsgType: 'event', Event: 'subscribe', EventKey: '' },
+      { MsgType: 'event', Event: 'unsubscribe', EventKey: '' },
     ]) {
       const response = await world.receive(fake.callback(fields))
       assert.deepEqual([response.status, await response.text()], [200, 'success'])

@@ -210,7 +210,7 @@ test('wecom AI bot', async (t) => {
   await t.test('other events are acknowledged and ignored', async () => {
     const asked = world.model.questions.length
     for (const event of [
-      { ...fake.message('m-enter'), msgtype: 'event', event: { eventtype: 'enter_chat' } },
+      { ...fake.message('m-enter'), msgtype: 'event', event: { eventtype: 'feedback_event' } },
       { ...fake.message('m-image'), msgtype: 'image', image: { url: 'https://example.com/a' } },
       { ...fake.message('m-stream'), msgtype: 'stream', stream: { id: 'x' } },
     ]) {

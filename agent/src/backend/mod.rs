@@ -1,13 +1,16 @@
 //! Backends make answers. Each takes a question and hands its answer over piece by piece.
 
 use std::fmt;
+use std::time::Duration;
 
+use protocol::{ConversationId, MessageId};
 use tokio::sync::mpsc;
 
 use crate::history::Turn;
 
 pub mod echo;
 pub mod openai;
+pub mod openclaw;
 
 /// Who answers.
 pub enum Backend {
@@ -17,11 +20,19 @@ pub enum Backend {
     None,
     /// Asks an OpenAI-compatible server.
     OpenAi(openai::OpenAi),
+    /// Asks an OpenClaw.
+    OpenClaw(openclaw::OpenClaw),
 }
 
 /// What is asked.
 #[derive(Debug)]
 pub struct Question {
+    /// The same whenever it is asked again, also by the next process.
+    pub id: MessageId,
+    /// Where it was asked.
+    pub conversation: ConversationId,
+    /// Which talk of the conversation: `/new` begins the next.
+    pub session: u64,
     /// What the person wrote.
     pub text: String,
     /// The talk before it, oldest first.
@@ -44,6 +55,37 @@ impl Failure {
     }
 }
 
+/// What went wrong with one attempt at an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Another attempt would end the same.
+    Final(Failure),
+    /// It may pass: try again, not before `after` if the other side said so.
+    Passing {
+        /// In a few words, without secrets or messages.
+        why: String,
+        /// How long the other side wants to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Fault {
+    /// A final fault in our words alone.
+    pub fn last(reason: &str) -> Fault {
+        Fault::Final(Failure::new(reason.to_owned()))
+    }
+
+    /// A passing fault, of which nobody knows for how long.
+    pub fn passing(why: &str) -> Fault {
+        Fault::Passing { why: why.to_owned(), after: None }
+    }
+}
+
+/// What is passed on of another program's own words.
+pub fn shorten(said: &str) -> String {
+    said.trim().chars().take(SAID_CHARS_MAX).collect()
+}
+
 impl Backend {
     /// Makes the answer. `Ok` means that it is complete; what was handed over before an `Err` is void.
     pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
@@ -51,6 +93,7 @@ impl Backend {
             Backend::Echo(echo) => echo.answer(question, pieces).await,
             Backend::None => Err(Failure::new("this agent answers no questions".to_owned())),
             Backend::OpenAi(openai) => openai.answer(question, pieces).await,
+            Backend::OpenClaw(openclaw) => openclaw.answer(question, pieces).await,
         }
     }
 }
@@ -61,6 +104,7 @@ impl fmt::Display for Backend {
             Backend::Echo(_) => f.write_str("echo"),
             Backend::None => f.write_str("nothing"),
             Backend::OpenAi(openai) => openai.fmt(f),
+            Backend::OpenClaw(openclaw) => openclaw.fmt(f),
         }
     }
 }
@@ -93,3 +137,5 @@ impl Pieces {
         let _ = self.events.send((self.run, event)).await;
     }
 }
+
+const SAID_CHARS_MAX: usize = 300;

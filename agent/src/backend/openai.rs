@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::backend::{Event, Failure, Pieces, Question};
+use crate::backend::{Event, Failure, Fault, Pieces, Question, shorten};
 use crate::backoff::Backoff;
 use crate::error::Stop;
 use crate::tls;
@@ -28,20 +28,6 @@ pub struct OpenAi {
     /// The one asked for, or the first that the server lists, once known.
     model: OnceCell<String>,
     system: Option<String>,
-}
-
-/// What went wrong with one attempt.
-#[derive(Debug)]
-pub enum Fault {
-    /// Another attempt would end the same.
-    Final(Failure),
-    /// It may pass: try again, not before `after` if the server said so.
-    Passing {
-        /// In a few words.
-        why: String,
-        /// From `Retry-After`.
-        after: Option<Duration>,
-    },
 }
 
 impl OpenAi {
@@ -99,7 +85,7 @@ impl OpenAi {
             let value: Value = serde_json::from_slice(&read_body(response, BODY_BYTES_MAX).await?).unwrap_or_default();
             return Err(match value.get("error") {
                 Some(error) => stream_fault(error),
-                None => final_fault("the model server does not stream its answers"),
+                None => Fault::last("the model server does not stream its answers"),
             });
         }
         read_stream(response, pieces).await
@@ -131,11 +117,11 @@ async fn read_stream(response: Response, pieces: &Pieces) -> Result<(), Fault> {
             // Some servers drop the connection after the last chunk: nothing is missing then.
             Err(_) if finished => break,
             Err(EventStreamError::Transport(Broken::TooLong)) => {
-                return Err(final_fault("the model server's answer does not end"));
+                return Err(Fault::last("the model server's answer does not end"));
             }
             Err(EventStreamError::Transport(Broken::Transport(error))) => return Err(http_fault(&error)),
             Err(EventStreamError::Utf8(_) | EventStreamError::Parser(_)) => {
-                return Err(passing("the model server sent something that is not an event stream"));
+                return Err(Fault::passing("the model server sent something that is not an event stream"));
             }
         };
         if event.data.trim() == "[DONE]" {
@@ -143,7 +129,7 @@ async fn read_stream(response: Response, pieces: &Pieces) -> Result<(), Fault> {
             break;
         }
         let Ok(chunk) = serde_json::from_str::<Chunk>(&event.data) else {
-            return Err(passing("the model server sent a piece that cannot be read"));
+            return Err(Fault::passing("the model server sent a piece that cannot be read"));
         };
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
             return Err(stream_fault(&error));
@@ -156,8 +142,8 @@ async fn read_stream(response: Response, pieces: &Pieces) -> Result<(), Fault> {
         }
     }
     match (finished, empty) {
-        (false, _) => Err(passing("the model server broke off in the middle of an answer")),
-        (true, true) => Err(final_fault("the model gave an empty answer")),
+        (false, _) => Err(Fault::passing("the model server broke off in the middle of an answer")),
+        (true, true) => Err(Fault::last("the model gave an empty answer")),
         (true, false) => Ok(()),
     }
 }
@@ -167,11 +153,11 @@ pub async fn first_model(client: &Client, base: &str, key: Option<&str>) -> Resu
     let response = send(client.get(format!("{base}/models")), key).await?;
     let body = read_body(response, BODY_BYTES_MAX).await?;
     let Ok(list) = serde_json::from_slice::<ModelList>(&body) else {
-        return Err(final_fault("what answers at the model server's address does not list models"));
+        return Err(Fault::last("what answers at the model server's address does not list models"));
     };
     let mut ids = list.data.unwrap_or_default().into_iter().map(|model| model.id).collect::<Vec<_>>();
     ids.sort_by_key(|id| id.contains("embed"));
-    ids.into_iter().next().ok_or_else(|| passing("the model server has no model loaded"))
+    ids.into_iter().next().ok_or_else(|| Fault::passing("the model server has no model loaded"))
 }
 
 /// The HTTP client for model servers.
@@ -212,7 +198,7 @@ async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, 
     while let Some(chunk) = response.chunk().await.map_err(|error| http_fault(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > bytes_max {
-            return Err(final_fault("the model server's answer is too long"));
+            return Err(Fault::last("the model server's answer is too long"));
         }
     }
     Ok(body)
@@ -220,9 +206,9 @@ async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, 
 
 fn http_fault(error: &reqwest::Error) -> Fault {
     if error.is_builder() || error.is_redirect() {
-        return final_fault("the model server's address does not work");
+        return Fault::last("the model server's address does not work");
     }
-    passing(match (error.is_timeout(), error.is_connect()) {
+    Fault::passing(match (error.is_timeout(), error.is_connect()) {
         (true, _) => "the model server did not answer in time",
         (false, true) => "the model server cannot be reached",
         (false, false) => "the connection to the model server broke",
@@ -234,7 +220,7 @@ fn stream_fault(error: &Value) -> Fault {
     let why = "the model server reported an error";
     let code = error.get("code").or(error.get("status")).and_then(Value::as_u64);
     if code.is_some_and(|code| code == 429 || (500..600).contains(&code)) {
-        return passing(why);
+        return Fault::passing(why);
     }
     Fault::Final(Failure { reason: why.to_owned(), said: shorten(&error_text(error)) })
 }
@@ -242,18 +228,6 @@ fn stream_fault(error: &Value) -> Fault {
 fn error_text(error: &Value) -> String {
     let text = error.get("message").unwrap_or(error);
     text.as_str().map_or_else(|| text.to_string(), str::to_owned)
-}
-
-fn shorten(text: &str) -> String {
-    text.trim().chars().take(SAID_CHARS_MAX).collect()
-}
-
-fn passing(why: &str) -> Fault {
-    Fault::Passing { why: why.to_owned(), after: None }
-}
-
-fn final_fault(why: &str) -> Fault {
-    Fault::Final(Failure::new(why.to_owned()))
 }
 
 #[derive(Debug)]
@@ -310,8 +284,6 @@ const RETRY_BASE: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// No attempt begins later than this after the question's first.
 const RETRY_TOTAL: Duration = Duration::from_secs(600);
-/// What is passed on of the server's own words.
-const SAID_CHARS_MAX: usize = 300;
 /// One streamed answer, with its wrapping and reasoning; the text itself is limited by the desk.
 const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
 

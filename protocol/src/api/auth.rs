@@ -131,8 +131,8 @@ pub struct CodeBody {
 #[derive(Debug)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct WechatLogin {
-    /// Which mini program.
-    pub provider: String,
+    /// Which mini program; absent: the first one.
+    pub provider: Option<String>,
     /// From `wx.login`, good once.
     pub code: String,
     /// The right to sign up, where that needs one.

@@ -5,6 +5,7 @@
 mod account;
 mod agent;
 mod auth;
+mod manserver;
 mod timeline;
 mod user;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 pub use account::*;
 pub use agent::*;
 pub use auth::*;
+pub use manserver::*;
 pub use timeline::*;
 pub use user::*;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ConversationId, Seq, from_json};
+use crate::{ConversationId, File, Seq, from_json};
 
 /// `POST /v1/messages`: something said unasked.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Push {
     pub text: String,
     /// Where; absent: the newest conversation of a chat bound to the user, else the web page.
     pub conversation: Option<ConversationId>,
+    /// What comes with it, as `POST /v1/files` answered.
+    pub files: Vec<File>,
 }
 
 /// The answer to [`Push`].
@@ -46,6 +48,6 @@ pub struct Health {
     pub version: String,
 }
 
-from_json! { struct Push { text, conversation } }
+from_json! { struct Push { text, conversation, files or Vec::new() } }
 
 from_json! { struct Pushed { seq, conversation, new } }

@@ -39,6 +39,7 @@ impl fmt::Display for Refused {
 }
 
 /// The signing keys of this deployment, newest first.
+#[derive(Clone, Default)]
 pub struct Keys(Vec<Secret>);
 
 impl Keys {

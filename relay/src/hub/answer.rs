@@ -1,6 +1,6 @@
 //! From an agent's first delta to its final answer.
 
-use protocol::{AgentId, Author, Code, MessageId, Seq, ServerFrame, State, Timestamp};
+use protocol::{AgentId, Author, Code, File, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
 use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
@@ -13,8 +13,8 @@ use crate::store::{Opened, Outcome, Settings, Sql};
 pub(super) enum Answer {
     /// It could not.
     Failure(String),
-    /// This is it.
-    Text(String),
+    /// This is it, with what comes with it.
+    Text(String, Vec<File>),
 }
 
 impl<S: Sql> Hub<S> {
@@ -85,26 +85,30 @@ impl<S: Sql> Hub<S> {
         peer: PeerId,
         agent: AgentId,
         reply_to: Seq,
-        answer: Answer,
+        mut answer: Answer,
     ) -> Result<(), S::Error> {
         let id = reply_id(reply_to);
-        if let Answer::Text(text) = &answer
-            && let Err(Refusal { code, detail }) = check_length(text)
-        {
-            self.error(peer, code, detail, Some(id));
-            return Ok(());
+        if let Answer::Text(text, files) = &mut answer {
+            let checked = check_length(text).and_then(|()| self.check_files(now, std::mem::take(files)));
+            match checked {
+                Ok(checked) => *files = checked,
+                Err(Refusal { code, detail }) => {
+                    self.error(peer, code, detail, Some(id));
+                    return Ok(());
+                }
+            }
         }
         if !self.is_open_for(reply_to, &agent) {
             return self.answer_again(peer, &agent, reply_to, id, &answer);
         }
         let (outcome, reason) = match &answer {
-            Answer::Text(_) => (Outcome::Replied, None),
+            Answer::Text(..) => (Outcome::Replied, None),
             Answer::Failure(reason) => (Outcome::Failed, Some(shorten(reason.clone()))),
         };
         let Some((opened, _)) = self.close(reply_to, outcome, reason.as_deref())? else { return Ok(()) };
         let detail = reason.clone().unwrap_or_default();
         let place = match answer {
-            Answer::Text(text) => {
+            Answer::Text(text, files) => {
                 let said = Said {
                     id: id.clone(),
                     from: Author::Agent { id: agent },
@@ -112,6 +116,7 @@ impl<S: Sql> Hub<S> {
                     session: opened.session,
                     reply_to,
                     text,
+                    files,
                     to_platform: opened.has_origin,
                 };
                 let seq = self.say(now, said)?;
@@ -150,7 +155,7 @@ impl<S: Sql> Hub<S> {
         };
         let stored = self.find(&id)?;
         let place = match (answer, stored) {
-            (Answer::Text(text), Some((seq, stored))) if stored == *text => Some(seq),
+            (Answer::Text(text, _), Some((seq, stored))) if stored == *text => Some(seq),
             (Answer::Failure(_), None) if outcome == Outcome::Failed => Some(reply_to),
             _ => None,
         };

@@ -1,9 +1,9 @@
 //! A question comes in: once, to the right agent, if there is room; or it is a command, and answered at once.
 
-use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Seq, ServerFrame, State, Timestamp};
+use protocol::{AgentId, Author, Code, ConversationId, Envelope, File, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::command::{self, Command, addressed, named};
-use super::{EventKind, Hub, PeerId, Posted, Refusal, Said, check_length, notice, refusal, reply_id};
+use super::{EventKind, Hub, PeerId, Posted, Refusal, Said, check_length, first_part, notice, refusal, reply_id};
 use crate::limit::TIMELINE_MESSAGES_MAX;
 use crate::store::{Opened, Outcome, Question, Settings, Sql};
 
@@ -16,26 +16,41 @@ impl<S: Sql> Hub<S> {
         id: MessageId,
         conversation: Option<ConversationId>,
         text: String,
+        files: Vec<File>,
     ) -> Result<(), S::Error> {
         if id.as_str().contains(':') {
             self.error(peer, Code::BadFrame, "id: ids with a colon are the relay's own".into(), Some(id));
             return Ok(());
         }
         let conversation = conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let question = Question { id: id.clone(), conversation, via: "web".into(), sender: None, text, origin: None };
-        match self.post(now, question)? {
+        let files = match self.check_files(now, files) {
+            Ok(files) => files,
+            Err(Refusal { code, detail }) => {
+                self.error(peer, code, detail, Some(id));
+                return Ok(());
+            }
+        };
+        let (via, sender, origin) = ("web".into(), None, None);
+        let question = Question { id: id.clone(), conversation, via, sender, text, files, origin };
+        let to = self.peers.get(&peer).and_then(|peer| peer.pass.to.clone());
+        match self.post(now, question, to)? {
             Ok(Posted { seq, .. }) => self.send_to(&[peer], &ServerFrame::Accepted { id, seq }),
             Err(Refusal { code, detail }) => self.error(peer, code, detail, Some(id)),
         }
         Ok(())
     }
 
-    /// Takes in what a person wrote, once.
-    pub(super) fn post(&mut self, now: Timestamp, question: Question) -> Result<Result<Posted, Refusal>, S::Error> {
+    /// Takes in what a person wrote, once. `to`: the agent that it is for, unless it names another.
+    pub(super) fn post(
+        &mut self,
+        now: Timestamp,
+        question: Question,
+        to: Option<AgentId>,
+    ) -> Result<Result<Posted, Refusal>, S::Error> {
         if let Some((seq, _)) = self.find(&question.id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
-        if question.text.is_empty() {
+        if question.text.is_empty() && question.files.is_empty() {
             return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
         }
         if let Err(refusal) = check_length(&question.text) {
@@ -58,7 +73,7 @@ impl<S: Sql> Hub<S> {
         };
         let (agent, text) = match addressed(text, &self.agents) {
             Some((agent, rest)) => (Some(agent.id.clone()), rest),
-            None => (self.agent_of(&settings), text),
+            None => (to.or_else(|| self.agent_of(&settings)), text),
         };
         let question = Question { text: text.to_owned(), ..question };
         let Err(why) = self.queue.check(&question.conversation, agent.as_ref(), question.text.len()) else {
@@ -88,12 +103,13 @@ impl<S: Sql> Hub<S> {
             let detail = format!("question {seq} is being answered or has its answer");
             return Ok(Err(refusal(Code::Conflict, &detail)));
         };
-        let Question { conversation, via, sender, text, origin, .. } = ended.question;
+        let Question { conversation, via, sender, text, files, origin, .. } = ended.question;
         if origin.is_some()
             && ended.outcome == Some(Outcome::Failed)
             && let Some(answer) = self.store.answer(seq)?
         {
-            self.store.insert_delivery(answer, &conversation, now)?;
+            let part = self.store.messages_at(&[answer])?.pop().map_or(0, |said| first_part(&said.text, &said.files));
+            self.store.insert_delivery(answer, &conversation, part, now)?;
             self.store.delete_dead_letter(seq)?;
             self.store.finish(seq, Outcome::Replied, None)?;
             self.tell_state(seq, Outcome::Replied.state(), None);
@@ -105,7 +121,7 @@ impl<S: Sql> Hub<S> {
         if let Some((seq, _)) = self.find(&id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
-        if text.is_empty() {
+        if text.is_empty() && files.is_empty() {
             return Ok(Err(refusal(Code::Conflict, &format!("question {seq} was taken back by its writer"))));
         }
         let settings = self.settings(&conversation)?;
@@ -113,7 +129,7 @@ impl<S: Sql> Hub<S> {
         if let Err(why) = self.queue.check(&conversation, agent.as_ref(), text.len()) {
             return Ok(Err(refusal(Code::QueueFull, &why)));
         }
-        let question = Question { id, conversation, via, sender, text, origin };
+        let question = Question { id, conversation, via, sender, text, files, origin };
         let new = self.ask(now, question, settings.session, agent)?;
         self.store.delete_dead_letter(seq)?;
         self.log(now, EventKind::Replayed, seq, format!("question {new}"))?;
@@ -188,7 +204,10 @@ impl<S: Sql> Hub<S> {
         };
         let (from, session, reply_to) = (Author::Relay, settings.session, seq);
         let id = reply_id(seq);
-        self.say(now, Said { id, from, conversation, session, reply_to, text, to_platform: has_origin })?;
+        self.say(
+            now,
+            Said { id, from, conversation, session, reply_to, text, files: Vec::new(), to_platform: has_origin },
+        )?;
         self.trim(now)?;
         Ok(Posted { seq, new: true })
     }
@@ -207,9 +226,9 @@ impl<S: Sql> Hub<S> {
         agent: Option<AgentId>,
         ended: Option<(Outcome, String)>,
     ) -> Result<Seq, S::Error> {
-        let Question { id, conversation, via, sender, text, origin } = question;
+        let Question { id, conversation, via, sender, text, files, origin } = question;
         let seq = self.next_seq();
-        self.begin_hold(seq, &id, &conversation)?;
+        self.begin_hold(seq, &id, &conversation, now)?;
         let (outcome, reason) = ended.unzip();
         let envelope = Envelope {
             seq,
@@ -221,6 +240,7 @@ impl<S: Sql> Hub<S> {
             reply_to: None,
             at_ms: now,
             text,
+            files,
             state: Some(outcome.map_or(State::Queued, Outcome::state)),
             reason: reason.filter(|reason| !reason.is_empty()),
         };
@@ -246,6 +266,10 @@ impl<S: Sql> Hub<S> {
         self.put_settings(conversation, Settings { is_warned: true, ..settings })?;
         let id = format!("notice:{}", self.head.0 + 1).parse().expect("letters, a colon and digits");
         let (from, conversation) = (Author::Relay, conversation.clone());
-        self.say(now, Said { id, from, conversation, session, reply_to, text, to_platform: has_origin }).map(drop)
+        self.say(
+            now,
+            Said { id, from, conversation, session, reply_to, text, files: Vec::new(), to_platform: has_origin },
+        )
+        .map(drop)
     }
 }

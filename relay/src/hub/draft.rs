@@ -30,6 +30,7 @@ impl<S: Sql> Hub<S> {
                 conversation,
                 seq: question,
                 text,
+                files: Vec::new(),
                 part: 0,
                 question: Some(question),
             }));

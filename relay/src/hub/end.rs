@@ -126,6 +126,7 @@ impl<S: Sql> Hub<S> {
             session: opened.session,
             reply_to: seq,
             text: text + notice::CUT_SHORT,
+            files: Vec::new(),
             to_platform: false,
         };
         self.say(now, said).map(drop)

@@ -17,6 +17,10 @@ pub(super) struct Hold {
     until: Timestamp,
     /// Its answer, or what the relay says instead.
     answer: Option<Seq>,
+    /// When it came.
+    begun: Timestamp,
+    /// Where, for a webhook that brought a question.
+    conversation: Option<ConversationId>,
     /// An older answer of the same conversation, which waited for this message.
     kept: Option<Seq>,
     /// The message that asked for it, and when that came first: see [`Hub::collect`].
@@ -62,6 +66,7 @@ impl<S: Sql> Hub<S> {
         question: Seq,
         id: &MessageId,
         conversation: &ConversationId,
+        now: Timestamp,
     ) -> Result<(), S::Error> {
         let Some((_, until)) = self.holding.take_if(|(held, _)| held == id) else { return Ok(()) };
         let oldest = self.holds.keys().next().copied();
@@ -69,8 +74,19 @@ impl<S: Sql> Hub<S> {
             self.holds.remove(&oldest);
         }
         let kept = self.store.kept_delivery(conversation)?.map(|kept| kept.seq);
-        self.holds.insert(question, Hold { until, kept, ..Hold::default() });
+        let conversation = Some(conversation.clone());
+        self.holds.insert(question, Hold { until, begun: now, kept, conversation, ..Hold::default() });
         Ok(())
+    }
+
+    /// An answer is kept from now on: a webhook of its conversation that waits just now is what it waited for.
+    pub(super) fn offer_kept(&mut self, now: Timestamp, kept: &Delivery) {
+        let waits = |hold: &&mut Hold| now < hold.until && hold.passed.is_none() && hold.kept.is_none();
+        for hold in self.holds.values_mut().filter(waits) {
+            if hold.conversation.as_ref() == Some(&kept.conversation) {
+                hold.kept = Some(kept.seq);
+            }
+        }
     }
 
     /// When what is said about a question is due at its platform.
@@ -96,23 +112,22 @@ impl<S: Sql> Hub<S> {
         }
         let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
         if let Some(answer) = hold.answer {
-            let Some(delivery) = self.store.delivery(answer)?.filter(|_| !self.flying.contains_key(&answer)) else {
-                return Ok(Held::Nothing);
-            };
-            if self.store.is_next_delivery(answer, &delivery.conversation)? {
+            let Some(delivery) = self.store.delivery(answer)? else { return Ok(Held::Nothing) };
+            let is_free = !self.flying.contains_key(&answer);
+            if is_free && self.store.is_next_delivery(answer, &delivery.conversation)? {
                 return Ok(Held::Answer(outbound(delivery)));
             }
         }
+        // It is on its way, or behind one that is: what becomes of that is known any moment.
+        let is_behind = hold.answer.map(|_| hold.begun);
         let Some(asked) = self.store.question(question)? else { return Ok(Held::Nothing) };
-        let (Some(origin), Some(opened)) = (asked.question.origin, self.queue.get(question)) else {
-            return Ok(Held::Nothing);
-        };
+        let since = is_behind.or_else(|| self.queue.get(question).map(|opened| opened.at));
+        let (Some(origin), Some(since)) = (asked.question.origin, since) else { return Ok(Held::Nothing) };
         let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
         let conversation = asked.question.conversation;
-        Ok(Held::Open(
-            Outbound { origin, conversation, seq: question, text, part: 0, question: Some(question) },
-            opened.at,
-        ))
+        let (seq, files) = (question, Vec::new());
+        let outbound = Outbound { origin, conversation, seq, text, files, part: 0, question: Some(question) };
+        Ok(Held::Open(outbound, since))
     }
 
     /// An older answer that waited for a message from there: the one that brought `question` is it.
@@ -143,13 +158,17 @@ impl<S: Sql> Hub<S> {
             let since = hold.collected_by.as_ref().map_or(now, |&(_, since)| since);
             return Ok(self.store.question(question)?.map(|asked| (asked.question.id, since)));
         }
-        let kept = self.store.kept_delivery(conversation)?;
+        // Of an account that keeps its answers: whatever is not there yet will be kept, too.
+        let kept = self.store.first_delivery(conversation)?;
         let has_origin = |seq: &Seq| self.queue.get(*seq).is_some_and(|opened| opened.has_origin);
         let open = self.queue.of(conversation).into_iter().find(has_origin);
         let Some(question) = kept.as_ref().map(|kept| kept.question).or(open) else { return Ok(None) };
         let Some(asked) = self.store.question(question)? else { return Ok(None) };
         let answer = kept.map(|kept| kept.seq);
-        self.holds.insert(question, Hold { until, answer, collected_by: Some((by.clone(), now)), ..Hold::default() });
+        self.holds.insert(
+            question,
+            Hold { until, begun: now, answer, collected_by: Some((by.clone(), now)), ..Hold::default() },
+        );
         Ok(Some((asked.question.id, now)))
     }
 
@@ -161,11 +180,15 @@ impl<S: Sql> Hub<S> {
         let Some(delivery) = self.store.delivery(answer)? else { return Ok(()) };
         hold.until = now;
         let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);
+        let (part, next) = (delivery.part, delivery.part_after());
         hold.passed = Some(outbound(delivery));
-        if is_last {
-            self.store.delete_delivery(answer)?;
-        } else {
-            self.store.next_part(answer, now)?;
+        // Its own, if that came meanwhile, waits for nothing any more.
+        if let Some(own) = hold.answer.filter(|&own| own != answer) {
+            self.store.hold_delivery(own, now, None)?;
+        }
+        match if is_last { next } else { Some(part + 1) } {
+            Some(part) => self.store.next_part(answer, part, now)?,
+            None => self.store.delete_delivery(answer)?,
         }
         self.log(now, EventKind::Delivery, question, detail)?;
         self.arm()
@@ -187,6 +210,6 @@ impl<S: Sql> Hub<S> {
 
 /// An answer on its way, as its platform is to get it.
 pub fn outbound(delivery: Delivery) -> Outbound {
-    let Delivery { origin, conversation, seq, text, part, question, is_answer, .. } = delivery;
-    Outbound { origin, conversation, seq, text, part, question: is_answer.then_some(question) }
+    let Delivery { origin, conversation, seq, text, files, part, question, is_answer, .. } = delivery;
+    Outbound { origin, conversation, seq, text, files, part, question: is_answer.then_some(question) }
 }

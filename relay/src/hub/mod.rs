@@ -25,16 +25,19 @@ mod resume;
 mod revoke;
 mod settings;
 mod stream;
+mod told;
 
-use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX, WINDOW_MESSAGES};
+use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX};
 use protocol::{
-    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched,
+    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched, File,
     MessageId, Seq, ServerFrame, State, Timestamp, UserId, decode, encode,
 };
 
+use crate::auth::Keys;
+use crate::file;
 use crate::limit::*;
 use crate::map::{Map, Set};
-use crate::platform::Sent;
+use crate::platform::{FILE_PART, Sent};
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
 use flood::Allowance;
 use hold::Hold;
@@ -48,6 +51,7 @@ pub use history::{ConversationPage, DeadLetterPage, Page};
 pub use hold::{Held, outbound};
 pub use peer::{Pass, Peer, PeerId, Role};
 pub use push::Push;
+pub use told::Told;
 
 /// Everything that can happen to one user's relay.
 #[derive(Clone, Debug)]
@@ -90,6 +94,8 @@ pub enum Input {
     Stalled(PeerId),
     /// The alarm fired, or everything it was to deliver is done with.
     Tick,
+    /// An agent said something without saying to which question, in so many bytes.
+    Told(PeerId, usize, Told),
     /// The Hub was restored, or is not sure of its alarm, which is set to this time and may be lost.
     Woken(Option<Timestamp>),
 }
@@ -193,6 +199,8 @@ pub struct Refusal {
 pub struct Hub<S> {
     store: Store<S>,
     options: Options,
+    /// What the files are signed with that messages may name.
+    keys: Keys,
     user: UserId,
     epoch: u64,
     head: Seq,
@@ -258,6 +266,7 @@ impl<S: Sql> Hub<S> {
         }
         Ok(Hub {
             options,
+            keys: Keys::default(),
             user,
             epoch,
             head,
@@ -287,6 +296,11 @@ impl<S: Sql> Hub<S> {
         })
     }
 
+    /// With the keys that files are signed with. Without them no message may name one.
+    pub fn with_keys(self, keys: Keys) -> Hub<S> {
+        Hub { keys, ..self }
+    }
+
     /// Decides what follows from an input.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<Vec<Output>, S::Error> {
         self.replayed = 0;
@@ -305,7 +319,7 @@ impl<S: Sql> Hub<S> {
                 self.touched.insert(peer);
             }
             Input::Posted(question) => {
-                let posted = self.post(now, question)?;
+                let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
             }
             Input::Passed(id, is_last) => self.pass(now, &id, is_last)?,
@@ -337,6 +351,7 @@ impl<S: Sql> Hub<S> {
                 self.expire(now)?;
                 self.due(now)?;
             }
+            Input::Told(peer, bytes, told) => self.told(now, peer, bytes, told)?,
             Input::Woken(alarm) => {
                 self.wake_at = alarm.filter(|at| now <= at.plus_ms(ALARM_LATE_MS_MAX));
                 self.arm()?;
@@ -378,7 +393,7 @@ impl<S: Sql> Hub<S> {
     /// Stores what is said about a question, sends it to everyone who follows the timeline, and puts it on its way to the
     /// platform that the question came from, if it is meant to go there.
     fn say(&mut self, now: Timestamp, said: Said) -> Result<Seq, S::Error> {
-        let Said { id, from, conversation, session, reply_to, text, to_platform } = said;
+        let Said { id, from, conversation, session, reply_to, text, files, to_platform } = said;
         let seq = self.next_seq();
         let envelope = Envelope {
             seq,
@@ -390,19 +405,26 @@ impl<S: Sql> Hub<S> {
             reply_to: Some(reply_to),
             at_ms: now,
             text,
+            files,
             state: None,
             reason: None,
         };
         self.insert(now, &envelope, None, None)?;
         if to_platform {
             let due = self.due_after_hold(now, reply_to, seq);
-            self.store.insert_delivery(seq, &envelope.conversation, due)?;
+            let part = first_part(&envelope.text, &envelope.files);
+            self.store.insert_delivery(seq, &envelope.conversation, part, due)?;
         }
         self.publish(envelope);
         if to_platform {
             self.arm()?;
         }
         Ok(seq)
+    }
+
+    /// Reads the files that a client names.
+    fn check_files(&self, now: Timestamp, files: Vec<File>) -> Result<Vec<File>, Refusal> {
+        file::check(&self.keys, &self.user, files, now).map_err(|why| refusal(Code::BadFrame, &why))
     }
 
     /// Stores the newest message, once.
@@ -594,6 +616,7 @@ struct Said {
     session: u64,
     reply_to: Seq,
     text: String,
+    files: Vec<File>,
     to_platform: bool,
 }
 
@@ -612,6 +635,11 @@ fn check_length(text: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(refusal(Code::TextTooLong, &format!("text: {} bytes, at most {TEXT_BYTES_MAX}", text.len())))
+}
+
+/// The part with which a message begins at its platform.
+fn first_part(text: &str, files: &[File]) -> u32 {
+    if text.is_empty() && !files.is_empty() { FILE_PART } else { 0 }
 }
 
 /// Cuts a text that people read to [`REASON_BYTES_MAX`] bytes, between characters.

@@ -17,9 +17,15 @@ impl<S: Sql> Hub<S> {
         let handed = self.flying.remove(&seq);
         match sent {
             Sent::Kept if delivery.attempts > 0 => self.give_up(now, &delivery, "nobody wrote for 48 h".to_owned()),
-            Sent::Kept => self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX)),
-            Sent::Partly => self.store.next_part(seq, now),
+            Sent::Kept => {
+                self.offer_kept(now, &delivery);
+                self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX))
+            }
+            Sent::Partly => self.store.next_part(seq, part + 1, now),
             Sent::Taken => {
+                if let Some(next) = delivery.part_after() {
+                    return self.store.next_part(seq, next, now);
+                }
                 let detail = format!("answer {seq} at {}", delivery.origin.account);
                 self.log(now, EventKind::Delivery, delivery.question, detail)?;
                 self.store.delete_delivery(seq)

@@ -34,7 +34,7 @@ pub enum Role {
     },
 }
 
-/// What let a connection in.
+/// What let a connection in, and how far it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pass {
     /// The session or key, by whose end the connection ends too; empty: nothing that ends.
@@ -43,12 +43,36 @@ pub struct Pass {
     pub may_send: bool,
     /// Agents: whether they may carry calls to platforms.
     pub may_egress: bool,
+    /// Agents: whether they may say something unasked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub may_push: bool,
+    /// Devices: the agent that their questions are for, unless they name another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<AgentId>,
+    /// Messages that are sent ahead of an `ack`.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub window: u64,
 }
 
 impl Default for Pass {
     fn default() -> Pass {
-        Pass { by: String::new(), may_send: true, may_egress: false }
+        Pass {
+            by: String::new(),
+            may_send: true,
+            may_egress: false,
+            may_push: false,
+            to: None,
+            window: WINDOW_MESSAGES,
+        }
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_usual(window: &u64) -> bool {
+    *window == WINDOW_MESSAGES
 }
 
 /// A connection. Kept in the socket's attachment, so that it outlives hibernation (at most 16 KiB; this is far less).
@@ -88,7 +112,7 @@ from_json! { type PeerId }
 
 from_json! { enum Role by "kind" { "agent" => Agent { id, name }, "device" => Device, "egress" => Egress { id } } }
 
-from_json! { struct Pass { by, may_send, may_egress or false } }
+from_json! { struct Pass { by, may_send, may_egress or false, may_push or false, to, window or WINDOW_MESSAGES } }
 
 from_json! {
     struct Peer {
@@ -156,7 +180,7 @@ impl Peer {
     /// How many more it may be sent. Counted in places of the timeline, so that for an agent, whose questions are only
     /// some of the messages, it can be less than the window but never more.
     pub fn room(&self) -> u64 {
-        WINDOW_MESSAGES.saturating_sub(self.last.0.saturating_sub(self.acked.0))
+        self.pass.window.saturating_sub(self.last.0.saturating_sub(self.acked.0))
     }
 
     /// The agent, if it is one.

@@ -1,9 +1,9 @@
 //! What is said unasked: by an agent, a script, a clock.
 
-use protocol::{AgentId, Author, Code, ConversationId, Envelope, MessageId, Timestamp, from_json};
+use protocol::{AgentId, Author, Code, ConversationId, Envelope, File, MessageId, Seq, Timestamp, from_json};
 use serde::Serialize;
 
-use super::{Hub, Posted, Refusal, check_length, refusal};
+use super::{Hub, Posted, Refusal, check_length, first_part, refusal};
 use crate::limit::TIMELINE_MESSAGES_MAX;
 use crate::store::Sql;
 
@@ -18,27 +18,24 @@ pub struct Push {
     pub to: Vec<ConversationId>,
     /// What it says.
     pub text: String,
+    /// What comes with it.
+    pub files: Vec<File>,
 }
 
-from_json! { struct Push { id, agent, to, text } }
+from_json! { struct Push { id, agent, to, text, files or Vec::new() } }
 
 impl<S: Sql> Hub<S> {
     /// Stores what is said unasked, once, and puts it on its way to the platform of its conversation, if that has one.
-    pub(super) fn push(&mut self, now: Timestamp, push: Push) -> Result<Result<Posted, Refusal>, S::Error> {
+    pub(super) fn push(&mut self, now: Timestamp, mut push: Push) -> Result<Result<Posted, Refusal>, S::Error> {
         if let Some((seq, _)) = self.find(&push.id)? {
             return Ok(Ok(Posted { seq, new: false }));
         }
-        if push.text.is_empty() {
-            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
-        }
-        if let Err(refusal) = check_length(&push.text) {
+        push.files = match self.check_files(now, push.files) {
+            Ok(files) => files,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Err(refusal) = self.check_unasked(now, &push.text, &push.files)? {
             return Ok(Err(refusal));
-        }
-        if self.is_full() {
-            self.trim(now)?;
-        }
-        if self.is_full() {
-            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
         }
         let mut place = None;
         for conversation in &push.to {
@@ -47,10 +44,42 @@ impl<S: Sql> Hub<S> {
                 break;
             }
         }
-        let Some((conversation, beside)) = place.or_else(|| push.to.into_iter().next().map(|first| (first, None)))
-        else {
+        let Some((conversation, beside)) = place.or_else(|| Some((push.to.first()?.clone(), None))) else {
             return Ok(Err(refusal(Code::BadFrame, "conversation: none to say it in")));
         };
+        self.say_unasked(now, push, conversation, beside).map(Ok)
+    }
+
+    /// Whether this may be said unasked.
+    pub(super) fn check_unasked(
+        &mut self,
+        now: Timestamp,
+        text: &str,
+        files: &[File],
+    ) -> Result<Result<(), Refusal>, S::Error> {
+        if text.is_empty() && files.is_empty() {
+            return Ok(Err(refusal(Code::BadFrame, "text: must not be empty")));
+        }
+        if let Err(refusal) = check_length(text) {
+            return Ok(Err(refusal));
+        }
+        if self.is_full() {
+            self.trim(now)?;
+        }
+        if self.is_full() {
+            return Ok(Err(refusal(Code::QueueFull, &format!("the timeline has {TIMELINE_MESSAGES_MAX} messages"))));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Stores it in this conversation; `beside`: a message of its platform, which it goes to as well.
+    pub(super) fn say_unasked(
+        &mut self,
+        now: Timestamp,
+        push: Push,
+        conversation: ConversationId,
+        beside: Option<Seq>,
+    ) -> Result<Posted, S::Error> {
         let session = self.settings(&conversation)?.session;
         let seq = self.next_seq();
         let envelope = Envelope {
@@ -63,22 +92,24 @@ impl<S: Sql> Hub<S> {
             reply_to: None,
             at_ms: now,
             text: push.text,
+            files: push.files,
             state: None,
             reason: None,
         };
         if let Some(beside) = beside {
             // First: the new message must not take the row of the one that it goes beside.
-            self.store.insert_push(seq, &envelope.conversation, beside, now)?;
+            let part = first_part(&envelope.text, &envelope.files);
+            self.store.insert_push(seq, &envelope.conversation, beside, part, now)?;
         }
         self.insert(now, &envelope, None, None)?;
         self.publish(envelope);
         self.arm()?;
         self.trim(now)?;
-        Ok(Ok(Posted { seq, new: true }))
+        Ok(Posted { seq, new: true })
     }
 
     /// The conversation of a message in the timeline.
-    pub fn conversation_of(&self, seq: protocol::Seq) -> Result<Option<ConversationId>, S::Error> {
+    pub fn conversation_of(&self, seq: Seq) -> Result<Option<ConversationId>, S::Error> {
         Ok(self.store.messages_at(&[seq])?.pop().map(|envelope| envelope.conversation))
     }
 }

@@ -95,6 +95,15 @@ impl Queue {
         theirs.map(|(&seq, _)| seq).collect()
     }
 
+    /// The first one of an agent up to `upto`, of one conversation or of any.
+    pub(super) fn oldest_of(&self, agent: &AgentId, upto: Seq, conversation: Option<&ConversationId>) -> Option<Seq> {
+        let asked = |opened: &Opened| {
+            opened.agent.as_ref() == Some(agent) && conversation.is_none_or(|here| opened.conversation == *here)
+        };
+        let sent = self.open.iter().take_while(|&(&seq, _)| seq <= upto);
+        sent.filter(|(_, opened)| asked(opened)).map(|(&seq, _)| seq).next()
+    }
+
     /// The last one of an agent, 0 when it has none.
     pub(super) fn last(&self, agent: &AgentId) -> Seq {
         let ours = self.open.iter().rev().find(|(_, opened)| opened.agent.as_ref() == Some(agent));

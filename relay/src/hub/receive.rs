@@ -64,11 +64,11 @@ impl<S: Sql> Hub<S> {
                 (ClientFrame::Fail { reply_to, reason }, Some(agent)) => {
                     self.answer(now, id, agent, reply_to, answer::Answer::Failure(reason))?;
                 }
-                (ClientFrame::Reply { reply_to, text }, Some(agent)) => {
-                    self.answer(now, id, agent, reply_to, answer::Answer::Text(text))?;
+                (ClientFrame::Reply { reply_to, text, files }, Some(agent)) => {
+                    self.answer(now, id, agent, reply_to, answer::Answer::Text(text, files))?;
                 }
-                (ClientFrame::Send { id: message, conversation, text }, None) => {
-                    self.send(now, id, message, conversation, text)?;
+                (ClientFrame::Send { id: message, conversation, text, files }, None) => {
+                    self.send(now, id, message, conversation, text, files)?;
                 }
                 (ClientFrame::Stop { reply_to }, None) => self.stop(now, id, reply_to)?,
                 (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, None) => {

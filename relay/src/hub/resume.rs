@@ -1,11 +1,11 @@
 //! Where a connection begins, and how it catches up.
 
-use protocol::limit::OPEN_QUESTIONS_MAX;
+use protocol::limit::{OPEN_QUESTIONS_MAX, WINDOW_MESSAGES};
 use protocol::{AgentId, Code, Cursor, GapReason, Resumed, Seq, ServerFrame, State, Timestamp, encode};
 
 use super::{
     AGENTS_MAX, Agent, EventKind, Hub, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, PING_INTERVAL_MS, PeerId,
-    REPLAY_MESSAGES, RESUME_STATES, Role, WINDOW_MESSAGES,
+    REPLAY_MESSAGES, RESUME_STATES, Role,
 };
 use crate::limit::{DELIVERED_PROMPTLY_MS, REPLAY_BYTES_MAX};
 use crate::store::{Outcome, Progress, Sql};
@@ -31,7 +31,7 @@ impl<S: Sql> Hub<S> {
         if open.len() > OPEN_QUESTIONS_MAX {
             return self.refuse(now, id, 4400, Code::BadFrame, &format!("open: at most {OPEN_QUESTIONS_MAX}"));
         }
-        let role = peer.role.clone();
+        let (role, window) = (peer.role.clone(), peer.pass.window);
         if let Role::Egress { id: agent } = &role {
             return self.hello_to_carrier(now, id, agent);
         }
@@ -52,7 +52,7 @@ impl<S: Sql> Hub<S> {
             user: self.user.clone(),
             cursor: self.cursor(self.head),
             resumed: resumed.clone(),
-            window: WINDOW_MESSAGES,
+            window,
             ping_ms: PING_INTERVAL_MS,
         };
         self.send_to(&[id], &welcome);

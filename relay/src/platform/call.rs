@@ -1,14 +1,16 @@
 //! Calls of platforms' APIs, as words: what to send, and what an answer means.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
-use protocol::{ConversationId, Seq, Timestamp};
+use protocol::{ConversationId, File, Seq, Timestamp};
 use serde::Serialize;
 
 use super::encoding::percent;
 use super::webhook::Reply;
+use crate::file::in_words;
 use crate::store::Origin;
 
 /// An answer on its way to the message that it replies to.
@@ -22,7 +24,10 @@ pub struct Outbound {
     pub seq: Seq,
     /// The answer, whole.
     pub text: String,
-    /// Which part of it to send, from 0: a platform that takes less at once gets it in several.
+    /// What comes with it.
+    pub files: Vec<File>,
+    /// Which part of it to send: of its text from 0, since a platform that takes less at once gets it in several; then its
+    /// files, from [`FILE_PART`].
     pub part: u32,
     /// The question that it answers; none: it is what the relay or an agent says beside one.
     pub question: Option<Seq>,
@@ -224,7 +229,30 @@ from_json! {
 
 from_json! { struct HttpResponse { status, retry_after_s, body } }
 
-from_json! { struct Outbound { origin, conversation, seq, text, part, question } }
+from_json! { struct Outbound { origin, conversation, seq, text, files or Vec::new(), part, question } }
+
+impl Outbound {
+    /// The file that this part is; none: it is one of the text.
+    pub fn file(&self) -> Option<&File> {
+        self.files.get(self.part.checked_sub(FILE_PART)? as usize)
+    }
+
+    /// Which part of [`Outbound::words`] to send.
+    pub(super) fn text_part(&self) -> u32 {
+        if self.part < FILE_PART { self.part } else { 0 }
+    }
+
+    /// The same in words: a file is a link to it.
+    pub(super) fn words(&self) -> Cow<'_, Outbound> {
+        match self.file() {
+            None => Cow::Borrowed(self),
+            Some(file) => Cow::Owned(Outbound { text: in_words(file), files: Vec::new(), ..self.clone() }),
+        }
+    }
+}
+
+/// The first of the parts that are files: after any part of a text, and 4 of 8, as QQ numbers them.
+pub const FILE_PART: u32 = 1_004;
 
 impl FromJson for Sent {
     fn from_json(json: Json) -> Result<Sent, Wrong> {

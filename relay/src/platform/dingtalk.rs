@@ -152,7 +152,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         false => return Inbound::Ignored("an outsider, to whom robots cannot write"),
     };
     let group = event.is_group.then(|| event.conversation.clone());
-    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text }.ask(NAME, account)
+    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// Nothing in particular is expected.
@@ -166,7 +167,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         return Err(Unsupported("the question has no address".into()));
     };
     let fits = |part: &str| part.len() <= TEXT_BYTES_MAX;
-    let (text, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, &markdown::FULL, &fits)?;
+    let (text, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, &markdown::FULL, &fits)?;
     // In the list of chats; the message itself shows only the text.
     let title: String = markdown::render(&text, &markdown::PLAIN).chars().take(TITLE_CHARS_MAX).collect();
     let param = object! { "title": title.replace('\n', " "), "text": text };

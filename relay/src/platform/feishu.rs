@@ -8,6 +8,7 @@ mod card;
 mod crypto;
 mod event;
 pub mod long_connection;
+mod media;
 
 use std::fmt;
 
@@ -29,7 +30,10 @@ use crate::store::{Origin, Question};
 
 pub use card::{begin_draft, drafted, end_draft, place_draft, placed, update_draft, withdraw_draft};
 pub use crypto::{check_card_v1_signature, decrypt};
-pub use event::{Action, CardAction, CardContext, Content, Event, Mention, Operator, Recalled, Received, Resource};
+pub use event::{
+    Action, CardAction, CardContext, Content, Entered, Event, Mention, Operator, Recalled, Received, Resource,
+};
+pub use media::{attach, download, upload, uploaded};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -150,7 +154,17 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             };
             return Inbound::Halt { conversation, id, sender: used.operator.open_id };
         }
-        // TODO(#6): approvals, and the bot entering a chat.
+        // It comes at every opening: hello is said once.
+        Event::Entered(event::Entered { is_known: true, .. }) => return Inbound::Ignored("event: chat opened again"),
+        Event::Entered(event::Entered { chat_id, operator, is_direct, .. }) => {
+            let Some(conversation) = conversation_id(account, &chat_id).filter(|_| is_chat(&chat_id)) else {
+                return Inbound::Ignored("ids of another form");
+            };
+            let origin = Origin { account: account.clone(), message: chat_id.clone() };
+            let group = (!is_direct).then_some(chat_id);
+            return Inbound::Entered { sender: operator, group, conversation, origin };
+        }
+        // TODO(#6): approvals.
         Event::Other { .. } => return Inbound::Ignored("event type"),
     };
     if received.sender_is_bot {
@@ -159,10 +173,13 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if !received.is_direct && !received.mentions(&settings.bot_open_id) {
         return Inbound::Ignored("the bot is not mentioned");
     }
-    // TODO(#6): images, files, audio and video.
-    let Content::Text(text) = &received.content else { return Inbound::Ignored("message type") };
-    let text = cut(received.readable(text, &settings.bot_open_id));
-    if text.is_empty() {
+    let text = match &received.content {
+        Content::Text(text) => cut(received.readable(text, &settings.bot_open_id)),
+        Content::Resource(_) => String::new(),
+        Content::Unsupported => return Inbound::Ignored("message type"),
+    };
+    let attached = media::attached(&received);
+    if text.is_empty() && attached.is_empty() {
         return Inbound::Ignored("empty");
     }
     let id = question_id(account, &received.dedupe_key);
@@ -177,9 +194,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let question =
-        Question { id, conversation, via: "feishu".into(), sender: Some(sender.clone()), text, origin: Some(origin) };
-    Inbound::Message { sender, group, question }
+    let (via, files, writer) = ("feishu".into(), Vec::new(), Some(sender.clone()));
+    let question = Question { id, conversation, via, sender: writer, text, files, origin: Some(origin) };
+    Inbound::Message { sender, group, question, attached }
 }
 
 /// The body that the platform expects.
@@ -201,7 +218,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     }
     let around = reply_body(outbound, "text", &object! { "text": "" }).len();
     let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
-    let index = outbound.part as usize;
+    let index = outbound.text_part() as usize;
     let Some(part) = parts.get(index) else {
         return Err(Unsupported(format!("part {index} of {}", parts.len())));
     };
@@ -219,7 +236,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
 /// A part as a rich text, or, cut in the same places, as a bare one.
 fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> Result<Call, Unsupported> {
     let fits = |part: &str| sent_bytes(part) <= POST_BYTES_MAX;
-    let (part, is_last) = markdown::part_as(text, outbound.part, POSTS_MAX, &POST, shown, &fits)?;
+    let (part, is_last) = markdown::part_as(text, outbound.text_part(), POSTS_MAX, &POST, shown, &fits)?;
     if std::ptr::eq(shown, &markdown::PLAIN) {
         return Ok(reply(settings, outbound, "text", &object! { "text": part }, is_last));
     }
@@ -229,8 +246,21 @@ fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> 
 }
 
 fn reply(settings: &Settings, outbound: &Outbound, kind: &str, content: &str, is_last: bool) -> Call {
-    let url = format!("{}/open-apis/im/v1/messages/{}/reply", settings.api_base, outbound.origin.message);
-    Call { request: HttpRequest::post(url, reply_body(outbound, kind, content), Auth::Bearer), is_last }
+    let (base, to) = (&settings.api_base, &outbound.origin.message);
+    let body = reply_body(outbound, kind, content);
+    let request = if is_chat(to) {
+        // To a chat, and not to a message in it: `POST /im/v1/messages`.
+        let with_chat = body.replacen('{', &format!(r#"{{"receive_id":"{to}","#), 1);
+        HttpRequest::post(format!("{base}/open-apis/im/v1/messages?receive_id_type=chat_id"), with_chat, Auth::Bearer)
+    } else {
+        HttpRequest::post(format!("{base}/open-apis/im/v1/messages/{to}/reply"), body, Auth::Bearer)
+    };
+    Call { request, is_last }
+}
+
+/// Whether an id is a chat's, made of nothing but what those are.
+fn is_chat(id: &str) -> bool {
+    id.strip_prefix("oc_").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 fn reply_body(outbound: &Outbound, kind: &str, content: &str) -> String {

@@ -16,6 +16,7 @@ mod call;
 mod draft;
 mod encoding;
 mod markdown;
+mod media;
 mod split;
 mod webhook;
 pub mod wx;
@@ -27,12 +28,13 @@ use serde::Serialize;
 
 pub use budget::{Budget, Rate, Scope};
 pub use call::{
-    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
+    Auth, Call, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
 };
 pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
+pub use media::{Attached, Download, Upload, attach, download, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
@@ -199,6 +201,15 @@ pub fn hold_ms(account: &Account) -> Option<u64> {
     }
 }
 
+/// The response to [`Inbound::Entered`] in which the bot says something; nothing: it says so by [`send`].
+pub fn greet(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
+    match &account.platform {
+        Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh).map(|held| held.reply),
+        Platform::WecomBot(settings) => wecom_bot::greet(settings, outbound, fresh),
+        _ => None,
+    }
+}
+
 /// Whether answers go in responses to webhooks alone: what is not there in time is kept for the next one.
 pub fn keeps(account: &Account) -> bool {
     matches!(&account.platform, Platform::Wechat(settings) if wechat::keeps(settings))
@@ -224,9 +235,9 @@ pub fn asks_again(account: &Account, age_ms: u64) -> bool {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
-        Platform::Wechat(settings) => wechat::passive(settings, outbound, fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
-        Platform::WecomBot(settings) => wecom_bot::passive(settings, outbound, fresh),
+        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(), fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(), fresh),
         _ => None,
     }
 }
@@ -255,16 +266,16 @@ pub fn rates(account: &Account) -> &'static [Rate] {
 
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
-    on!(&account.platform, |settings, on| on::send(settings, outbound))
+    on!(&account.platform, |settings, on| on::send(settings, &outbound.words()))
 }
 
 /// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
 /// Markdown, without links, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
-        Platform::Feishu(settings) => feishu::instead(settings, outbound, response),
-        Platform::Qq(settings) => qq::instead(settings, outbound, response),
-        Platform::Telegram(settings) => telegram::instead(settings, outbound, response),
+        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(), response),
+        Platform::Qq(settings) => qq::instead(settings, &outbound.words(), response),
+        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(), response),
         _ => None,
     }
 }

@@ -137,7 +137,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
-    Words { id: received.id, chat, group, sender: received.author, address, text }.ask(NAME, account)
+    Words { id: received.id, chat, group, sender: received.author, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// The body that the platform expects.
@@ -196,7 +197,7 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
     };
     // The parts are the same in whatever way they are written, or something would be left out between two.
     let split = if is_guild { &GUILD } else { &markdown::FULL };
-    let (mut content, is_last) = markdown::part_as(&text, outbound.part, parts_max, split, shown, &fits)?;
+    let (mut content, is_last) = markdown::part_as(&text, outbound.text_part(), parts_max, split, shown, &fits)?;
     if !way.has_links {
         content = content.replace("https://", "").replace("http://", "");
     }

@@ -155,6 +155,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         chat,
         sender: from.to_string(),
         text: mentioned.unwrap_or(text),
+        attached: Vec::new(),
     }
     .ask(NAME, account)
 }
@@ -193,7 +194,7 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     };
     // Units of UTF-16 with the markup: never less than what the platform counts.
     let fits = |part: &str| part.encode_utf16().count() <= TEXT_UNITS_MAX;
-    let (text, is_last) = markdown::part_as(&outbound.text, outbound.part, PARTS_MAX, &STYLE, shown, &fits)?;
+    let (text, is_last) = markdown::part_as(&outbound.text, outbound.text_part(), PARTS_MAX, &STYLE, shown, &fits)?;
     let mut body = json::Writer::default();
     body.field("\"chat_id\":", &chat);
     if topic != 0 {

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use protocol::json::Json;
-use protocol::limit::{ID_BYTES_MAX, TEXT_BYTES_MAX};
+use protocol::limit::{FILES_MAX, ID_BYTES_MAX, TEXT_BYTES_MAX};
 use protocol::{AccountId, ConversationId, MessageId};
 
+use super::Attached;
 use super::encoding::{conversation_id, question_id, unpercent};
 use crate::store::{Origin, Question};
 
@@ -152,6 +153,17 @@ pub enum NoEvent {
 pub enum Inbound {
     /// The platform checks that this address is ours: say this back.
     Challenge(String),
+    /// Somebody begins with the bot, or has added it to a group: it may say hello.
+    Entered {
+        /// Their id on the platform.
+        sender: String,
+        /// The chat's id there, if others are in it too.
+        group: Option<String>,
+        /// The thread of talk.
+        conversation: ConversationId,
+        /// What it says hello to.
+        origin: Origin,
+    },
     /// A writer wants no answer any more: a button beside what there is of it.
     Halt {
         /// The thread of talk.
@@ -171,6 +183,8 @@ pub enum Inbound {
         group: Option<String>,
         /// The question.
         question: Question,
+        /// Files that came with it.
+        attached: Vec<Attached>,
     },
     /// A writer took a message back.
     Recall {
@@ -255,14 +269,17 @@ pub(super) struct Words {
     pub(super) address: String,
     /// What it says.
     pub(super) text: String,
+    /// Files that came with it.
+    pub(super) attached: Vec<Attached>,
 }
 
 impl Words {
     /// The question in them.
     pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
-        let Words { id, chat, group, sender, address, text } = self;
+        let Words { id, chat, group, sender, address, text, mut attached } = self;
         let text = cut(text.trim().to_owned());
-        if text.is_empty() {
+        attached.truncate(FILES_MAX);
+        if text.is_empty() && attached.is_empty() {
             return Inbound::Ignored("empty");
         }
         let ids = question_id(platform, account, &id).zip(conversation_id(platform, account, &chat));
@@ -270,8 +287,9 @@ impl Words {
         let is_short = sender.len() <= ID_BYTES_MAX && address.len() <= ADDRESS_BYTES_MAX;
         let Some((id, conversation)) = ids.filter(|_| is_short) else { return Inbound::Ignored("ids of another form") };
         let (origin, via) = (Some(Origin { account: account.clone(), message: address }), platform.to_owned());
-        let question = Question { id, conversation, via, sender: Some(sender.clone()), text, origin };
-        Inbound::Message { sender, group, question }
+        let question =
+            Question { id, conversation, via, sender: Some(sender.clone()), text, files: Vec::new(), origin };
+        Inbound::Message { sender, group, question, attached }
     }
 }
 

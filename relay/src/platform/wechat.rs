@@ -15,7 +15,7 @@ use protocol::json::Writer;
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::is_plain;
+use super::encoding::{conversation_id, is_plain};
 use super::markdown::{self, Style};
 use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
@@ -23,6 +23,7 @@ use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Sent, Token, Unsupported, Verdict, check_base,
 };
+use crate::store::Origin;
 
 /// What the operator copies from the account's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -111,8 +112,15 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
     match event {
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
+        Event::Followed { from, to } if is_plain(&from) && is_plain(&to) => {
+            let origin = Origin { account: account.clone(), message: format!("{from}/{to}") };
+            match conversation_id(NAME, account, &from) {
+                Some(conversation) => Inbound::Entered { sender: from, group: None, conversation, origin },
+                None => Inbound::Ignored("ids of another form"),
+            }
+        }
+        Event::Followed { .. } => Inbound::Ignored("ids of another form"),
         Event::Other(event) => Inbound::Ignored(match event.as_str() {
-            "subscribe" => "event: someone follows",
             "unsubscribe" => "event: someone follows no more",
             _ => "event type",
         }),
@@ -123,7 +131,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         }
         Event::Message { id, from, to, text: Some(text) } => {
             let address = format!("{from}/{to}");
-            Words { id, chat: from.clone(), group: None, sender: from, address, text }.ask(NAME, account)
+            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached: Vec::new() }
+                .ask(NAME, account)
         }
     }
 }
@@ -158,7 +167,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
     let (content, is_last) = if keeps(settings) {
         let fits = |part: &str| part.len() + GO_ON.len() <= TEXT_BYTES_MAX;
         let text = without_links(&outbound.text);
-        let (content, is_last) = markdown::part(&text, outbound.part, KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
+        let (content, is_last) = markdown::part(&text, outbound.text_part(), KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
         (if is_last { content } else { content + GO_ON }, is_last)
     } else {
         part(outbound).ok()?
@@ -191,7 +200,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
     let text = without_links(&outbound.text);
-    markdown::part(&text, outbound.part, PARTS_MAX, &STYLE, &|part| part.len() <= TEXT_BYTES_MAX)
+    markdown::part(&text, outbound.text_part(), PARTS_MAX, &STYLE, &|part| part.len() <= TEXT_BYTES_MAX)
 }
 
 /// A text without `<a …>` of its own, which may be a command to the app, whoever made the model say it.

@@ -106,13 +106,20 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
     match event {
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
-        Event::Other(_) => Inbound::Ignored("event type"),
+        Event::Followed { .. } | Event::Other(_) => Inbound::Ignored("event type"),
         // TODO(#6): images, files, recordings and videos.
         Event::Message { text: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),
-        Event::Message { id, from, text: Some(text), .. } => {
-            Words { id, chat: from.clone(), group: None, address: from.clone(), sender: from, text }.ask(NAME, account)
+        Event::Message { id, from, text: Some(text), .. } => Words {
+            id,
+            chat: from.clone(),
+            group: None,
+            address: from.clone(),
+            sender: from,
+            text,
+            attached: Vec::new(),
         }
+        .ask(NAME, account),
     }
 }
 
@@ -146,7 +153,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     let style = if settings.markdown { &STYLE } else { &markdown::PLAIN };
     let mark = mark(outbound);
     let fits = |part: &str| part.len() + mark.len() <= MESSAGE_BYTES_MAX;
-    let (part, is_last) = markdown::part(&outbound.text, outbound.part, PARTS_MAX, style, &fits)?;
+    let (part, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, style, &fits)?;
     let kind = if settings.markdown { "markdown" } else { "text" };
     Ok(Call { request: message(settings, outbound, kind, part + &mark), is_last })
 }

@@ -15,7 +15,7 @@ use protocol::json::{self, Json};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::key;
+use super::encoding::{conversation_id, key};
 use super::markdown::{self, Style, Table};
 use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key};
@@ -23,6 +23,7 @@ use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
+use crate::store::Origin;
 
 /// What the operator copies from the bot's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -95,6 +96,11 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, now: Timestamp) -> Result<Veri
 pub enum Event {
     /// The platform checks the address.
     Challenge(String),
+    /// Somebody opens the chat with the bot, for the first time of the day.
+    Entered {
+        /// Who.
+        from: String,
+    },
     /// A message to the bot.
     Message(Received),
     /// Something that is no message, by its kind: `enter_chat`, `feedback_event` …
@@ -141,7 +147,13 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let (from, group) = (required(&event, "from.userid")?, text_at(&event, "chatid"));
     let content = |path: &str| at(&event, path).and_then(Json::as_str).map(str::to_owned);
     let text = match required(&event, "msgtype")?.as_str() {
-        "event" => return Ok(Event::Other(text_at(&event, "event.eventtype").unwrap_or_default())),
+        "event" => {
+            return Ok(match text_at(&event, "event.eventtype").unwrap_or_default() {
+                // The first time of a day, alone with the bot.
+                name if name == "enter_chat" && group.is_none() => Event::Entered { from },
+                name => Event::Other(name),
+            });
+        }
         "stream" => return Ok(Event::Refresh { stream_id: required(&event, "stream.id")?, from, group }),
         "text" => Some(content("text.content").ok_or(Malformed::BadContent)?),
         "voice" => Some(content("voice.content").ok_or(Malformed::BadContent)?),
@@ -172,7 +184,15 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let received = match event {
         Event::Challenge(challenge) => return Inbound::Challenge(challenge),
         Event::Message(received) => received,
-        // TODO(#6): a greeting for `enter_chat`, buttons on template cards.
+        Event::Entered { from } => {
+            let conversation = conversation_id(NAME, account, &from);
+            let origin = Origin { account: account.clone(), message: String::new() };
+            return match conversation {
+                Some(conversation) => Inbound::Entered { sender: from, group: None, conversation, origin },
+                None => Inbound::Ignored("ids of another form"),
+            };
+        }
+        // TODO(#6): buttons on template cards.
         Event::Other(_) => return Inbound::Ignored("event type"),
         Event::Refresh { stream_id, from, group } => {
             // As `question_id` made it.
@@ -192,7 +212,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         Some(group) => format!("group-{group}"),
         None => received.from.clone(),
     };
-    Words { id: received.id, chat, group: received.group, sender: received.from, address, text }.ask(NAME, account)
+    Words { id: received.id, chat, group: received.group, sender: received.from, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.
@@ -242,6 +263,13 @@ pub fn progress(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Opti
 /// The whole answer, which ends the stream.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     Some(Held { reply: stream(settings, outbound, fresh, true)?, is_last: true })
+}
+
+/// The response to `enter_chat`, as bare text.
+pub fn greet(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
+    let text = message("text", &object! { "content": content(&outbound.text) });
+    let key = Key::read(&settings.encoding_aes_key)?;
+    Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
 }
 
 fn stream(settings: &Settings, outbound: &Outbound, fresh: &Fresh, finish: bool) -> Option<Reply> {

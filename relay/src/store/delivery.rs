@@ -1,8 +1,10 @@
 //! Answers on their way to platforms.
 
-use protocol::{ConversationId, Seq, Timestamp};
+use protocol::{ConversationId, File, Seq, Timestamp};
 
 use super::row::{Columns, all, first, integer, text};
+use crate::platform::FILE_PART;
+
 use super::{Corrupt, Origin, Sql, Store, Value};
 
 /// An answer, or a notice, on its way to a platform.
@@ -18,7 +20,9 @@ pub struct Delivery {
     pub origin: Origin,
     /// What it says, whole.
     pub text: String,
-    /// The part of it to send next, from 0.
+    /// What comes with it.
+    pub files: Vec<File>,
+    /// The part of it to send next: of its text from 0, of its files from [`FILE_PART`](crate::platform::FILE_PART).
     pub part: u32,
     /// Tries of this part that failed.
     pub attempts: u32,
@@ -28,10 +32,25 @@ pub struct Delivery {
     pub is_answer: bool,
 }
 
+impl Delivery {
+    /// The part after the last one of its text, or after this file; none: that was all.
+    pub fn part_after(&self) -> Option<u32> {
+        let next = if self.part < FILE_PART { FILE_PART } else { self.part + 1 };
+        ((next - FILE_PART) < self.files.len() as u32).then_some(next)
+    }
+}
+
 impl<S: Sql> Store<S> {
-    /// Puts an answer on its way to a platform.
-    pub fn insert_delivery(&self, seq: Seq, conversation: &ConversationId, now: Timestamp) -> Result<(), S::Error> {
-        self.write(INSERT_DELIVERY, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64)])
+    /// Puts an answer on its way to a platform, from this part on.
+    pub fn insert_delivery(
+        &self,
+        seq: Seq,
+        conversation: &ConversationId,
+        part: u32,
+        now: Timestamp,
+    ) -> Result<(), S::Error> {
+        let (part, now) = (Value::Integer(part.into()), Value::Integer(now.0 as i64));
+        self.write(INSERT_DELIVERY, vec![integer(seq), text(conversation), part, now])
     }
 
     /// Puts what was said unasked on its way to the platform that a question came from.
@@ -40,9 +59,11 @@ impl<S: Sql> Store<S> {
         seq: Seq,
         conversation: &ConversationId,
         beside: Seq,
+        part: u32,
         now: Timestamp,
     ) -> Result<(), S::Error> {
-        self.write(INSERT_PUSH, vec![integer(seq), text(conversation), Value::Integer(now.0 as i64), integer(beside)])
+        let (part, now) = (Value::Integer(part.into()), Value::Integer(now.0 as i64));
+        self.write(INSERT_PUSH, vec![integer(seq), text(conversation), part, now, integer(beside)])
     }
 
     /// A part of an answer is about to be tried for the first time.
@@ -83,11 +104,10 @@ impl<S: Sql> Store<S> {
         self.write("delete from deliveries where seq = ?", vec![integer(seq)])
     }
 
-    /// A part of an answer was taken: the next one is due.
-    pub fn next_part(&self, seq: Seq, now: Timestamp) -> Result<(), S::Error> {
-        let statement =
-            "update deliveries set part = part + 1, attempts = 0, tried_ms = null, due_ms = ? where seq = ?";
-        self.write(statement, vec![Value::Integer(now.0 as i64), integer(seq)])
+    /// A part of an answer was taken: this one is due.
+    pub fn next_part(&self, seq: Seq, part: u32, now: Timestamp) -> Result<(), S::Error> {
+        let statement = "update deliveries set part = ?, attempts = 0, tried_ms = null, due_ms = ? where seq = ?";
+        self.write(statement, vec![Value::Integer(part.into()), Value::Integer(now.0 as i64), integer(seq)])
     }
 
     /// A try failed: another follows.
@@ -102,11 +122,16 @@ impl<S: Sql> Store<S> {
         self.write(statement, vec![Value::Integer(until.0 as i64), integer(seq)])
     }
 
-    /// The oldest one of a conversation, if it is kept: nothing else leaves a try without a time.
-    pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
+    /// The oldest one of a conversation.
+    pub fn first_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_OLDEST, vec![text(conversation)])?) else { return Ok(None) };
-        let oldest = delivery(&mut row)?;
-        Ok(Some(oldest).filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
+        delivery(&mut row).map(Some).map_err(S::Error::from)
+    }
+
+    /// The same, if it is kept: nothing else leaves a try without a time.
+    pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
+        let oldest = self.first_delivery(conversation)?;
+        Ok(oldest.filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
     }
 
     /// It was not its turn.
@@ -124,6 +149,7 @@ fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
         conversation: row.id()?,
         origin: Origin { account: row.id()?, message: row.text()? },
         text: row.text()?,
+        files: row.files()?,
         part: row.integer()? as u32,
         attempts: row.integer()? as u32,
         tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
@@ -131,14 +157,16 @@ fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
     })
 }
 
-const INSERT_DELIVERY: &str = "insert into deliveries (seq, conversation, attempts, due_ms) values (?, ?, 0, ?)";
+const INSERT_DELIVERY: &str =
+    "insert into deliveries (seq, conversation, attempts, part, due_ms) values (?, ?, 0, ?, ?)";
 
-const INSERT_PUSH: &str = "insert into deliveries (seq, conversation, attempts, due_ms, beside) values (?, ?, 0, ?, ?)";
+const INSERT_PUSH: &str = "insert into deliveries (seq, conversation, attempts, part, due_ms, beside)
+    values (?, ?, 0, ?, ?, ?)";
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, d.part, ",
+            "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, a.files, d.part, ",
             "d.attempts, d.tried_ms, a.author = 'agent' and d.beside is null from deliveries d ",
             "join messages a on a.seq = d.seq join messages q on q.seq = coalesce(d.beside, a.reply_to) where ",
             $rest

@@ -1,10 +1,10 @@
 //! The timeline: questions, answers and notices.
 
 use protocol::from_json;
-use protocol::{AgentId, Author, ConversationId, Envelope, MessageId, Seq, State, Timestamp};
+use protocol::{AgentId, Author, ConversationId, Envelope, File, MessageId, Seq, State, Timestamp};
 use serde::Serialize;
 
-use super::row::{Columns, all, first, integer, optional, text};
+use super::row::{Columns, all, files, first, integer, optional, text};
 use super::{Corrupt, Sql, Store, Value};
 use crate::limit::{INSERT_BYTES_MAX, TRIM_ROWS_MAX};
 
@@ -19,8 +19,10 @@ pub struct Question {
     pub via: String,
     /// The writer's id there.
     pub sender: Option<String>,
-    /// What it says.
+    /// What it says. May be empty beside files.
     pub text: String,
+    /// What comes with it.
+    pub files: Vec<File>,
     /// Where its answer goes, beside the timeline.
     pub origin: Option<Origin>,
 }
@@ -34,7 +36,7 @@ pub struct Origin {
     pub message: String,
 }
 
-from_json! { struct Question { id, conversation, via, sender, text, origin } }
+from_json! { struct Question { id, conversation, via, sender, text, files or Vec::new(), origin } }
 
 from_json! { struct Origin { account, message } }
 
@@ -177,6 +179,7 @@ impl<S: Sql> Store<S> {
             optional(outcome.map(Outcome::as_str)),
             optional(message.reason.as_ref()),
             integer(place.trimmed),
+            files(&message.files),
         ];
         match place.over {
             None => self.hold(parameters),
@@ -261,9 +264,9 @@ impl<S: Sql> Store<S> {
     pub fn question(&self, seq: Seq) -> Result<Option<Ended>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_QUESTION, vec![integer(seq)])?) else { return Ok(None) };
         let (id, conversation, via, sender) = (row.id()?, row.id()?, row.text()?, row.optional_text()?);
-        let (text, account, message) = (row.text()?, row.optional_id()?, row.optional_text()?);
+        let (text, files, account, message) = (row.text()?, row.files()?, row.optional_id()?, row.optional_text()?);
         let origin = account.zip(message).map(|(account, message)| Origin { account, message });
-        let question = Question { id, conversation, via, sender, text, origin };
+        let question = Question { id, conversation, via, sender, text, files, origin };
         Ok(Some(Ended { question, agent: row.optional_id()?, outcome: row.outcome()? }))
     }
 
@@ -275,7 +278,7 @@ impl<S: Sql> Store<S> {
 
     /// Forgets what a question says: its writer took it back.
     pub fn clear_text(&self, seq: Seq) -> Result<(), S::Error> {
-        self.write("update messages set text = '' where seq = ?", vec![integer(seq)])
+        self.write("update messages set text = '', files = null where seq = ?", vec![integer(seq)])
     }
 
     /// The messages after `after`, oldest first.
@@ -390,45 +393,47 @@ fn envelope(row: &mut Columns) -> Result<Envelope, Corrupt> {
     };
     let reply_to = row.optional_seq()?;
     let at_ms = Timestamp(row.integer()? as u64);
-    let text = row.text()?;
+    let (text, files) = (row.text()?, row.files()?);
     let outcome = row.outcome()?;
     let state = match from {
         Author::Agent { .. } | Author::Relay => None,
         Author::User { .. } => Some(outcome.map_or(State::Queued, Outcome::state)),
     };
     let reason = row.optional_text()?;
-    Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, state, reason })
+    Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, files, state, reason })
 }
 
 macro_rules! insert_messages {
     ($rest:literal) => {
         concat!(
             "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, ",
-            "origin_account, origin_message, outcome, reason, trimmed) ",
+            "origin_account, origin_message, outcome, reason, trimmed, files) ",
             $rest
         )
     };
 }
 
-const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 const INSERT_MESSAGES: &str = insert_messages!(
     "select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
+    value ->> 16
     from json_each(?)"
 );
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
     author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,
-    outcome = ?, reason = ?, trimmed = ? where seq = ?";
+    outcome = ?, reason = ?, trimmed = ?, files = ? where seq = ?";
 
-const SELECT_QUESTION: &str = "select id, conversation, via, author_id, text, origin_account, origin_message, agent,
+const SELECT_QUESTION: &str =
+    "select id, conversation, via, author_id, text, files, origin_account, origin_message, agent,
     outcome from messages where seq = ? and author = 'user'";
 
 macro_rules! select_messages {
     ($rest:literal) => {
         concat!(
-            "select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, outcome, ",
+            "select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, files, outcome, ",
             "reason from messages where ",
             $rest
         )

@@ -1,6 +1,6 @@
 //! Rows into types. A value that this version does not write is [`Corrupt`], never guessed at.
 
-use protocol::Seq;
+use protocol::{File, Seq, json};
 
 use super::{Corrupt, Outcome, Row, Value};
 
@@ -61,6 +61,12 @@ impl Columns {
         Ok(self.optional_integer()?.map(|seq| Seq(seq as u64)))
     }
 
+    /// What comes with a message.
+    pub(super) fn files(&mut self) -> Result<Vec<File>, Corrupt> {
+        let Some(text) = self.optional_text()? else { return Ok(Vec::new()) };
+        json::read(&text).map_err(|_| Corrupt("files"))
+    }
+
     pub(super) fn outcome(&mut self) -> Result<Option<Outcome>, Corrupt> {
         let Some(word) = self.optional_text()? else { return Ok(None) };
         Outcome::from_str(&word).map(Some).ok_or(Corrupt("outcome"))
@@ -85,6 +91,12 @@ pub(super) fn text(value: impl ToString) -> Value {
 
 pub(super) fn optional(value: Option<impl ToString>) -> Value {
     value.map_or(Value::Null, text)
+}
+
+/// What comes with a message; most have nothing.
+pub(super) fn files(files: &[File]) -> Value {
+    let json = || serde_json::to_string(files).expect("files are strings and numbers");
+    if files.is_empty() { Value::Null } else { Value::Text(json()) }
 }
 
 pub(super) fn integer(seq: Seq) -> Value {

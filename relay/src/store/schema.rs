@@ -6,7 +6,7 @@ pub(super) const CREATE_META: &str =
 
 /// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
 /// the version is a row of `meta`.
-pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3, V4, V5];
 
 const V1: &[&str] = &[
     // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
@@ -122,4 +122,9 @@ const V4: &[&str] = &[
     "create table revoked (id text primary key, at_ms integer not null) strict, without rowid",
     // What an agent says unasked replies to nothing, and goes to its platform beside this question.
     "alter table deliveries add column beside integer",
+];
+
+const V5: &[&str] = &[
+    // What comes with a message, as JSON; null: nothing does.
+    "alter table messages add column files text",
 ];

@@ -344,6 +344,7 @@ pub fn feishu(message: &str, text: &str) -> Question {
         via: "feishu".into(),
         sender: Some("ou_1".into()),
         text: text.into(),
+        files: Vec::new(),
         origin: Some(Origin { account: "main".parse().unwrap(), message: message.into() }),
     }
 }

@@ -48,6 +48,7 @@ fn messages_and_answers() {
             conversation: question.conversation,
             seq: protocol::Seq(2),
             text: "# 好\n**4** < 5".into(),
+            files: Vec::new(),
             part: 0,
             question: None,
         };

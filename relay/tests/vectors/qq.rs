@@ -239,6 +239,7 @@ fn outbound(address: &str, text: &str) -> Outbound {
         conversation: "qq:main:c2c-U".parse().unwrap(),
         seq: protocol::Seq(7),
         text: text.into(),
+        files: Vec::new(),
         part: 0,
         question: None,
     }

@@ -72,6 +72,7 @@ fn answers() {
         conversation: "telegram:main:-100.7".parse().unwrap(),
         seq: protocol::Seq(2),
         text: "**4** < 5".into(),
+        files: Vec::new(),
         part: 0,
         question: None,
     };

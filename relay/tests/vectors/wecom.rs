@@ -133,6 +133,11 @@ fn bot_callbacks() {
 
 fn check_bot_message(id: &str, message: &Value, inbound: Inbound) {
     let said = match (text(message, "msgtype"), &inbound) {
+        ("event", Inbound::Entered { sender, group: None, conversation, .. }) => {
+            assert_eq!(message["event"]["eventtype"], "enter_chat", "{id}");
+            assert_eq!(conversation.as_str(), format!("wecom-bot:main:{sender}"), "{id}");
+            return assert_eq!(message["from"]["userid"], sender.as_str(), "{id}");
+        }
         ("event", inbound) => return assert_eq!(*inbound, Inbound::Ignored("event type"), "{id}"),
         ("stream", inbound) => {
             let id = "wecom-bot:main:STREAMID".parse().unwrap();
@@ -214,6 +219,7 @@ fn to(address: &str, text: &str) -> Outbound {
         conversation: "wecom:main:mycreate".parse().unwrap(),
         seq: protocol::Seq(2),
         text: text.into(),
+        files: Vec::new(),
         part: 0,
         question: None,
     }

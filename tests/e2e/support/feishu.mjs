@@ -57,6 +57,10 @@ export async function startFeishu() {
     }
     const [, messageId] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reply$/) ?? []
     if (messageId) return reply(request, messageId, token, body, response)
+    if (pathname === '/open-apis/im/v1/messages' && request.method === 'POST') {
+      must(request.url.endsWith('?receive_id_type=chat_id'), 'what kind of id it is sent to')
+      return reply(request, JSON.parse(body).receive_id, token, body, response)
+    }
     const [, gone] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)$/) ?? []
     if (gone && request.method === 'DELETE') {
       const at = fake.replies.findIndex(({ id }) => id === gone)
@@ -220,6 +224,18 @@ export function recallEvent(messageId, { chat = 'oc_1' } = {}) {
       recall_time: String(Date.now()),
       recall_type: 'message_owner',
     },
+  }
+}
+
+/** Somebody opened the chat with the bot, or (`group`) added it to one. */
+export function enteredEvent(chat, { by = 'ou_alice', group = false, last } = {}) {
+  const { header } = messageEvent('', '')
+  const type = group ? 'im.chat.member.bot.added_v1' : 'im.chat.access_event.bot_p2p_chat_entered_v1'
+  const id = { union_id: 'on_1', user_id: null, open_id: by }
+  return {
+    schema: '2.0',
+    header: { ...header, event_type: type },
+    event: { chat_id: chat, operator_id: id, ...(last && { last_message_id: last }) },
   }
 }
 

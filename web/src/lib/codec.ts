@@ -1,8 +1,19 @@
 // Frames to text and back. The one place where bytes of the wire become typed values: as strict about
 // known frames as the Rust decoder, blind to unknown types and unknown fields (docs/protocol.md §3).
 
-import type { AgentPresence, Author, ClientFrame, Envelope, GapReason, Resumed, ServerFrame, State } from './frame'
-import { GAP_REASONS, STATES } from './frame'
+import type {
+  AgentPresence,
+  Author,
+  ClientFrame,
+  Envelope,
+  File,
+  FileKind,
+  GapReason,
+  Resumed,
+  ServerFrame,
+  State,
+} from './frame'
+import { FILE_KINDS, GAP_REASONS, STATES } from './frame'
 import { FRAME_BYTES_MAX, utf8Bytes } from './text'
 
 /** Frames in one batch. */
@@ -57,6 +68,7 @@ export function envelope(value: unknown): Envelope {
     ...optional('reply_to', has(o, 'reply_to') ? whole(o, 'reply_to') : undefined),
     at_ms: whole(o, 'at_ms'),
     text: string(o, 'text'),
+    ...files(o),
     ...optional('state', has(o, 'state') ? state(o) : undefined),
     ...optional('reason', has(o, 'reason') ? string(o, 'reason') : undefined),
   }
@@ -151,19 +163,39 @@ function clientFrame(o: Fields): ClientFrame {
       }
     }
     case 'reply':
-      return { type, reply_to: whole(o, 'reply_to'), text: string(o, 'text') }
+      return { type, reply_to: whole(o, 'reply_to'), text: string(o, 'text'), ...files(o) }
     case 'send':
       return {
         type,
         id: id(o, 'id'),
         ...optional('conversation', has(o, 'conversation') ? id(o, 'conversation') : undefined),
         text: string(o, 'text'),
+        ...files(o),
       }
     case 'stop':
       return { type, reply_to: whole(o, 'reply_to') }
     default:
       return { type: 'unknown' }
   }
+}
+
+/** Reads a file as `POST /v1/files` answers it. */
+export function file(value: unknown): File {
+  const o = object(value, 'files')
+  const kind = string(o, 'kind') as FileKind
+  return {
+    id: id(o, 'id'),
+    name: string(o, 'name'),
+    kind: FILE_KINDS.includes(kind) ? kind : 'file',
+    ...optional('media_type', has(o, 'media_type') ? string(o, 'media_type') : undefined),
+    ...optional('bytes', has(o, 'bytes') ? whole(o, 'bytes') : undefined),
+    url: string(o, 'url'),
+  }
+}
+
+function files(o: Fields): { files?: File[] } {
+  const files = o.files === undefined ? [] : array(o, 'files').map(file)
+  return optional('files', files.length > 0 ? files : undefined)
 }
 
 function author(value: unknown): Author {

@@ -10,8 +10,8 @@ export type ClientFrame =
   | { type: 'delta'; reply_to: Seq; offset: number; text: string }
   | { type: 'fail'; reply_to: Seq; reason: string }
   | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; open?: Seq[]; client?: string }
-  | { type: 'reply'; reply_to: Seq; text: string }
-  | { type: 'send'; id: string; conversation?: string; text: string }
+  | { type: 'reply'; reply_to: Seq; text: string; files?: File[] }
+  | { type: 'send'; id: string; conversation?: string; text: string; files?: File[] }
   | { type: 'stop'; reply_to: Seq }
   | { type: 'unknown' }
 
@@ -39,10 +39,28 @@ export interface Envelope {
   agent?: string
   reply_to?: Seq
   at_ms: number
+  /** May be empty beside files. */
   text: string
+  files?: File[]
   state?: State
   reason?: string
 }
+
+/** A file beside a message. Whoever names it gives the whole object back: its URL proves the rest. */
+export interface File {
+  id: string
+  name: string
+  kind: FileKind
+  /** Absent, like `bytes`, until it was fetched from its platform. */
+  media_type?: string
+  bytes?: number
+  /** Signed, and good until the file is deleted. */
+  url: string
+}
+
+/** What a file is, roughly; `file` stands for anything else, and for a kind of a newer relay. */
+export type FileKind = (typeof FILE_KINDS)[number]
+export const FILE_KINDS = ['audio', 'image', 'video', 'file'] as const
 
 export type Author = { kind: 'agent'; id: string } | { kind: 'relay' } | { kind: 'user'; via: string; sender?: string }
 

@@ -138,7 +138,12 @@ impl Relay {
         let mut frames = Vec::with_capacity(marks.len());
         for &mark in marks {
             let id: MessageId = mark.to_string().parse().map_err(during("a mark as an id"))?;
-            frames.push(encode(&ClientFrame::Send { id, conversation: None, text: self.payload.text(mark) }));
+            frames.push(encode(&ClientFrame::Send {
+                id,
+                conversation: None,
+                text: self.payload.text(mark),
+                files: Vec::new(),
+            }));
             self.asked.insert(mark);
         }
         Ok(batches(&frames, per_frame))
@@ -149,7 +154,7 @@ impl Relay {
         for question in questions {
             let mark = question.reply();
             let (reply_to, text) = (Seq(question.seq), self.payload.text(mark));
-            frames.push(encode(&ClientFrame::Reply { reply_to, text }));
+            frames.push(encode(&ClientFrame::Reply { reply_to, text, files: Vec::new() }));
             self.answered.insert(question.seq, mark);
         }
         batches(&frames, per_frame)

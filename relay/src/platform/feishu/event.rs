@@ -13,6 +13,9 @@ pub enum Event {
     CardAction(CardAction),
     /// The platform checks the address.
     Challenge(String),
+    /// Somebody opens the chat with the bot (`im.chat.access_event.bot_p2p_chat_entered_v1`), or has added it to a group
+    /// (`im.chat.member.bot.added_v1`).
+    Entered(Entered),
     /// A message to the bot, or in a group that it can read.
     Message(Received),
     /// An event that this version does not use.
@@ -24,6 +27,19 @@ pub enum Event {
     },
     /// A message was taken back, by its writer or by a group's owner (`im.message.recalled_v1`).
     Recalled(Recalled),
+}
+
+/// A chat that a bot came into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Which one.
+    pub chat_id: String,
+    /// Who opened it, or added the bot.
+    pub operator: String,
+    /// One to one with the bot.
+    pub is_direct: bool,
+    /// Something was said there before.
+    pub is_known: bool,
 }
 
 /// A message that was taken back.
@@ -54,6 +70,8 @@ pub struct Received {
     pub message_type: String,
     /// What it says.
     pub content: Content,
+    /// Pictures and videos inside a rich text.
+    pub inside: Vec<Resource>,
     /// The platform says that the bot is mentioned, without saying where (schema 1.0).
     pub mentions_bot: bool,
     /// Who is mentioned in it, and where (schema 2.0).
@@ -154,6 +172,7 @@ from_json! { struct V1 { uuid, event } }
 from_json! { struct MessageEvent { sender, message } }
 from_json! { struct Sender { sender_id, sender_type } }
 from_json! { struct Ids { open_id } }
+from_json! { struct RawEntered { chat_id, operator_id, last_message_id } }
 from_json! { struct RawMention { key, id, name } }
 from_json! {
     struct Message {
@@ -191,6 +210,8 @@ pub fn read(value: Json) -> Result<Event, Malformed> {
         let envelope: V2 = from_value(value)?;
         return match envelope.header.event_type.as_str() {
             "im.message.receive_v1" => read_message(from_value(envelope.event)?).map(Event::Message),
+            "im.chat.access_event.bot_p2p_chat_entered_v1" => from_value(envelope.event).map(|raw| entered(raw, true)),
+            "im.chat.member.bot.added_v1" => from_value(envelope.event).map(|raw| entered(raw, false)),
             "im.message.recalled_v1" => from_value(envelope.event).map(Event::Recalled),
             "card.action.trigger" => from_value(envelope.event).map(Event::CardAction),
             _ => Ok(Event::Other { dedupe_key: envelope.header.event_id, event_type: envelope.header.event_type }),
@@ -263,6 +284,18 @@ struct Header {
     event_type: String,
 }
 
+struct RawEntered {
+    chat_id: String,
+    operator_id: Ids,
+    last_message_id: Option<String>,
+}
+
+fn entered(raw: RawEntered, is_direct: bool) -> Event {
+    let RawEntered { chat_id, operator_id, last_message_id } = raw;
+    let is_known = last_message_id.is_some_and(|id| !id.is_empty());
+    Event::Entered(Entered { chat_id, operator: operator_id.open_id, is_direct, is_known })
+}
+
 struct V1 {
     uuid: String,
     event: Json,
@@ -321,6 +354,7 @@ fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
     Ok(Received {
         dedupe_key: message.message_id.clone(),
         content: read_content(&message.message_type, &message.content)?,
+        inside: read_inside(&message.message_type, &message.content),
         message_id: message.message_id,
         chat_id: message.chat_id,
         is_direct: message.chat_type == "p2p",
@@ -345,6 +379,7 @@ fn read_message_v1(uuid: String, event: MessageEventV1) -> Received {
         sender_open_id: event.open_id,
         sender_is_bot: false,
         content: if is_text { Content::Text(event.text_without_at_bot) } else { Content::Unsupported },
+        inside: Vec::new(),
         message_type: event.msg_type,
         mentions_bot: event.is_mention,
         mentions: Vec::new(),
@@ -372,6 +407,22 @@ fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed>
         "image" => resource(required("image_key")?, "image"),
         _ => resource(required("file_key")?, "file"),
     })
+}
+
+/// The files in a rich text, which its words name in their places.
+fn read_inside(message_type: &str, content: &str) -> Vec<Resource> {
+    let Some(post) = parse(content).ok().filter(|_| message_type == "post") else { return Vec::new() };
+    let paragraphs = post.get("content").and_then(Json::as_list).unwrap_or_default();
+    let nodes = paragraphs.iter().filter_map(Json::as_list).flatten();
+    let resource = |node: &Json| {
+        let (field, kind) = match node.text("tag")? {
+            "img" => ("image_key", "image"),
+            "media" => ("file_key", "file"),
+            _ => return None,
+        };
+        Some(Resource { key: node.text(field)?.to_owned(), kind, name: None, duration_ms: None })
+    };
+    nodes.filter_map(resource).collect()
 }
 
 /// A rich text as Markdown. A received post has no locale around it, unlike one that is sent.

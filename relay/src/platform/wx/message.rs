@@ -28,6 +28,13 @@ pub enum Event {
     },
     /// Something that is no message, by its kind: `subscribe`, `enter_agent`, `VIEW` …
     Other(String),
+    /// Somebody follows, or may see the app from now on.
+    Followed {
+        /// Who.
+        from: String,
+        /// The account or app.
+        to: String,
+    },
 }
 
 /// Reads what was proved.
@@ -43,6 +50,9 @@ pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malform
     if kind == "event" {
         let event = required("Event")?;
         // A button of the menu says its key, which the operator chose.
+        if event == "subscribe" {
+            return Ok(Event::Followed { from, to });
+        }
         if !event.eq_ignore_ascii_case("click") {
             return Ok(Event::Other(event));
         }
