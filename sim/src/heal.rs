@@ -229,7 +229,7 @@ impl World {
             let given_up = reason.starts_with("the answer was not delivered")
                 || reason.starts_with("the platform did not confirm");
             let kept_until = truth.rows[answer].at_ms + KEPT_MS_MAX - 3 * SKEW_MS_MAX;
-            let is_early = reason.ends_with("nobody wrote for 48 h")
+            let is_early = reason.ends_with("nobody asked for it within 48 h")
                 && truth.left.get(answer).is_some_and(|&left| left < kept_until);
             let given_up = given_up && !is_early && row.outcome.as_deref() == Some("failed");
             let right = copies == 1 || copies == 0 && (given_up || self.holds.unheard.contains(answer));

@@ -104,11 +104,6 @@ impl Platform {
         Ok(())
     }
 
-    /// It was asked to take this, and has not said what came of it.
-    pub fn is_flying(&self, seq: u64) -> bool {
-        self.run.as_ref().is_some_and(|run| run.flights.iter().any(|delivery| delivery.seq.0 == seq))
-    }
-
     /// It lets nobody reply to this message any more.
     pub fn has_refused(&self, message: &str) -> bool {
         self.refused.contains(message)
@@ -252,12 +247,6 @@ impl World {
         let Some(run) = &mut self.platform.run else { return };
         run.flights.remove(at);
         let handed = run.handed;
-        // TODO: one of two calls alone, since the core gives up what is kept twice (relay/tests/held.rs).
-        let statement = "select 1 from deliveries where seq = ? and attempts > ?";
-        let (seq, attempts) = (delivery.seq.0 as i64, delivery.attempts);
-        if sent == Sent::Kept && !self.shell.sql.read(statement, (seq, attempts), |_| Ok(())).is_empty() {
-            return self.finish_run();
-        }
         match self.handle(Input::Delivered(delivery.seq, delivery.part, sent)) {
             Handled::Done(_) if handed < HANDED_MAX => self.tick(),
             Handled::Done(_) => self.finish_run(),

@@ -53,6 +53,8 @@ pub enum Handled {
 pub struct Done {
     /// Answers to hand to platforms.
     pub deliveries: Vec<Delivery>,
+    /// Whether what was found may be in a response.
+    pub passed: bool,
     /// What became of a question from a webhook.
     pub posted: Option<Result<Posted, Refusal>>,
 }
@@ -276,6 +278,7 @@ impl World {
                 // Of no one here.
                 Output::Fetched(_) => {}
                 Output::FlushIn(_) => self.shell.flushes = true,
+                Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => self.send(&ids, &text, &mut replayed),
                 Output::WakeAt(at) => wake_at = Some(at),

@@ -128,10 +128,7 @@ impl World {
         let known = self.check.truth.places.get(question.id.as_str()).copied();
         let known = known.filter(|seq| !self.check.truth.trimmed.contains(seq));
         let is_heard = self.webhooks.calls[index].accepted.is_some();
-        let waits = !self.calm
-            && !is_heard
-            && self.random.chance(self.profile.holds)
-            && self.begin_hold(&question.id, question.conversation.as_str());
+        let waits = !self.calm && !is_heard && self.random.chance(self.profile.holds) && self.begin_hold(&question.id);
         let handled = self.handle(Input::Posted(question));
         let call = &mut self.webhooks.calls[index];
         let at = self.check.truth.places.get(call.question.id.as_str()).map(|seq| self.check.truth.rows[seq].at_ms);
