@@ -233,7 +233,12 @@ impl Profile {
             bulky: if random.chance(25) { random.skewed(90) as u32 } else { 0 },
             commands: if random.chance(400) { random.skewed(250) as u32 } else { 0 },
             log: if random.chance(250) { Log::Bodies } else { Log::Off },
-            ttl_ms: if random.chance(250) { random.between(20_000, 1_200_000) } else { QUESTION_TTL_MS },
+            ttl_ms: match history {
+                // Longer than messages are kept: what is trimmed passes over questions that are open.
+                History::Trims if random.chance(500) => 5 * QUESTION_TTL_MS,
+                _ if random.chance(250) => random.between(20_000, 1_200_000),
+                _ => QUESTION_TTL_MS,
+            },
             waits: if random.chance(300) { random.skewed(300) as u32 } else { 0 },
             parts: if random.chance(300) { random.skewed(600) as u32 } else { 0 },
             holds: if random.chance(400) { random.skewed(1_000) as u32 } else { 0 },
