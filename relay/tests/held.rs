@@ -126,6 +126,7 @@ fn what_two_webhooks_could_have_is_passed_on_once() {
     world.replies(agent, 4, "its own");
     assert!(!world.pass(&id("om_3"), &older, true), "the other webhook has it");
     world.passes(&id("om_3"));
+    assert!(!world.pass(&id("om_3"), &older, true), "nor may whoever joins say it");
     world.advance_ms(6_000);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0, "it was in the response");
 }

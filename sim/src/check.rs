@@ -54,7 +54,7 @@ pub struct Checker {
     stopped: BTreeSet<(PeerId, u64)>,
     /// When a part of an answer was first handed to its platform.
     pub first_tries: BTreeMap<(u64, u32), u64>,
-    /// When something was first handed to its platform, whatever came of it.
+    /// When something was first to be handed to its platform, also if the process died then.
     pub first_handed: BTreeMap<u64, u64>,
 }
 
@@ -202,7 +202,6 @@ impl Checker {
             let detail = format!("{seq} before {first:?} in {conversation}");
             return Err(Broken::new("answers of a conversation are handed over in order", detail));
         }
-        self.first_handed.entry(seq).or_insert(now);
         let first = *self.first_tries.entry((seq, delivery.part)).or_insert(now);
         if now > first + DELIVERY_MS_MAX + 2 * SKEW_MS_MAX {
             let detail = format!("{seq} was first tried {} ms ago", now - first);

@@ -207,7 +207,7 @@ impl World {
             Held::Nothing => self.acknowledge(&waiting),
             Held::Open(..) if self.clock.true_ms < waiting.until => self.holds.waiting.push(waiting),
             // Some say nothing at all, so that the platform asks again.
-            Held::Open(..) if !self.calm && self.random.chance(300) => {}
+            Held::Open(..) if !self.calm && self.random.chance(500) => {}
             Held::Open(..) => {
                 self.figures.count("webhooks that waited in vain");
                 self.release(&waiting);
@@ -237,7 +237,9 @@ impl World {
         let kept = waiting
             .kept
             .filter(|seq| is_lasting && passed.is_none() && truth.deliveries.contains_key(seq) && !is_tried(seq));
+        let is_to_them = |found: &Outbound| truth.rows[&question].origin.as_ref() == Some(&found.origin.message);
         let is_right = match held {
+            Held::Answer(found) if !is_to_them(found) => false,
             Held::Answer(found) if passed.is_some() => {
                 passed.is_some_and(|(key, ..)| *key == (found.seq.0, found.part))
             }
@@ -296,7 +298,7 @@ impl World {
             let conversation = found.conversation.to_string();
             // What was lost and is said again may come late.
             let is_late = self.holds.unheard.contains(&seq);
-            let result = self.platform.take_in_response(&conversation, (seq, part), is_late);
+            let result = self.platform.take_in_response(waiting.id.as_str(), &conversation, (seq, part), is_late);
             self.check.hold(result);
         }
     }
@@ -334,4 +336,4 @@ impl World {
 }
 
 /// From the look that finds an answer to the response with it.
-const PASS_MS_MAX: u64 = 2_000;
+const PASS_MS_MAX: u64 = 10_000;

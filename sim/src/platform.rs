@@ -24,8 +24,8 @@ pub struct Platform {
     copies: BTreeMap<u64, Vec<u32>>,
     /// The newest answer in each conversation, and its part.
     newest: BTreeMap<String, (u64, u32)>,
-    /// Parts that were in the response to a webhook.
-    in_responses: BTreeSet<(u64, u32)>,
+    /// Parts that were in the response to a webhook, and which question that waited for.
+    in_responses: BTreeMap<(u64, u32), String>,
     /// Messages that it lets nobody reply to any more.
     refused: BTreeSet<String>,
     /// Answers that someone had handed over again: they may be there twice, and late.
@@ -68,15 +68,20 @@ impl Platform {
         self.show(conversation, key)
     }
 
-    /// Takes an answer in the response to a webhook. Whoever else waits for it is shown the same.
+    /// Takes an answer in the response to a webhook. Whoever else waits for the same question is shown the same.
     pub fn take_in_response(
         &mut self,
+        id: &str,
         conversation: &str,
-        (seq, part): (u64, u32),
+        key: (u64, u32),
         is_late: bool,
     ) -> Result<(), Broken> {
         self.is_late = is_late;
-        if self.in_responses.insert((seq, part)) { self.show(conversation, (seq, part)) } else { Ok(()) }
+        match self.in_responses.insert(key, id.to_owned()) {
+            Some(other) if other == id || self.replayed.contains(&key.0) => Ok(()),
+            Some(other) => Err(Broken::new("an answer is in one response", format!("{key:?} for {other} and {id}"))),
+            None => self.show(conversation, key),
+        }
     }
 
     /// People see a part of an answer.
@@ -88,7 +93,7 @@ impl Platform {
         let copies = self.copies.entry(seq).or_default();
         copies.push(part);
         if copies.iter().filter(|copy| **copy == part).count() > 1 {
-            let both = self.in_responses.contains(&key);
+            let both = self.in_responses.contains_key(&key);
             let rule = if both { "an answer is in a response or handed over" } else { "one answer at the platform" };
             return Err(Broken::new(rule, format!("{seq}: {copies:?}")));
         }

@@ -256,6 +256,11 @@ impl World {
     fn perform(&mut self, outputs: Vec<Output>, crash_after: Option<usize>) -> Handled {
         let mut done = Done::default();
         let (mut wake_at, mut replayed) = (None, BTreeMap::new());
+        for output in &outputs {
+            if let Output::Deliver(delivery) = output {
+                self.check.first_handed.entry(delivery.seq.0).or_insert(self.clock.true_ms);
+            }
+        }
         for (index, output) in outputs.into_iter().enumerate() {
             if crash_after == Some(index) {
                 self.figures.count("crashes between outputs");

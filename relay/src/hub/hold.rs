@@ -101,18 +101,15 @@ impl<S: Sql> Hub<S> {
         let Some((question, _)) = self.find(id)? else { return Ok(Held::Nothing) };
         let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
         if let Some(passed) = &hold.passed {
-            return Ok(Held::Answer(passed.clone()));
+            return self.in_response(question, passed.clone());
         }
         let (kept, own, begun) = (hold.kept, hold.answer, hold.begun);
         if let Some(kept) = kept.map(|kept| self.free(kept)).transpose()?.flatten() {
-            // In the response to whoever writes now.
-            let asked = self.store.question(question)?;
-            let Some(origin) = asked.and_then(|asked| asked.question.origin) else { return Ok(Held::Nothing) };
-            return Ok(Held::Answer(Outbound { origin, ..outbound(kept) }));
+            return self.in_response(question, outbound(kept));
         }
         if let Some(answer) = own {
             if let Some(delivery) = self.free(answer)? {
-                return Ok(Held::Answer(outbound(delivery)));
+                return self.in_response(question, outbound(delivery));
             }
             let delivery = self.store.delivery(answer)?;
             // There, or perhaps there: if it is said once more, then by its idempotency key.
@@ -130,6 +127,12 @@ impl<S: Sql> Hub<S> {
         let (seq, files) = (question, Vec::new());
         let outbound = Outbound { origin, conversation, seq, text, files, part: 0, question: Some(question) };
         Ok(Held::Open(outbound, since))
+    }
+
+    /// An answer, in the response to whoever brought this question.
+    fn in_response(&self, question: Seq, answer: Outbound) -> Result<Held, S::Error> {
+        let origin = self.store.question(question)?.and_then(|asked| asked.question.origin);
+        Ok(origin.map_or(Held::Nothing, |origin| Held::Answer(Outbound { origin, ..answer })))
     }
 
     /// An answer that can be in a response: its platform was not asked to take it, and has all that goes before it.
