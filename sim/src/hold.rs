@@ -248,7 +248,8 @@ impl World {
                 let first = truth.first_deliveries().get(row.conversation.as_str()).copied();
                 row.text == found.text
                     && row.conversation == truth.rows[&question].conversation
-                    && (first == Some(found.seq.0) || self.holds.passed.contains_key(waiting.id.as_str()))
+                    && (first == Some(found.seq.0) && !is_tried(&found.seq.0)
+                        || self.holds.passed.contains_key(waiting.id.as_str()))
                     && kept.is_none_or(|kept| kept == found.seq.0)
             }
             Held::Nothing => kept.is_none() && passed.is_none(),
