@@ -27,6 +27,8 @@ pub struct Holds {
     promised: BTreeMap<u64, (u64, Era)>,
     /// Question → the message that asked for its answer last.
     asked_by: BTreeMap<String, String>,
+    /// When the last of all waits that began is over, by the relay's clock.
+    over: u64,
     /// How many holds began, and in which life of the core.
     begun: (usize, u64),
     /// How often someone asked for what is kept.
@@ -86,6 +88,7 @@ impl World {
         if self.ask(|core| core.hold(now, id, until)).is_none() {
             return false;
         }
+        self.holds.over = until.0.max(self.holds.over);
         let life = self.shell.life;
         self.holds.begun = (if self.holds.begun.1 == life { self.holds.begun.0 + 1 } else { 1 }, life);
         let era = self.era();
@@ -146,6 +149,7 @@ impl World {
         let Some(found) = self.ask(|core| core.collect(now, &by, &conversation, until)) else { return };
         let Some((id, _)) = found else { return };
         self.figures.count("kept answers asked for");
+        self.holds.over = until.0.max(self.holds.over);
         let until = self.clock.true_ms + self.profile.hold_ms;
         let (by, era) = (by.to_string(), self.era());
         // Another message is given what is there now.
@@ -173,6 +177,11 @@ impl World {
         for at in (0..self.holds.waiting.len()).rev() {
             self.look(at);
         }
+    }
+
+    /// The core may know of someone who waits: a restored one does not.
+    pub fn someone_may_wait(&self) -> bool {
+        self.clock.now().0 < self.holds.over
     }
 
     /// Nobody waits.

@@ -221,7 +221,7 @@ impl World {
     fn hibernate(&mut self) {
         if self.platform.run.is_none() && self.shell.core.is_some() {
             self.figures.count("hibernations");
-            if self.random.chance(250) {
+            if self.random.chance(250) && !self.someone_may_wait() {
                 self.compare_with_restored();
             }
             self.shell.core = None;
