@@ -112,10 +112,14 @@ pub enum Ask {
         /// How long its webhook waits, and its answer goes no other way, in milliseconds.
         hold_ms: u64,
     },
-    /// The answer, or a part of it, is in the response to its webhook.
+    /// Whether an answer, or a part of it, may be in the response to a webhook; and if so, it goes no other way.
     Pass {
-        /// Which question.
+        /// Which question the webhook brought.
         id: MessageId,
+        /// Which answer.
+        seq: Seq,
+        /// Which part.
+        part: u32,
         /// Whether no part follows.
         is_last: bool,
     },
@@ -167,7 +171,7 @@ from_json! {
         "halt" => Halt { id, sender },
         "hold" => Hold { id, ms },
         "messages" => Messages { conversation, before, limit },
-        "pass" => Pass { id, is_last },
+        "pass" => Pass { id, seq, part, is_last },
         "post" => Post { question, hold_ms },
         "push" => Push(..),
         "recall" => Recall { id },

@@ -44,6 +44,12 @@ struct Held {
 
 from_json! { struct Held { part, is_answer, asked_ms } }
 
+struct Passed {
+    is_passed: bool,
+}
+
+from_json! { struct Passed { is_passed } }
+
 /// How a bot's webhooks wait, if they do.
 pub fn plan(bot: &Bot) -> Option<Plan> {
     let wait_ms = platform::hold_ms(&bot.account)?;
@@ -71,8 +77,13 @@ pub async fn wait(
             return release(config, user, id).await;
         };
         // Before it is said: what is said twice is worse than what the next attempt says.
-        ask::tell(config, user, &Ask::Pass { id: id.clone(), is_last: passive.is_last }).await?;
-        return Ok(Waited::Reply(passive.reply));
+        let pass = Ask::Pass { id: id.clone(), seq: part.seq, part: part.part, is_last: passive.is_last };
+        let passed: Passed = ask::ask(config, user, "", &pass).await?.read().await?;
+        if passed.is_passed {
+            return Ok(Waited::Reply(passive.reply));
+        }
+        // It went another way meanwhile.
+        return release(config, user, id).await;
     }
     let age_ms = plan.since.or(held.asked_ms).map_or(0, |asked| now().0.saturating_sub(asked.0));
     if let Some(progress_ms) = platform::progress_ms(&bot.account) {

@@ -130,6 +130,8 @@ struct Done {
     /// Questions whose answer is to be shown at its platform while it is made.
     drafts: Vec<Seq>,
     flush_in: Option<u64>,
+    /// What is about to be in a response may be.
+    passed: bool,
     posted: Option<Result<Posted, Refusal>>,
     /// Peers that do not read.
     stalled: Set<PeerId>,
@@ -152,6 +154,7 @@ impl Done {
         self.deliveries.extend(more.deliveries);
         self.drafts.extend(more.drafts);
         self.flush_in = self.flush_in.or(more.flush_in);
+        self.passed |= more.passed;
         self.posted = self.posted.take().or(more.posted);
         for peer in more.stalled.iter() {
             self.stalled.insert(*peer);
@@ -225,9 +228,9 @@ impl Object {
                 let page = self.read(|core| core.page(&conversation, before, limit))??;
                 Ok(Response::from_json(&page)?)
             }
-            Ask::Pass { id, is_last } => {
-                self.handle(Input::Passed(id, is_last)).await?;
-                Ok(Response::empty()?)
+            Ask::Pass { id, seq, part, is_last } => {
+                let done = self.handle(Input::Passed(id, seq, part, is_last)).await?;
+                Ok(Response::json(&object! { "is_passed": done.passed })?)
             }
             Ask::Post { question, hold_ms } => {
                 if self.is_time_to_look() {
@@ -611,6 +614,7 @@ impl Object {
                     }
                 }
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
+                Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => {
                     let told = self.sockets.send(&ids, &text);

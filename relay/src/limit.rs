@@ -104,7 +104,7 @@ pub const FLIGHT_MS_MAX: u64 = 60_000;
 /// This long after its first try an answer that a platform did not take is given up: 50 min, since Feishu forgets an idempotency
 /// key after 1 h and a later retry could double the answer.
 pub const DELIVERY_MS_MAX: u64 = 50 * 60 * 1000;
-/// An answer that can go only in the response to the next message from its chat waits for that for 48 h.
+/// An answer that can go only in the response to the next message from its chat waits for that for 48 h from when it was due.
 pub const KEPT_MS_MAX: u64 = 48 * 60 * 60 * 1000;
 /// The longest wait between two tries of a delivery.
 pub const DELIVERY_DELAY_MS_MAX: u64 = 5 * 60 * 1000;

@@ -6,7 +6,7 @@ mod support;
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
-use relay::platform::Sent;
+use relay::platform::{Outbound, Sent};
 use support::{World, feishu};
 
 fn id(message: &str) -> MessageId {
@@ -19,8 +19,13 @@ fn asks(world: &mut World, message: &str) {
     world.post(message, message).unwrap();
 }
 
-fn answer(held: Held) -> (String, u32) {
+fn found(held: Held) -> Outbound {
     let Held::Answer(outbound) = held else { panic!("{held:?}") };
+    outbound
+}
+
+fn answer(held: Held) -> (String, u32) {
+    let outbound = found(held);
     (outbound.text, outbound.part)
 }
 
@@ -37,14 +42,14 @@ fn an_answer_in_time_is_in_the_response_and_nowhere_else() {
     world.replies(agent, 1, "hello");
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0, "not by the API while it waits");
     assert_eq!(answer(world.held(&id("om_1"))), ("hello".into(), 0));
-    world.input(Input::Passed(id("om_1"), true));
+    world.passes(&id("om_1"));
     world.advance_ms(10_000);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
     // The response was lost, and the platform asks again: the same once more, and handed over once.
     world.hold(&id("om_1"), 5_000);
     world.post("om_1", "om_1").unwrap();
     assert_eq!(answer(world.held(&id("om_1"))), ("hello".into(), 0));
-    world.input(Input::Passed(id("om_1"), true));
+    world.passes(&id("om_1"));
     let log = world.hub().events(None, 50).unwrap().events;
     assert_eq!(log.iter().filter(|event| event.kind == "delivery").count(), 1);
 }
@@ -103,8 +108,9 @@ fn order_is_kept_and_parts_follow() {
     world.replies(agent, 3, "second");
     assert!(matches!(world.held(&id("om_2")), Held::Nothing | Held::Open(..)), "the first is not there yet");
     assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
-    assert_eq!(answer(world.held(&id("om_2"))), ("second".into(), 0));
-    world.input(Input::Passed(id("om_2"), false));
+    let found = found(world.held(&id("om_2")));
+    assert_eq!((found.text.as_str(), found.part), ("second", 0));
+    assert!(world.pass(&id("om_2"), &found, false));
     let rest = world.ring(|_| Sent::Taken);
     assert_eq!(rest.iter().map(|delivery| delivery.part).collect::<Vec<_>>(), [1]);
 }
@@ -151,7 +157,7 @@ fn what_can_go_only_in_a_response_waits_for_the_next_one() {
     // The next message gets it, at once; its own answer waits in turn.
     asks(&mut world, "om_2");
     assert_eq!(answer(world.held(&id("om_2"))).0, "late");
-    world.input(Input::Passed(id("om_2"), true));
+    world.passes(&id("om_2"));
     assert_eq!(answer(world.held(&id("om_2"))).0, "late", "the same again for whoever asks again");
     let question = world.hub().conversations(None, 1).unwrap().unwrap().conversations[0].last_seq.0;
     world.replies(agent, question, "of the second");
@@ -163,7 +169,7 @@ fn what_can_go_only_in_a_response_waits_for_the_next_one() {
     };
     let (found, since) = collect(&mut world, "om_3").unwrap();
     assert_eq!(answer(world.held(&found)).0, "of the second");
-    world.input(Input::Passed(found.clone(), true));
+    world.passes(&found);
     // The same message again hears the same; another one finds nothing.
     world.advance_ms(5_000);
     assert_eq!(collect(&mut world, "om_3"), Some((found.clone(), since)));
@@ -197,7 +203,7 @@ fn nobody_waits_for_ever() {
     keeps(&mut world);
     // The relay's word about it can go no other way either.
     let dead = world.dead_letters();
-    assert_eq!(dead[0].reason.as_deref(), Some("the answer was not delivered: nobody wrote for 48 h"));
+    assert_eq!(dead[0].reason.as_deref(), Some("the answer was not delivered: nobody asked for it within 48 h"));
 }
 
 #[test]
@@ -211,7 +217,7 @@ fn what_is_kept_while_the_next_one_waits_comes_with_that() {
     world.replies(agent, 2, "in time");
     keeps(&mut world);
     assert_eq!(answer(world.held(&id("om_2"))).0, "late");
-    world.input(Input::Passed(id("om_2"), true));
+    world.passes(&id("om_2"));
     // Its own waits for nothing any more, and comes with the next word, be it that it was not even tried.
     let (now, until) = (world.now, world.now.plus_ms(5_000));
     let chat = feishu("om_3", "").conversation;

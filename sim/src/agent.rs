@@ -24,6 +24,8 @@ pub struct Agent {
     pub welcomed: bool,
     /// It sent what the protocol does not allow.
     pub naughty: bool,
+    /// The number of its key.
+    pub pass: u64,
     /// What it has, on disk.
     pub disk: Disk,
     /// Answers being made.
@@ -61,6 +63,7 @@ impl Agent {
             peer: None,
             welcomed: false,
             naughty: false,
+            pass: 0,
             disk: Disk::default(),
             running: BTreeMap::new(),
             to_ack: None,
@@ -245,14 +248,18 @@ impl World {
     pub fn agent_hears(&mut self, index: usize, down: Down, dies_after: Option<usize>) {
         let frames = match down {
             Down::Close(code) => {
-                let agent = &mut self.agents[index];
-                let deserved = agent.naughty || matches!(code, 1006 | 1011 | 4408 | 4409);
+                let agent = &self.agents[index];
+                let is_out = code == 4401 && agent.peer.is_some_and(|peer| self.rights.out.contains(&peer));
+                let deserved = agent.naughty || is_out || matches!(code, 1006 | 1011 | 4408 | 4409);
                 self.check.demand(deserved, "an agent that behaves is not closed", || format!("agent {index}: {code}"));
                 if code == 4400 {
                     self.agents[index].disk.cursor = None;
                 }
                 self.agents[index].retired |= code == 4409;
                 self.agent_leaves(index);
+                if code == 4401 {
+                    self.begin_anew(Owner::Agent(index));
+                }
                 return;
             }
             Down::Frames(frames) => frames,
@@ -357,8 +364,10 @@ impl World {
     fn agent_refused(&mut self, index: usize, code: Code, id: Option<&MessageId>) {
         let question = id.and_then(answered);
         let naughty = self.agents[index].naughty;
+        let is_out = self.agents[index].peer.is_some_and(|peer| self.rights.out.contains(&peer));
         let Some(question) = question else {
-            let passing = naughty || matches!(code, Code::Replaced | Code::Silent);
+            let is_out = is_out && code == Code::Unauthorized;
+            let passing = naughty || is_out || matches!(code, Code::Replaced | Code::Silent);
             self.check.demand(passing, "an agent that behaves is not refused", || format!("agent {index}: {code}"));
             return;
         };

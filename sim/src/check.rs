@@ -30,6 +30,8 @@ impl Broken {
 
 /// What was said on one connection.
 struct Line {
+    /// The session or key that opened it.
+    by: String,
     /// The agent at its other end, if it is one.
     agent: Option<String>,
     greeted: bool,
@@ -52,6 +54,8 @@ pub struct Checker {
     stopped: BTreeSet<(PeerId, u64)>,
     /// When a part of an answer was first handed to its platform.
     pub first_tries: BTreeMap<(u64, u32), u64>,
+    /// When something was first to be handed to its platform, also if the process died then.
+    pub first_handed: BTreeMap<u64, u64>,
 }
 
 impl Checker {
@@ -70,13 +74,24 @@ impl Checker {
     }
 
     /// A socket was opened.
-    pub fn opened(&mut self, peer: PeerId, role: &Role) {
+    pub fn opened(&mut self, peer: PeerId, role: &Role, by: &str) {
         let agent = match role {
             Role::Agent { id, .. } => Some(id.to_string()),
             Role::Device | Role::Egress { .. } => None,
         };
-        let line = Line { agent, greeted: false, hello: None, sent: 0, unacked: VecDeque::new() };
+        let line = Line { by: by.to_owned(), agent, greeted: false, hello: None, sent: 0, unacked: VecDeque::new() };
         self.lines.insert(peer, line);
+    }
+
+    /// The open sockets of which this holds: what let them in, and which agent they are.
+    pub fn holders(&self, is: impl Fn(&str, Option<&str>) -> bool) -> Vec<PeerId> {
+        let lines = self.lines.iter().filter(|(_, line)| is(&line.by, line.agent.as_deref()));
+        lines.map(|(&peer, _)| peer).collect()
+    }
+
+    /// The agent that a socket is, once it said `hello`.
+    pub fn agent_at(&self, peer: PeerId) -> Option<&str> {
+        self.lines.get(&peer).filter(|line| line.greeted)?.agent.as_deref()
     }
 
     /// A socket is gone: nothing may be said there any more.
@@ -168,11 +183,15 @@ impl Checker {
     fn handed_one(&mut self, now: u64, delivery: &Delivery) -> Result<(), Broken> {
         let seq = delivery.seq.0;
         let truth = &self.truth;
-        let row = truth.rows.get(&seq).filter(|row| row.reply_to == Some(delivery.question.0));
+        let beside = truth.beside.get(&seq).copied();
+        let row = truth.rows.get(&seq).filter(|row| row.reply_to.or(beside) == Some(delivery.question.0));
         let origin = truth.rows.get(&delivery.question.0).and_then(|row| row.origin.as_deref());
         let right = row.is_some_and(|row| row.text == delivery.text) && origin == Some(&delivery.origin.message);
         if !right {
             return Err(Broken::new("an answer goes where its question came from", format!("{delivery:?}")));
+        }
+        if delivery.is_answer != row.is_some_and(|row| row.author == "agent" && row.reply_to.is_some()) {
+            return Err(Broken::new("only an answer is an answer", format!("{delivery:?}")));
         }
         if !truth.deliveries.contains_key(&seq) {
             return Err(Broken::new("what is finished is not handed over", format!("{delivery:?}")));

@@ -22,6 +22,11 @@ impl Clock {
         Timestamp(self.true_ms.saturating_add_signed(self.skew_ms))
     }
 
+    /// How far the relay's clock is ahead.
+    pub fn skew_ms(&self) -> i64 {
+        self.skew_ms
+    }
+
     /// The relay's clock is set forward or back.
     pub fn jump(&mut self, random: &mut Random) {
         self.skew_ms = random.between(0, 2 * SKEW_MS_MAX) as i64 - SKEW_MS_MAX as i64;

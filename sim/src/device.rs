@@ -22,6 +22,8 @@ pub struct Device {
     pub deltas: bool,
     /// It sent what the protocol does not allow: errors are what it deserves.
     pub naughty: bool,
+    /// The number of its session.
+    pub pass: u64,
     /// What it has, on disk.
     pub disk: Disk,
     /// The states that it shows; after a restart those that were stored with the messages.
@@ -180,14 +182,18 @@ impl World {
     }
 
     fn device_closed(&mut self, index: usize, code: u16) {
-        let device = &mut self.devices[index];
-        let deserved = device.naughty || matches!(code, 1006 | 1011 | 4408);
+        let device = &self.devices[index];
+        let is_out = code == 4401 && device.peer.is_some_and(|peer| self.rights.out.contains(&peer));
+        let deserved = device.naughty || is_out || matches!(code, 1006 | 1011 | 4408);
         self.check.demand(deserved, "a device that behaves is not closed", || format!("device {index}: {code}"));
         if code == 4400 {
             self.devices[index].disk.cursor = None;
             self.device_wiped(index);
         }
         self.device_leaves(index);
+        if code == 4401 {
+            self.begin_anew(Owner::Device(index));
+        }
     }
 
     fn device_reads(&mut self, index: usize, frame: &ServerFrame) {
@@ -234,8 +240,9 @@ impl World {
             }
             ServerFrame::Error { code, id, .. } => {
                 let passing = matches!(code, Code::QueueFull | Code::Internal | Code::Unavailable | Code::Silent);
-                let naughty = device.naughty;
-                self.check.demand(passing || naughty, "a device that behaves is not refused", || {
+                let is_out = device.peer.is_some_and(|peer| self.rights.out.contains(&peer));
+                let deserved = device.naughty || is_out && *code == Code::Unauthorized;
+                self.check.demand(passing || deserved, "a device that behaves is not refused", || {
                     format!("device {index}: {code} {id:?}")
                 });
             }

@@ -42,10 +42,14 @@ events! {
     AgentWiped: 2 Fault,
     /// The alarm rings.
     Alarm: 60 Work,
+    /// The user is disabled, or is not any more.
+    Bars: 1 Fault,
     /// The relay's clock is set.
     ClockJumps: 4 Fault,
     /// The relay's process dies while it does nothing.
     Crashes: 3 Fault,
+    /// Someone asks for an answer that is kept.
+    Collects: 8 Work,
     /// A device acknowledges what it stored.
     DeviceAcks: 40 Work,
     /// A device's program dies.
@@ -62,28 +66,40 @@ events! {
     Drafts: 20 Work,
     /// A connection breaks without a word.
     Drops: 6 Fault,
+    /// Whoever shows an answer at its platform while it is made asks what there is.
+    Draws: 40 Work,
     /// Clients hear what the relay sent.
     Down: 220 Work,
     /// The relay shows what it held back.
     Flush: 40 Work,
     /// A client sends what the protocol does not allow.
     Garbage: 4 Fault,
+    /// Someone presses the button that stops an answer.
+    Halts: 4 Fault,
     /// A client closes its connection.
     HangsUp: 6 Fault,
     /// The relay's memory is lost, its sockets stay.
     Hibernates: 12 Fault,
     /// A broken or closed connection is noticed, at either end.
     Learns: 25 Work,
+    /// A webhook that waits looks for its answer.
+    Looks: 60 Work,
     /// A platform's API goes down, or comes back.
     Outage: 2 Fault,
     /// A webhook brings a question.
     Posts: 36 Work,
+    /// Someone says something unasked.
+    Pushes: 8 Work,
     /// A message is taken back on its platform.
     Recalls: 2 Fault,
     /// A webhook repeats one.
     Repeats: 16 Work,
+    /// An agent is no more.
+    Removes: 1 Fault,
     /// Someone asks once more for what ended without an answer.
     Replays: 3 Fault,
+    /// Sessions or keys end.
+    Revokes: 3 Fault,
     /// Everyone waits, and what they know is compared.
     Settles: 4 Work,
     /// Hours pass.
@@ -139,6 +155,12 @@ pub struct Profile {
     pub alarm_unset: u32,
     /// In a thousand alarms and crashes, so many alarms are dropped by the runtime.
     pub alarm_lost: u32,
+    /// In a thousand webhooks, so many wait for their answer.
+    pub holds: u32,
+    /// For so long.
+    pub hold_ms: u64,
+    /// In some chats answers go in responses alone.
+    pub keeps: bool,
     /// In a thousand tries, the platform takes so many and is not heard.
     pub verdict_lost: u32,
     /// … is busy for so many.
@@ -211,9 +233,17 @@ impl Profile {
             bulky: if random.chance(25) { random.skewed(90) as u32 } else { 0 },
             commands: if random.chance(400) { random.skewed(250) as u32 } else { 0 },
             log: if random.chance(250) { Log::Bodies } else { Log::Off },
-            ttl_ms: if random.chance(250) { random.between(20_000, 1_200_000) } else { QUESTION_TTL_MS },
+            ttl_ms: match history {
+                // Longer than messages are kept: what is trimmed passes over questions that are open.
+                History::Trims if random.chance(500) => 5 * QUESTION_TTL_MS,
+                _ if random.chance(250) => random.between(20_000, 1_200_000),
+                _ => QUESTION_TTL_MS,
+            },
             waits: if random.chance(300) { random.skewed(300) as u32 } else { 0 },
             parts: if random.chance(300) { random.skewed(600) as u32 } else { 0 },
+            holds: if random.chance(500) { random.between(100, 1_000) as u32 } else { 0 },
+            hold_ms: random.between(1_000, 40_000),
+            keeps: random.chance(250),
             fails,
             dies_reading,
             store_fails,

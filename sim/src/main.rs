@@ -1,8 +1,8 @@
 //! A deterministic simulation of one user's relay: the real core and store, with peers, platforms, a network, time and
 //! every fault simulated. One seed is one world; the same seed is the same world, event by event.
 //!
-//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`platform`],
-//! then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
+//! Read in this order: [`world`], [`faults`], [`shell`], [`network`], [`traffic`], [`device`], [`agent`], [`webhook`], [`hold`], [`draft`], [`push`],
+//! [`rights`], [`platform`], then the rules: [`truth`] (what is committed), [`check`] (what is said), [`settle`] (what is shown), [`heal`]
 //! (what all end with).
 // The simulator is a test: when it panics, that is a finding.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
@@ -11,15 +11,19 @@ mod agent;
 mod check;
 mod clock;
 mod device;
+mod draft;
 mod faults;
 mod garbage;
 mod heal;
 mod history;
+mod hold;
 mod network;
 mod options;
 mod platform;
+mod push;
 mod random;
 mod report;
+mod rights;
 mod run;
 mod settle;
 mod shell;

@@ -24,6 +24,8 @@ pub struct Platform {
     copies: BTreeMap<u64, Vec<u32>>,
     /// The newest answer in each conversation, and its part.
     newest: BTreeMap<String, (u64, u32)>,
+    /// Parts that were in the response to a webhook, and which question that waited for.
+    in_responses: BTreeMap<(u64, u32), String>,
     /// Messages that it lets nobody reply to any more.
     refused: BTreeSet<String>,
     /// Answers that someone had handed over again: they may be there twice, and late.
@@ -63,13 +65,37 @@ impl Platform {
             return Ok(());
         }
         self.keys.insert(key, now);
+        self.show(conversation, key)
+    }
+
+    /// Takes an answer in the response to a webhook. Whoever else waits for the same question is shown the same.
+    pub fn take_in_response(
+        &mut self,
+        id: &str,
+        conversation: &str,
+        key: (u64, u32),
+        is_late: bool,
+    ) -> Result<(), Broken> {
+        self.is_late = is_late;
+        match self.in_responses.insert(key, id.to_owned()) {
+            Some(other) if other == id || self.replayed.contains(&key.0) => Ok(()),
+            Some(other) => Err(Broken::new("an answer is in one response", format!("{key:?} for {other} and {id}"))),
+            None => self.show(conversation, key),
+        }
+    }
+
+    /// People see a part of an answer.
+    fn show(&mut self, conversation: &str, key: (u64, u32)) -> Result<(), Broken> {
+        let (seq, part) = key;
         if self.replayed.contains(&seq) {
             return Ok(());
         }
         let copies = self.copies.entry(seq).or_default();
-        copies.push(delivery.part);
-        if copies.iter().filter(|part| **part == delivery.part).count() > 1 {
-            return Err(Broken::new("one answer at the platform", format!("{seq}: {copies:?}")));
+        copies.push(part);
+        if copies.iter().filter(|copy| **copy == part).count() > 1 {
+            let both = self.in_responses.contains_key(&key);
+            let rule = if both { "an answer is in a response or handed over" } else { "one answer at the platform" };
+            return Err(Broken::new(rule, format!("{seq}: {copies:?}")));
         }
         let newest = self.newest.entry(conversation.to_owned()).or_default();
         if key < *newest && self.is_late {
@@ -81,6 +107,11 @@ impl Platform {
         }
         *newest = key;
         Ok(())
+    }
+
+    /// It lets nobody reply to this message any more.
+    pub fn has_refused(&self, message: &str) -> bool {
+        self.refused.contains(message)
     }
 
     /// How often people see an answer whole.
@@ -167,7 +198,7 @@ impl World {
     pub fn crash_deliveries(&mut self) {
         let Some(run) = self.platform.run.take() else { return };
         for delivery in run.flights {
-            if !self.calm && self.random.chance(500) {
+            if !self.calm && self.random.chance(500) && !self.keeps(delivery.conversation.as_str()) {
                 let at = self.clock.true_ms + self.random.skewed(REQUEST_MS_MAX);
                 self.platform.ghosts.push((at, delivery));
             }
@@ -238,17 +269,25 @@ impl World {
         }
     }
 
+    /// In how many parts the platform takes an answer.
+    pub fn parts_of(&mut self, seq: u64) -> u32 {
+        if let Some(&parts) = self.platform.parts.get(&seq) {
+            return parts;
+        }
+        let parts = if self.random.chance(self.profile.parts) { self.random.between(2, 4) as u32 } else { 1 };
+        self.platform.parts.insert(seq, parts);
+        parts
+    }
+
     /// What becomes of a request; none: the relay does not live to hear it.
     fn judge(&mut self, delivery: &Delivery) -> Option<Sent> {
         let (key, now) = ((delivery.seq.0, delivery.part), self.clock.true_ms);
-        let parts = match self.platform.parts.get(&key.0) {
-            Some(&parts) => parts,
-            None => {
-                let parts = if self.random.chance(self.profile.parts) { self.random.between(2, 4) as u32 } else { 1 };
-                self.platform.parts.insert(key.0, parts);
-                parts
-            }
-        };
+        if self.keeps(delivery.conversation.as_str()) {
+            self.figures.count("answers kept");
+            self.check.first_tries.remove(&key);
+            return Some(Sent::Kept);
+        }
+        let parts = self.parts_of(key.0);
         let taken = || Some(if delivery.part + 1 < parts { Sent::Partly } else { Sent::Taken });
         if !self.calm && self.random.chance(self.profile.waits) {
             self.figures.count("waits for a turn");

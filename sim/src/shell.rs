@@ -10,6 +10,7 @@ use relay::hub::{Hub, Input, Log, Options, Output, Peer, PeerId, Posted, Refusal
 use relay::limit::{CONVERSATION_QUESTIONS_MAX, REPLAY_BYTES_MAX, SOCKETS_MAX};
 use relay::store::Delivery;
 
+use crate::draft::{Drafts, Piece};
 use crate::network::{Down, Said};
 use crate::sqlite::{Sqlite, SqliteError};
 use crate::world::World;
@@ -28,6 +29,8 @@ pub struct Shell {
     pub alarm: Option<Timestamp>,
     /// Sockets that were closed because the store failed, until the next restore hears of it.
     pub failed: Vec<PeerId>,
+    /// How often it was restored.
+    pub life: u64,
     /// Someone waits to show what is held back.
     pub flushes: bool,
     options: Options,
@@ -50,6 +53,8 @@ pub enum Handled {
 pub struct Done {
     /// Answers to hand to platforms.
     pub deliveries: Vec<Delivery>,
+    /// Whether what was found may be in a response.
+    pub passed: bool,
     /// What became of a question from a webhook.
     pub posted: Option<Result<Posted, Refusal>>,
 }
@@ -71,6 +76,7 @@ impl Shell {
     pub fn new(ttl_ms: u64, log: Log) -> Shell {
         Shell {
             failed: Vec::new(),
+            life: 0,
             flushes: false,
             options: Options { ttl_ms, log, ..Options::default() },
             sql: Sqlite::new(),
@@ -117,6 +123,7 @@ impl World {
         let Some(mut core) = self.shell.core.take() else { return Handled::Failed };
         let now = self.clock.now();
         let frames = said.map_or(1, |(_, said)| said.frames.max(1));
+        let pieces = Drafts::pieces(&input);
         let result = self.transact(|_| core.handle(now, input));
         match result {
             Ok((outputs, crash_after)) => {
@@ -126,7 +133,12 @@ impl World {
                 }
                 let (count, most) = (outputs.len(), OUTPUTS_MAX + OUTPUTS_PER_FRAME_MAX * frames);
                 self.check.demand(count <= most, "the outputs of one input are bounded", || format!("{count}"));
-                self.perform(outputs, crash_after)
+                let drawn: Vec<&Piece> = pieces.iter().filter(|piece| self.hear_piece(piece)).collect();
+                let handled = self.perform(outputs, crash_after);
+                if let Handled::Done(_) = &handled {
+                    drawn.into_iter().for_each(|piece| self.check_drawn(piece.question));
+                }
+                handled
             }
             Err(not) => not,
         }
@@ -142,6 +154,7 @@ impl World {
         let mut woken = None;
         let alarm = self.shell.alarm;
         self.shell.flushes = false;
+        self.shell.life += 1;
         let result = self.transact(|shell| {
             let mut core = shell.restored(now)?;
             let mut outputs = core.handle(now, Input::Woken(alarm))?;
@@ -156,6 +169,7 @@ impl World {
                 self.trace.note(|| format!("  restored with {} sockets", self.shell.sockets.len()));
                 self.shell.core = woken;
                 self.shell.alarm_lost = false;
+                self.drafts.forget();
                 for peer in std::mem::take(&mut self.shell.failed) {
                     self.shell.forget(peer);
                 }
@@ -183,6 +197,7 @@ impl World {
             self.network.down(peer, Down::Close(1006));
         }
         self.crash_deliveries();
+        self.crash_holds();
     }
 
     /// Runs `work` in a transaction: its outputs, and after how many of them the process dies.
@@ -241,6 +256,11 @@ impl World {
     fn perform(&mut self, outputs: Vec<Output>, crash_after: Option<usize>) -> Handled {
         let mut done = Done::default();
         let (mut wake_at, mut replayed) = (None, BTreeMap::new());
+        for output in &outputs {
+            if let Output::Deliver(delivery) = output {
+                self.check.first_handed.entry(delivery.seq.0).or_insert(self.clock.true_ms);
+            }
+        }
         for (index, output) in outputs.into_iter().enumerate() {
             if crash_after == Some(index) {
                 self.figures.count("crashes between outputs");
@@ -259,9 +279,11 @@ impl World {
                 }
                 Output::Close(id, code, _) => self.close(id, code),
                 Output::Deliver(delivery) => done.deliveries.push(delivery),
-                // Shown, and no more: nothing depends on it.
-                Output::Draft(_) | Output::Fetched(_) => {}
+                Output::Draft(question) => self.asked_to_draw(question),
+                // Of no one here.
+                Output::Fetched(_) => {}
                 Output::FlushIn(_) => self.shell.flushes = true,
+                Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Send(ids, text) => self.send(&ids, &text, &mut replayed),
                 Output::WakeAt(at) => wake_at = Some(at),
@@ -270,6 +292,7 @@ impl World {
         self.check.said_all();
         self.check.demand(self.shell.sockets.len() <= SOCKETS_MAX, "at most 64 sockets", || "more".to_owned());
         self.check.handed(self.clock.true_ms, &done.deliveries);
+        self.check_held(&done.deliveries);
         if let Some(at) = wake_at {
             if !self.calm && self.random.chance(self.profile.alarm_unset) {
                 self.figures.count("alarms not set");
@@ -324,6 +347,7 @@ impl World {
 
     fn hang_up(&mut self, peer: PeerId, code: u16) {
         self.check.closed(peer);
+        self.drafts.left(peer);
         self.network.down(peer, Down::Close(code));
         if let Some(connection) = self.network.connections.get_mut(&peer) {
             connection.relay = false;

@@ -11,6 +11,10 @@ impl World {
     /// Opens a socket, as the shell does: all that can refuse it does so before.
     pub fn dial(&mut self, owner: Owner, role: Role) -> Option<PeerId> {
         let Handled::Done(_) = self.wake() else { return None };
+        let by = self.pass(owner);
+        if !self.may_enter(owner, &by) {
+            return None;
+        }
         let now = self.clock.now();
         self.check_ticket(&role);
         let heard = |peer: PeerId| {
@@ -28,9 +32,9 @@ impl World {
         }
         let peer = self.network.open(owner);
         self.shell.sockets.insert(peer, None);
-        self.check.opened(peer, &role);
+        self.check.opened(peer, &role, &by);
         self.trace.note(|| format!("  {owner:?} opens {peer:?}"));
-        match self.handle(Input::Opened(peer, role, Pass::default())) {
+        match self.handle(Input::Opened(peer, role, Pass { by, ..Pass::default() })) {
             Handled::Done(_) => Some(peer),
             Handled::Crashed | Handled::Failed => {
                 self.shell.forget(peer);
@@ -170,6 +174,7 @@ impl World {
         let woken = self.wake();
         self.shell.forget(peer);
         self.check.closed(peer);
+        self.drafts.left(peer);
         if let Some(connection) = self.network.connections.get_mut(&peer) {
             connection.relay = false;
             connection.up.clear();

@@ -80,9 +80,13 @@ pub struct Truth {
     /// How long a question may wait.
     pub ttl_ms: u64,
     /// Conversation → the newest word about a failure, until there is an answer again.
-    warned: BTreeMap<String, u64>,
+    pub warned: BTreeMap<String, u64>,
     /// Answer → when it is due at its platform.
     pub deliveries: BTreeMap<u64, u64>,
+    /// What was said unasked and is or was on its way to a chat → the question that it goes beside.
+    pub beside: BTreeMap<u64, u64>,
+    /// Answer → when it was not on its way any more, by the relay's clock.
+    pub left: BTreeMap<u64, u64>,
     /// Agent → how far it has stored its questions.
     pub acked: BTreeMap<String, u64>,
     /// The timeline's epoch.
@@ -99,6 +103,11 @@ impl Truth {
     /// The newest message.
     pub fn head(&self) -> u64 {
         self.rows.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The open questions of an agent.
+    pub fn open_of(&self, agent: &str) -> impl Iterator<Item = &Row> {
+        self.open.iter().map(|seq| &self.rows[seq]).filter(move |row| row.agent.as_deref() == Some(agent))
     }
 
     /// Messages after `after` that are still there.
@@ -155,10 +164,17 @@ impl Truth {
         }
         for &touched in touched {
             if let Touched::Delivery(seq) = touched {
-                let due = sql.read("select due_ms from deliveries where seq = ?", [seq], |row| row.get::<_, i64>(0));
-                match due.first() {
-                    Some(&due) => self.deliveries.insert(seq as u64, due as u64),
-                    None => self.deliveries.remove(&(seq as u64)),
+                let pair = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?));
+                let rows = sql.read("select due_ms, beside from deliveries where seq = ?", [seq], pair);
+                match rows.first() {
+                    Some(&(due, beside)) => {
+                        self.deliveries.insert(seq as u64, due as u64);
+                        self.beside.extend(beside.map(|beside| (seq as u64, beside as u64)));
+                    }
+                    None => {
+                        self.deliveries.remove(&(seq as u64));
+                        self.left.insert(seq as u64, now);
+                    }
                 };
             }
         }
@@ -280,6 +296,7 @@ impl Truth {
         }
         let Some(row) = self.rows.get(&seq) else { return Ok(()) };
         let awaited = self.deliveries.contains_key(&seq)
+            || self.deliveries.keys().any(|delivery| self.beside.get(delivery) == Some(&seq))
             || self.answers.get(&seq).is_some_and(|answer| self.deliveries.contains_key(answer));
         if self.open.contains(&seq) || awaited || is_dead {
             return Err(Broken::new("what is not finished is not trimmed", format!("{row:?}")));

@@ -9,11 +9,15 @@ use crate::agent::{Agent, says};
 use crate::check::{Broken, Checker};
 use crate::clock::Clock;
 use crate::device::Device;
+use crate::draft::Drafts;
 use crate::faults::{Event, History, Profile};
+use crate::hold::Holds;
 use crate::network::{Network, Up};
 use crate::platform::Platform;
+use crate::push::Pushes;
 use crate::random::Random;
 use crate::report::Figures;
+use crate::rights::Rights;
 use crate::shell::Shell;
 use crate::trace::Trace;
 use crate::webhook::Webhooks;
@@ -40,6 +44,14 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// Where questions come from.
     pub webhooks: Webhooks,
+    /// Answers shown at their platform while they are made.
+    pub drafts: Drafts,
+    /// Webhooks that wait.
+    pub holds: Holds,
+    /// Who may come in.
+    pub rights: Rights,
+    /// What is said unasked.
+    pub pushes: Pushes,
     /// Where answers go.
     pub platform: Platform,
     /// The rules.
@@ -77,6 +89,10 @@ impl World {
             devices: (0..profile.devices).map(|_| Device::default()).collect(),
             agents,
             webhooks: Webhooks::default(),
+            drafts: Drafts::default(),
+            holds: Holds::default(),
+            rights: Rights::default(),
+            pushes: Pushes::default(),
             platform: Platform::default(),
             check: Checker::default(),
             runs: BTreeMap::new(),
@@ -125,6 +141,7 @@ impl World {
         let event = self.profile.next(&mut self.random);
         self.trace.note(|| format!("{:>9} ms {event:?}", self.clock.true_ms % 1_000_000_000));
         self.figures.event(event);
+        self.repeat_rights();
         let (agent, device) = (self.random.below(self.agents.len()), self.random.below(self.devices.len()));
         match event {
             Event::AgentAcks => self.agent_acks(agent),
@@ -135,7 +152,9 @@ impl World {
             Event::AgentTwin => self.agent_twin(),
             Event::AgentWiped => self.agent_wiped(agent),
             Event::Alarm => self.alarm(),
+            Event::Bars => self.bars(),
             Event::ClockJumps => self.clock.jump(&mut self.random),
+            Event::Collects => self.collects(),
             Event::Crashes => self.crash(),
             Event::DeviceAcks => self.device_acks(device),
             Event::DeviceCrashes => self.device_crashes(device),
@@ -147,6 +166,7 @@ impl World {
             Event::Dials => self.someone_dials(),
             Event::Down => self.someone_hears(),
             Event::Drafts => self.device_drafts(device),
+            Event::Draws => self.draws(),
             Event::Drops => {
                 if let Some(peer) = self.some_connection() {
                     self.cut(peer);
@@ -154,6 +174,7 @@ impl World {
             }
             Event::Flush => self.flush(),
             Event::Garbage => self.garbage(),
+            Event::Halts => self.halts(),
             Event::HangsUp => {
                 if let Some(peer) = self.some_connection() {
                     self.network.up(peer, Up::Close);
@@ -162,10 +183,14 @@ impl World {
             }
             Event::Hibernates => self.hibernate(),
             Event::Learns => self.someone_learns(),
+            Event::Looks => self.someone_looks(),
             Event::Outage => self.platform.is_down = !self.platform.is_down,
             Event::Posts => self.webhook_posts(),
+            Event::Pushes => self.pushes(),
             Event::Recalls => self.webhook_recalls(),
+            Event::Removes => self.removes(),
             Event::Replays => self.replays(),
+            Event::Revokes => self.revokes(),
             Event::Stops => self.device_stops(device),
             Event::Repeats => {
                 self.webhook_repeats();
@@ -196,7 +221,7 @@ impl World {
     fn hibernate(&mut self) {
         if self.platform.run.is_none() && self.shell.core.is_some() {
             self.figures.count("hibernations");
-            if self.random.chance(250) {
+            if self.random.chance(250) && !self.someone_may_wait() {
                 self.compare_with_restored();
             }
             self.shell.core = None;
@@ -208,10 +233,11 @@ impl World {
         if self.calm || !self.random.chance(self.profile.commands) {
             return self.text(words);
         }
-        let agent = self.random.below(self.profile.agents);
+        let agent = self.random.below(self.agents.len());
+        let agent = self.agents[agent].id.clone();
         match self.random.below(12) {
-            0..=3 => format!("@name of agt_{agent} {words}"),
-            4 | 5 => format!("/use name of agt_{agent}"),
+            0..=3 => format!("@name of {agent} {words}"),
+            4 | 5 => format!("/use name of {agent}"),
             6 => "/stop".to_owned(),
             7 => "/新对话".to_owned(),
             8 => "/status".to_owned(),
@@ -237,11 +263,14 @@ impl World {
     /// Every stored answer was given by an agent, to that question.
     pub fn check_answers(&mut self) {
         let truth = &self.check.truth;
-        let mut wrong = None;
+        let (mut wrong, mut nobody) = (None, None);
         for seq in &truth.fresh {
             let row = &truth.rows[seq];
             self.figures.messages += 1;
             self.figures.questions += u64::from(row.is_question());
+            if row.agent.as_ref().is_some_and(|agent| self.is_agent_gone(agent)) {
+                nobody = Some(format!("{row:?}"));
+            }
             let Some(question) = row.reply_to.filter(|_| row.author == "agent") else { continue };
             let given = self.given.get(&question);
             let begun = self.runs.get(&question);
@@ -254,6 +283,8 @@ impl World {
             }
         }
         self.check.demand(wrong.is_none(), "an answer is what an agent said", || wrong.unwrap_or_default());
+        self.check
+            .demand(nobody.is_none(), "no question goes to an agent that is no more", || nobody.unwrap_or_default());
     }
 }
 

@@ -46,13 +46,9 @@ impl<S: Sql> Hub<S> {
         match self.find(id)? {
             None => self.holding = Some((id.clone(), until)),
             Some((question, _)) => {
-                if let Some(hold) = self.holds.get_mut(&question) {
-                    hold.until = hold.until.max(until);
-                    if let Some(answer) = hold.answer.filter(|answer| !self.flying.contains_key(answer))
-                        && let Some(delivery) = self.store.delivery(answer)?.filter(|delivery| delivery.tried.is_none())
-                    {
-                        self.store.hold_delivery(delivery.seq, until, None)?;
-                    }
+                if let Some(hold) = self.holds.get(&question) {
+                    let until = hold.until.max(until);
+                    self.wait_until(question, until)?;
                 }
             }
         }
@@ -105,21 +101,24 @@ impl<S: Sql> Hub<S> {
         let Some((question, _)) = self.find(id)? else { return Ok(Held::Nothing) };
         let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
         if let Some(passed) = &hold.passed {
-            return Ok(Held::Answer(passed.clone()));
+            return self.in_response(question, passed.clone());
         }
-        if let Some(kept) = self.kept_before(question)? {
-            return Ok(Held::Answer(kept));
+        let (kept, own, begun) = (hold.kept, hold.answer, hold.begun);
+        if let Some(kept) = kept.map(|kept| self.free(kept)).transpose()?.flatten() {
+            return self.in_response(question, outbound(kept));
         }
-        let Some(hold) = self.holds.get(&question) else { return Ok(Held::Nothing) };
-        if let Some(answer) = hold.answer {
-            let Some(delivery) = self.store.delivery(answer)? else { return Ok(Held::Nothing) };
-            let is_free = !self.flying.contains_key(&answer);
-            if is_free && self.store.is_next_delivery(answer, &delivery.conversation)? {
-                return Ok(Held::Answer(outbound(delivery)));
+        if let Some(answer) = own {
+            if let Some(delivery) = self.free(answer)? {
+                return self.in_response(question, outbound(delivery));
+            }
+            let delivery = self.store.delivery(answer)?;
+            // There, or perhaps there: if it is said once more, then by its idempotency key.
+            if delivery.is_none_or(|delivery| delivery.tried.is_some() && !self.flying.contains_key(&answer)) {
+                return Ok(Held::Nothing);
             }
         }
         // It is on its way, or behind one that is: what becomes of that is known any moment.
-        let is_behind = hold.answer.map(|_| hold.begun);
+        let is_behind = own.map(|_| begun);
         let Some(asked) = self.store.question(question)? else { return Ok(Held::Nothing) };
         let since = is_behind.or_else(|| self.queue.get(question).map(|opened| opened.at));
         let (Some(origin), Some(since)) = (asked.question.origin, since) else { return Ok(Held::Nothing) };
@@ -130,15 +129,18 @@ impl<S: Sql> Hub<S> {
         Ok(Held::Open(outbound, since))
     }
 
-    /// An older answer that waited for a message from there: the one that brought `question` is it.
-    fn kept_before(&self, question: Seq) -> Result<Option<Outbound>, S::Error> {
-        let kept = self.holds.get(&question).and_then(|hold| hold.kept).filter(|kept| !self.flying.contains_key(kept));
-        let Some(kept) = kept else { return Ok(None) };
-        let (Some(kept), Some(asked)) = (self.store.delivery(kept)?, self.store.question(question)?) else {
-            return Ok(None);
-        };
-        // In the response to whoever writes now.
-        Ok(asked.question.origin.map(|origin| Outbound { origin, ..outbound(kept) }))
+    /// An answer, in the response to whoever brought this question.
+    fn in_response(&self, question: Seq, answer: Outbound) -> Result<Held, S::Error> {
+        let origin = self.store.question(question)?.and_then(|asked| asked.question.origin);
+        Ok(origin.map_or(Held::Nothing, |origin| Held::Answer(Outbound { origin, ..answer })))
+    }
+
+    /// An answer that can be in a response: its platform was not asked to take it, and has all that goes before it.
+    fn free(&self, answer: Seq) -> Result<Option<Delivery>, S::Error> {
+        match self.store.delivery(answer)?.filter(|delivery| delivery.tried.is_none()) {
+            Some(delivery) if self.store.is_next_delivery(answer, &delivery.conversation)? => Ok(Some(delivery)),
+            _ => Ok(None),
+        }
     }
 
     /// Someone asks, by a message `by`, for what they have been waiting for: the question whose answer is kept, or is still
@@ -172,39 +174,56 @@ impl<S: Sql> Hub<S> {
         Ok(Some((asked.question.id, now)))
     }
 
-    /// The answer, or a part of it, is in the response to its webhook.
-    pub(super) fn pass(&mut self, now: Timestamp, id: &MessageId, is_last: bool) -> Result<(), S::Error> {
-        let Some((question, _)) = self.find(id)? else { return Ok(()) };
-        let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
-        let (Some(answer), None) = (hold.kept.or(hold.answer), &hold.passed) else { return Ok(()) };
-        let Some(delivery) = self.store.delivery(answer)? else { return Ok(()) };
-        hold.until = now;
-        let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);
-        let (part, next) = (delivery.part, delivery.part_after());
-        hold.passed = Some(outbound(delivery));
-        // Its own, if that came meanwhile, waits for nothing any more.
-        if let Some(own) = hold.answer.filter(|&own| own != answer) {
-            self.store.hold_delivery(own, now, None)?;
+    /// This part of an answer is about to be in the response to a webhook. False when it may not be: since it was found,
+    /// it went another way, or nobody knows any more that this webhook waits.
+    pub(super) fn pass(
+        &mut self,
+        now: Timestamp,
+        id: &MessageId,
+        answer: Seq,
+        part: u32,
+        is_last: bool,
+    ) -> Result<bool, S::Error> {
+        let Some((question, _)) = self.find(id)? else { return Ok(false) };
+        let Some(hold) = self.holds.get(&question) else { return Ok(false) };
+        if let Some(passed) = &hold.passed {
+            return Ok((passed.seq, passed.part) == (answer, part));
         }
-        match if is_last { next } else { Some(part + 1) } {
+        let is_its = hold.answer == Some(answer);
+        let Some(delivery) = self.free(answer)?.filter(|delivery| delivery.part == part) else { return Ok(false) };
+        if !is_its {
+            // Its own, if that came meanwhile, waits for nothing any more.
+            self.wait_until(question, now)?;
+        }
+        let detail = format!("answer {answer} at {}, in the response", delivery.origin.account);
+        match if is_last { delivery.part_after() } else { Some(part + 1) } {
             Some(part) => self.store.next_part(answer, part, now)?,
             None => self.store.delete_delivery(answer)?,
         }
+        if let Some(hold) = self.holds.get_mut(&question) {
+            (hold.until, hold.passed) = (now, Some(outbound(delivery)));
+        }
         self.log(now, EventKind::Delivery, question, detail)?;
-        self.arm()
+        self.arm()?;
+        Ok(true)
     }
 
     /// Nobody waits any more: the answer goes the late way.
     pub(super) fn release(&mut self, now: Timestamp, id: &MessageId) -> Result<(), S::Error> {
         let Some((question, _)) = self.find(id)? else { return Ok(()) };
-        let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
-        hold.until = now;
-        if let (Some(answer), None) = (hold.answer, &hold.passed)
-            && let Some(delivery) = self.store.delivery(answer)?.filter(|delivery| delivery.tried.is_none())
-        {
-            self.store.hold_delivery(delivery.seq, now, None)?;
-        }
+        self.wait_until(question, now)?;
         self.arm()
+    }
+
+    /// A webhook waits until then, and its answer is due then; unless that is kept, or its platform was asked to take it.
+    fn wait_until(&mut self, question: Seq, until: Timestamp) -> Result<(), S::Error> {
+        let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
+        hold.until = until;
+        let Some(answer) = hold.answer.filter(|_| hold.passed.is_none()) else { return Ok(()) };
+        match self.store.delivery(answer)? {
+            Some(delivery) if delivery.is_untried() => self.store.hold_delivery(answer, until, None),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -229,6 +229,13 @@ mod tests {
         assert_eq!(Known::default().places(&id(1)), []);
     }
 
+    /// The simulation has messages of these names (sim/src/webhook.rs).
+    #[test]
+    fn two_ids_that_share_a_hash() {
+        let hashes = [4_604, 79_121].map(|n| hash(0, &format!("feishu:main:om_{n}").parse().unwrap()));
+        assert_eq!(hashes[0], hashes[1]);
+    }
+
     #[test]
     fn many_are_found() {
         let mut known = Known::default();

@@ -70,8 +70,8 @@ pub enum Input {
     Opened(PeerId, Role, Pass),
     /// A webhook brought a question.
     Posted(Question),
-    /// The answer to this question, or a part of it and (false) not the last, is in the response to its webhook.
-    Passed(MessageId, bool),
+    /// The webhook of this question is about to have in its response this answer: this part of it, the last one or not.
+    Passed(MessageId, Seq, u32, bool),
     /// Someone who is signed in, or an agent, says something unasked.
     Pushed(Push),
     /// The writer of this question took it back on its platform.
@@ -137,6 +137,8 @@ pub enum Output {
     Fetched(Fetched),
     /// Come back with [`Input::Flush`] after so many milliseconds.
     FlushIn(u64),
+    /// Whether what an [`Input::Passed`] says may be in the response. If not, it goes another way, and the response without it.
+    Passed(bool),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
     Posted(Result<Posted, Refusal>),
     /// Send this text to these sockets.
@@ -322,7 +324,10 @@ impl<S: Sql> Hub<S> {
                 let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
             }
-            Input::Passed(id, is_last) => self.pass(now, &id, is_last)?,
+            Input::Passed(id, answer, part, is_last) => {
+                let passed = self.pass(now, &id, answer, part, is_last)?;
+                self.outputs.push(Output::Passed(passed));
+            }
             Input::Pushed(push) => {
                 let posted = self.push(now, push)?;
                 self.outputs.push(Output::Posted(posted));

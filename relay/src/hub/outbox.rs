@@ -16,10 +16,14 @@ impl<S: Sql> Hub<S> {
         };
         let handed = self.flying.remove(&seq);
         match sent {
-            Sent::Kept if delivery.attempts > 0 => self.give_up(now, &delivery, "nobody wrote for 48 h".to_owned()),
             Sent::Kept => {
+                // Since it was due first, be it behind others. Heard twice, of two calls, it is kept as long as before.
+                let until = if delivery.attempts == 0 { delivery.due.plus_ms(KEPT_MS_MAX) } else { delivery.due };
+                if until <= now {
+                    return self.give_up(now, &delivery, "nobody asked for it within 48 h".to_owned());
+                }
                 self.offer_kept(now, &delivery);
-                self.store.keep_delivery(seq, now.plus_ms(KEPT_MS_MAX))
+                self.store.keep_delivery(seq, until)
             }
             Sent::Partly => self.store.next_part(seq, part + 1, now),
             Sent::Taken => {

@@ -43,12 +43,16 @@ impl<S: Sql> Hub<S> {
         for peer in peers {
             self.refuse(now, peer, 4401, Code::Unauthorized, "this agent was removed")?;
         }
+        // The one to reply to in each conversation: the last that came from a platform, or the last.
         let mut ended: Map<ConversationId, (Seq, bool)> = Map::new();
         for seq in self.queue.of_agent(agent) {
             let Some(opened) = self.queue.get(seq).cloned() else { continue };
             self.end(now, seq, Outcome::Failed, notice::AGENT_REMOVED)?;
             self.store.insert_dead_letter(seq, now)?;
-            ended.insert(opened.conversation, (seq, opened.has_origin));
+            let is_theirs = ended.get(&opened.conversation).is_some_and(|&(_, is_theirs)| is_theirs);
+            if opened.has_origin || !is_theirs {
+                ended.insert(opened.conversation, (seq, opened.has_origin));
+            }
         }
         for (conversation, (last, has_origin)) in ended {
             self.warn(now, &conversation, last, has_origin, notice::not_answered(notice::AGENT_REMOVED))?;

@@ -28,13 +28,25 @@ pub struct Delivery {
     pub part: u32,
     /// Tries of this part that failed.
     pub attempts: u32,
-    /// When this part was first tried, if it was.
+    /// When this part is tried next, if nothing comes between.
+    pub due: Timestamp,
+    /// When this part was first tried, if it was and the platform may have it.
     pub tried: Option<Timestamp>,
     /// Whether it is the answer to its question, rather than what the relay said about it or an agent unasked.
     pub is_answer: bool,
 }
 
 impl Delivery {
+    /// Whether nobody was asked to take this part yet.
+    pub fn is_untried(&self) -> bool {
+        self.attempts == 0 && self.tried.is_none()
+    }
+
+    /// Whether this part waits for the next message from there: nothing else leaves a try without a time.
+    pub fn is_kept(&self) -> bool {
+        self.attempts > 0 && self.tried.is_none()
+    }
+
     /// The part after the last one of its text, or after this file; none: that was all.
     pub fn part_after(&self) -> Option<u32> {
         let next = if self.part < FILE_PART { FILE_PART } else { self.part + 1 };
@@ -130,10 +142,9 @@ impl<S: Sql> Store<S> {
         delivery(&mut row).map(Some).map_err(S::Error::from)
     }
 
-    /// The same, if it is kept: nothing else leaves a try without a time.
+    /// The same, if it is kept.
     pub fn kept_delivery(&self, conversation: &ConversationId) -> Result<Option<Delivery>, S::Error> {
-        let oldest = self.first_delivery(conversation)?;
-        Ok(oldest.filter(|oldest| oldest.attempts > 0 && oldest.tried.is_none()))
+        Ok(self.first_delivery(conversation)?.filter(Delivery::is_kept))
     }
 
     /// It was not its turn.
@@ -155,6 +166,7 @@ fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
         buttons: row.list("buttons")?,
         part: row.integer()? as u32,
         attempts: row.integer()? as u32,
+        due: Timestamp(row.integer()? as u64),
         tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
         is_answer: row.integer()? == 1,
     })
@@ -170,7 +182,7 @@ macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
             "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, a.files, a.buttons, d.part, ",
-            "d.attempts, d.tried_ms, a.author = 'agent' and d.beside is null from deliveries d ",
+            "d.attempts, d.due_ms, d.tried_ms, a.author = 'agent' and d.beside is null from deliveries d ",
             "join messages a on a.seq = d.seq join messages q on q.seq = coalesce(d.beside, a.reply_to) where ",
             $rest
         )

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
 use relay::hub::{Hub, Input, Options, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
-use relay::platform::Sent;
+use relay::platform::{Outbound, Sent};
 use relay::store::{Corrupt, DeadLetter, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
 
@@ -106,6 +106,7 @@ pub struct World {
     pub drafts: Vec<Seq>,
     pub fetched: Vec<protocol::Fetched>,
     pub flushes_in: Vec<u64>,
+    passed: bool,
     next_peer: u64,
 }
 
@@ -131,6 +132,7 @@ impl World {
             drafts: Vec::new(),
             fetched: Vec::new(),
             flushes_in: Vec::new(),
+            passed: false,
             next_peer: 1,
         };
         world.input(Input::Woken(None));
@@ -200,6 +202,7 @@ impl World {
                 Output::Draft(question) => self.drafts.push(question),
                 Output::Fetched(fetched) => self.fetched.push(fetched),
                 Output::FlushIn(ms) => self.flushes_in.push(ms),
+                Output::Passed(passed) => self.passed = passed,
                 Output::Posted(posted) => result = Some(posted),
                 Output::Send(ids, text) => {
                     let frames = decode::<ServerFrame>(&text).unwrap();
@@ -285,6 +288,18 @@ impl World {
 
     pub fn held(&mut self, id: &protocol::MessageId) -> relay::hub::Held {
         self.hub.held(id).unwrap()
+    }
+
+    /// What was found is about to be in the response to this webhook: whether it may be.
+    pub fn pass(&mut self, id: &protocol::MessageId, found: &Outbound, is_last: bool) -> bool {
+        self.input(Input::Passed(id.clone(), found.seq, found.part, is_last));
+        self.passed
+    }
+
+    /// It finds its answer, and has it in its response.
+    pub fn passes(&mut self, id: &protocol::MessageId) {
+        let relay::hub::Held::Answer(found) = self.held(id) else { panic!("no answer to {id}") };
+        assert!(self.pass(id, &found, true));
     }
 
     /// The alarm rings, and each delivery meets `sent`, until nothing is due.
