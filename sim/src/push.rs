@@ -41,7 +41,10 @@ impl World {
         let to = (0..self.random.between(1, 3)).map(|_| self.somewhere()).collect();
         let id: MessageId = format!("push:{number}").parse().unwrap();
         let text = self.text(&format!("said unasked: {number}"));
-        self.pushes.0.push(Unasked { push: Push { id, agent, to, text, files: Vec::new() }, is_accepted: false });
+        self.pushes.0.push(Unasked {
+            push: Push { id, agent, to, text, files: Vec::new(), buttons: Vec::new(), open_ms: Vec::new() },
+            is_accepted: false,
+        });
         number
     }
 
