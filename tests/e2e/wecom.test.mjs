@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
   answersOnce,
@@ -123,12 +124,11 @@ test('wecom', async (t) => {
     }),
   )
 
-  await t.test('events, pictures and messages to several are acknowledged and ignored', async () => {
+  await t.test('events and messages to several are acknowledged and ignored', async () => {
     const asked = world.model.questions.length
     const common = { ToUserName: fake.account.corp_id, FromUserName: 'alice', CreateTime: 1_700_000_000 }
     for (const fields of [
       { ...common, MsgType: 'event', Event: 'enter_agent', EventKey: '' },
-      { ...common, MsgType: 'image', PicUrl: 'https://example.com/a.png', MediaId: 'm', MsgId: 'm-image' },
       { ...common, FromUserName: '@all', MsgType: 'text', Content: 'to all', MsgId: 'm-all' },
       { ...common, FromUserName: 'alice|bob', MsgType: 'text', Content: 'to two', MsgId: 'm-two' },
     ]) {
@@ -136,6 +136,58 @@ test('wecom', async (t) => {
     }
     await world.ignored('to all')
     assert.equal(world.model.questions.length, asked + 1)
+  })
+
+  await t.test('files go both ways: each as what it is, and what does not fit as a link', async () => {
+    const files = await startFiles(world)
+    const [photo, speech, film] = [
+      picture(90_000),
+      Buffer.from('#!AMR\n speech'),
+      Buffer.from('\0\0\0\x18ftypmp42 film'),
+    ]
+    fake.files.set('/pic_wework/photo/0', { bytes: photo, type: 'image/png' })
+    fake.files.set('voice-1', { bytes: speech, type: 'audio/amr', name: 'v.amr' })
+    fake.files.set('video-1', { bytes: film, type: 'video/mp4', name: 'v.mp4' })
+    const receives = (id, fields) => files.receives(fake.message(id, fields), id)
+
+    const PicUrl = `${fake.url}/pic_wework/photo/0`
+    const image = await receives('f-image', { MsgType: 'image', PicUrl, MediaId: 'image-1' })
+    assert.deepEqual([image.text, image.files.length, image.files[0].kind], ['', 1, 'image'])
+    await files.holds(image.files[0], photo, 'image/png')
+    fake.expireToken()
+    const voice = await receives('f-voice', { MsgType: 'voice', MediaId: 'voice-1', Format: 'amr' })
+    await files.holds(voice.files[0], speech, 'audio/amr')
+    const video = await receives('f-video', { MsgType: 'video', MediaId: 'video-1', ThumbMediaId: 't' })
+    await files.holds(video.files[0], film, 'video/mp4')
+    const gone = await receives('f-gone', { MsgType: 'video', MediaId: 'video-2', ThumbMediaId: 't' })
+    const said = await read(gone.files[0].url)
+    assert.deepEqual([said.status, /40007/.test(said.bytes)], [404, true], said.bytes.toString())
+
+    const before = fake.sent.length
+    const [table, tiny] = [Buffer.from('a,b\n1,2\n'), Buffer.from('hi\n')]
+    fake.expireToken()
+    files.reply(image, 'here', [
+      await files.upload(photo, { name: '图 "1".png' }),
+      await files.upload(speech, { name: 's.amr', type: 'audio/amr' }),
+      await files.upload(film, { name: 'f.mp4', type: 'video/mp4' }),
+      await files.upload(table, { name: '表.csv', type: 'text/csv' }),
+      await files.upload(tiny, { name: 'tiny.txt', type: 'text/plain' }),
+    ])
+    const sent = await files.sent(before, 6)
+    assert.deepEqual(
+      sent.map(({ msgtype }) => msgtype),
+      ['markdown', 'image', 'voice', 'video', 'file', 'markdown'],
+    )
+    assert.deepEqual([sent[1].file.name, sent[4].file.name], ['图 "1".png', '表.csv'])
+    for (const [at, bytes] of [
+      [1, photo],
+      [2, speech],
+      [3, film],
+      [4, table],
+    ])
+      assert.ok(sent[at].file.bytes.equals(bytes))
+    await linksTo(sent[5].text, tiny)
+    files.close()
   })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))

@@ -246,8 +246,14 @@ impl Outbound {
     pub(super) fn words(&self) -> Cow<'_, Outbound> {
         match self.file() {
             None => Cow::Borrowed(self),
-            Some(file) => Cow::Owned(Outbound { text: in_words(file), files: Vec::new(), ..self.clone() }),
+            Some(file) => Cow::Owned(Outbound { text: in_words(file), ..self.clone() }),
         }
+    }
+
+    /// Whether files follow the text, or this one.
+    pub(super) fn has_more_files(&self) -> bool {
+        let next = self.part.checked_sub(FILE_PART).map_or(0, |at| at as usize + 1);
+        next < self.files.len()
     }
 }
 

@@ -235,8 +235,11 @@ pub fn asks_again(account: &Account, age_ms: u64) -> bool {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
+        // A file goes by a call, if one can.
+        Platform::Wechat(settings) if outbound.file().is_some() && !wechat::keeps(settings) => None,
+        Platform::Wecom(_) if outbound.file().is_some() => None,
         Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(), fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
         Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(), fresh),
         _ => None,
     }
