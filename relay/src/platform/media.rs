@@ -3,7 +3,7 @@
 use protocol::{File, FileKind};
 
 use super::wx::{self, Key};
-use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu, wechat, wecom};
+use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu, qq, wechat, wecom};
 
 /// A file that came with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub enum Upload {
 pub fn download(account: &Account, key: &str) -> Option<Download> {
     match &account.platform {
         Platform::Feishu(settings) => feishu::download(settings, key),
+        Platform::Qq(_) => Some(qq::download(key)),
         Platform::Wechat(settings) => Some(wx::download(&settings.api_base, key)),
         Platform::Wecom(settings) => Some(wx::download(&settings.api_base, key)),
         _ => None,
@@ -78,6 +79,7 @@ pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest
 /// Hosts beside the API's own from which a platform's files come; a name that begins with a dot stands for all below it.
 pub fn hosts(account: &Account) -> &'static [&'static str] {
     match &account.platform {
+        Platform::Qq(_) => qq::FILE_HOSTS,
         Platform::Wechat(_) | Platform::Wecom(_) => wx::FILE_HOSTS,
         _ => &[],
     }
@@ -101,9 +103,9 @@ pub fn may_fetch(account: &Account, url: &str) -> bool {
 
 /// How the platform takes this file; none: not at all, so that it goes as a link.
 pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upload> {
-    let _ = outbound;
     match &account.platform {
         Platform::Feishu(settings) => feishu::upload(settings, file),
+        Platform::Qq(settings) => qq::upload(settings, outbound, file),
         Platform::Wechat(settings) => wechat::upload(settings, file),
         Platform::Wecom(settings) => wecom::upload(settings, file),
         _ => None,
@@ -114,6 +116,7 @@ pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upl
 pub fn uploaded(account: &Account, response: &HttpResponse) -> Option<String> {
     match &account.platform {
         Platform::Feishu(_) => feishu::uploaded(response),
+        Platform::Qq(_) => qq::uploaded(response),
         Platform::Wechat(_) | Platform::Wecom(_) => wx::uploaded(response),
         _ => None,
     }
@@ -123,6 +126,7 @@ pub fn uploaded(account: &Account, response: &HttpResponse) -> Option<String> {
 pub fn attach(account: &Account, outbound: &Outbound, file: &File, handle: &str) -> Option<Call> {
     let request = match &account.platform {
         Platform::Feishu(settings) => return Some(feishu::attach(settings, outbound, file, handle)),
+        Platform::Qq(settings) => return qq::attach(settings, outbound, handle),
         Platform::Wechat(settings) => wechat::attach(settings, outbound, handle),
         Platform::Wecom(settings) => wecom::attach(settings, outbound, file, handle),
         _ => return None,
