@@ -3,7 +3,7 @@
 use protocol::{File, FileKind};
 
 use super::wx::{self, Key};
-use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu, qq, wechat, wecom};
+use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu, qq, telegram, wechat, wecom};
 
 /// A file that came with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub fn download(account: &Account, key: &str) -> Option<Download> {
     match &account.platform {
         Platform::Feishu(settings) => feishu::download(settings, key),
         Platform::Qq(_) => Some(qq::download(key)),
+        Platform::Telegram(settings) => Some(telegram::download(settings, key)),
         Platform::Wechat(settings) => Some(wx::download(&settings.api_base, key)),
         Platform::Wecom(settings) => Some(wx::download(&settings.api_base, key)),
         _ => None,
@@ -71,6 +72,7 @@ pub fn download(account: &Account, key: &str) -> Option<Download> {
 /// The call that answers a file's bytes, from an answer that says where they are.
 pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest> {
     match &account.platform {
+        Platform::Telegram(settings) => telegram::located(settings, response),
         Platform::Wechat(_) => wx::located(response),
         _ => None,
     }
@@ -106,6 +108,7 @@ pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upl
     match &account.platform {
         Platform::Feishu(settings) => feishu::upload(settings, file),
         Platform::Qq(settings) => qq::upload(settings, outbound, file),
+        Platform::Telegram(settings) => telegram::upload(settings, outbound, file),
         Platform::Wechat(settings) => wechat::upload(settings, file),
         Platform::Wecom(settings) => wecom::upload(settings, file),
         _ => None,
