@@ -3,7 +3,9 @@
 use protocol::{File, FileKind};
 
 use super::wx::{self, Key};
-use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu, qq, telegram, wechat, wecom};
+use super::{
+    Account, Call, HttpRequest, HttpResponse, Outbound, Platform, dingtalk, feishu, qq, telegram, wechat, wecom,
+};
 
 /// A file that came with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub enum Upload {
 /// The call that leads to a file that came with a message; none: the words are not this platform's.
 pub fn download(account: &Account, key: &str) -> Option<Download> {
     match &account.platform {
+        Platform::Dingtalk(settings) => Some(dingtalk::download(settings, key)),
         Platform::Feishu(settings) => feishu::download(settings, key),
         Platform::Qq(_) => Some(qq::download(key)),
         Platform::Telegram(settings) => Some(telegram::download(settings, key)),
@@ -72,6 +75,7 @@ pub fn download(account: &Account, key: &str) -> Option<Download> {
 /// The call that answers a file's bytes, from an answer that says where they are.
 pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest> {
     match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::located(response),
         Platform::Telegram(settings) => telegram::located(settings, response),
         Platform::Wechat(_) => wx::located(response),
         _ => None,
@@ -81,6 +85,7 @@ pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest
 /// Hosts beside the API's own from which a platform's files come; a name that begins with a dot stands for all below it.
 pub fn hosts(account: &Account) -> &'static [&'static str] {
     match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::FILE_HOSTS,
         Platform::Qq(_) => qq::FILE_HOSTS,
         Platform::Wechat(_) | Platform::Wecom(_) => wx::FILE_HOSTS,
         _ => &[],
@@ -106,6 +111,7 @@ pub fn may_fetch(account: &Account, url: &str) -> bool {
 /// How the platform takes this file; none: not at all, so that it goes as a link.
 pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upload> {
     match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::upload(file),
         Platform::Feishu(settings) => feishu::upload(settings, file),
         Platform::Qq(settings) => qq::upload(settings, outbound, file),
         Platform::Telegram(settings) => telegram::upload(settings, outbound, file),
@@ -128,6 +134,7 @@ pub fn uploaded(account: &Account, response: &HttpResponse) -> Option<String> {
 /// The call that sends a file. `handle`: what [`uploaded`] read, or its URL.
 pub fn attach(account: &Account, outbound: &Outbound, file: &File, handle: &str) -> Option<Call> {
     let request = match &account.platform {
+        Platform::Dingtalk(settings) => dingtalk::attach(settings, outbound, handle)?,
         Platform::Feishu(settings) => return Some(feishu::attach(settings, outbound, file, handle)),
         Platform::Qq(settings) => return qq::attach(settings, outbound, handle),
         Platform::Wechat(settings) => wechat::attach(settings, outbound, handle),
