@@ -107,6 +107,9 @@ impl Account {
         if platform::keeps(settings) {
             return Ok(Sent::Kept);
         }
+        if platform::is_said(settings, &outbound) {
+            return Ok(Sent::Taken);
+        }
         if outbound.question.is_some()
             && outbound.part == 0
             && platform::shows_drafts(&outbound.conversation)

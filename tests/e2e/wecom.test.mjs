@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
@@ -19,7 +20,7 @@ import {
   triesAgain,
 } from './support/platform.mjs'
 import { must, serve } from './support/server.mjs'
-import { addressCheck, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
+import { addressCheck, decrypt, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 test('wecom', async (t) => {
@@ -263,7 +264,6 @@ test('wecom AI bot', async (t) => {
     const asked = world.model.questions.length
     for (const event of [
       { ...fake.message('m-enter'), msgtype: 'event', event: { eventtype: 'feedback_event' } },
-      { ...fake.message('m-image'), msgtype: 'image', image: { url: 'https://example.com/a' } },
       { ...fake.message('m-stream'), msgtype: 'stream', stream: { id: 'x' } },
     ]) {
       const response = await world.receive(fake.callback(event))
@@ -290,6 +290,74 @@ test('wecom AI bot', async (t) => {
   await t.test('what is no callback is refused', () =>
     refusesOthers(world, { methods: ['GET', 'POST'], notRead: { 'no JSON': [{ body: '<xml/>' }, 400] } }),
   )
+
+  await t.test('files come encrypted, and go as links in the one message that there is', async () => {
+    const files = await startFiles(world)
+    const [photo, book, table] = [picture(90_001), picture(7_000_003), Buffer.from('a,b\n')]
+    fake.files.set('/img/1', photo)
+    fake.files.set('/file/2', book)
+    const image = { msgtype: 'image', image: { url: `${fake.url}/img/1?sign=a%3Db` } }
+    const receives = (id, fields, options) =>
+      files.receives(fake.callback({ ...fake.message(id, options), ...fields }), id)
+
+    const alone = await receives('f-image', image)
+    assert.deepEqual([alone.text, alone.files.map(({ kind }) => kind)], ['', ['image']])
+    await files.holds(alone.files[0], photo, 'image/png')
+    const long = await receives('f-file', { msgtype: 'file', file: { url: `${fake.url}/file/2` } }, { from: 'bob' })
+    await files.holds(long.files[0], book)
+    const msg_item = [{ msgtype: 'text', text: { content: `@${fake.account.name} look` } }, image]
+    const mixed = await receives('f-mixed', { msgtype: 'mixed', mixed: { msg_item } }, { group: 'chat-files' })
+    assert.deepEqual([mixed.text, mixed.files.length], ['look', 1])
+    fake.files.set('/img/4', null)
+    const gone = await receives(
+      'f-gone',
+      { msgtype: 'image', image: { url: `${fake.url}/img/4` } },
+      { from: 'member1' },
+    )
+    assert.equal((await read(gone.files[0].url)).status, 404)
+
+    const both = [await files.upload(photo), await files.upload(table, { name: '表.csv', type: 'text/csv' })]
+    const before = fake.sent.length
+    files.reply(mixed, 'here', both)
+    const [answer] = await files.sent(before, 1)
+    const [words, ...links] = answer.text.split('\n📎')
+    assert.deepEqual([words, links.length], ['here', 2])
+    for (const [at, bytes] of [
+      [0, photo],
+      [1, table],
+    ])
+      await linksTo(`📎${links[at]}`, bytes)
+    files.reply(alone, '', both)
+    const [, second] = await files.sent(before, 2)
+    assert.equal(second.text.match(/📎/g).length, 2)
+
+    // In the callback's response as it grows, and nothing beside it.
+    await createAccount(world, fake.account, { id: 'held', passive: true })
+    const asks = async (event) => {
+      const { encrypt } = await (await world.receive(fake.callback(event), 'held')).json()
+      return JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt)).stream
+    }
+    const message = { ...fake.message('f-held', { from: 'member2' }), ...image }
+    let stream = await asks(message)
+    files.reply(await files.asked('wecom-bot:held:f-held'), 'grown', both)
+    while (!stream.finish) {
+      stream = await asks({
+        msgtype: 'stream',
+        stream: { id: stream.id },
+        from: { userid: 'member2' },
+        chattype: 'single',
+      })
+    }
+    assert.match(stream.content, /^grown\n📎.*\n📎.*表\.csv/)
+    await world
+      .call(world.token, 'GET', '/v1/dead-letters')
+      .then(({ dead_letters }) =>
+        assert.ok(!dead_letters.some(({ conversation }) => /member2|chat-files/.test(conversation))),
+      )
+    await sleep(1_500)
+    assert.equal(fake.sent.length, before + 2)
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
 })

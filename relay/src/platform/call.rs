@@ -250,10 +250,10 @@ impl Outbound {
         }
     }
 
-    /// Whether files follow the text, or this one.
-    pub(super) fn has_more_files(&self) -> bool {
+    /// The files that follow the text, or this one.
+    pub(super) fn files_after(&self) -> &[File] {
         let next = self.part.checked_sub(FILE_PART).map_or(0, |at| at as usize + 1);
-        next < self.files.len()
+        self.files.get(next..).unwrap_or_default()
     }
 }
 

@@ -5,6 +5,7 @@ use protocol::{File, FileKind};
 use super::wx::{self, Key};
 use super::{
     Account, Call, HttpRequest, HttpResponse, Outbound, Platform, dingtalk, feishu, qq, telegram, wechat, wecom,
+    wecom_bot,
 };
 
 /// A file that came with a message.
@@ -68,7 +69,7 @@ pub fn download(account: &Account, key: &str) -> Option<Download> {
         Platform::Telegram(settings) => Some(telegram::download(settings, key)),
         Platform::Wechat(settings) => Some(wx::download(&settings.api_base, key)),
         Platform::Wecom(settings) => Some(wx::download(&settings.api_base, key)),
-        _ => None,
+        Platform::WecomBot(settings) => wecom_bot::download(settings, key),
     }
 }
 
@@ -88,7 +89,8 @@ pub fn hosts(account: &Account) -> &'static [&'static str] {
         Platform::Dingtalk(_) => dingtalk::FILE_HOSTS,
         Platform::Qq(_) => qq::FILE_HOSTS,
         Platform::Wechat(_) | Platform::Wecom(_) => wx::FILE_HOSTS,
-        _ => &[],
+        Platform::WecomBot(_) => wecom_bot::FILE_HOSTS,
+        Platform::Feishu(_) | Platform::Telegram(_) => &[],
     }
 }
 
@@ -119,6 +121,11 @@ pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upl
         Platform::Wecom(settings) => wecom::upload(settings, file),
         _ => None,
     }
+}
+
+/// Whether this part of an answer was said with one before, where all of it is one message.
+pub fn is_said(account: &Account, outbound: &Outbound) -> bool {
+    matches!(account.platform, Platform::WecomBot(_)) && wecom_bot::is_said(outbound)
 }
 
 /// What an uploaded file is called from then on; none: it was not taken.

@@ -34,7 +34,7 @@ pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
-pub use media::{Attached, Download, Upload, attach, download, located, may_fetch, upload, uploaded};
+pub use media::{Attached, Download, Upload, attach, download, is_said, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.

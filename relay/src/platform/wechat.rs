@@ -167,7 +167,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
         let fits = |part: &str| part.len() + GO_ON.len() <= TEXT_BYTES_MAX;
         let text = without_links(&outbound.text);
         let (content, is_last) = markdown::part(&text, outbound.text_part(), KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
-        (if is_last && !outbound.has_more_files() { content } else { content + GO_ON }, is_last)
+        (if is_last && outbound.files_after().is_empty() { content } else { content + GO_ON }, is_last)
     } else {
         part(outbound).ok()?
     };

@@ -167,6 +167,8 @@ export async function startWecomBot() {
     account: BOT,
     ack: '',
     sent: [],
+    /** Files that members sent, by path: bytes, which come encrypted; null when their time is over. */
+    files: new Map(),
     calls: [],
     next: [],
     expire: (id) => codes.delete(codeOf.get(id)),
@@ -200,6 +202,13 @@ export async function startWecomBot() {
   const server = await serve((request, body, response) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
     const answer = (errcode, errmsg) => json(response, 200, { errcode, errmsg })
+    if (fake.files.has(pathname)) {
+      must(request.method === 'GET' && !request.headers.authorization, 'a file by its own address alone')
+      const bytes = fake.files.get(pathname)
+      if (bytes) return answerFile(response, { bytes: encrypted(BOT_AES_KEY, bytes) })
+      response.writeHead(403, { 'content-type': 'application/xml' })
+      return response.end('<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>')
+    }
     if (pathname === '/cgi-bin/getcallbackip') return answer(41001, 'access_token missing')
     must(pathname === '/cgi-bin/aibot/response' && request.method === 'POST', `${request.method} ${pathname}`)
     must(!query.has('access_token') && !request.headers.authorization, 'a bot has no access token')
@@ -244,15 +253,21 @@ function sealedParts(account, receiver, text, { at = Date.now(), token = account
 
 /** WXBizMsgCrypt: 16 random bytes, the length, the text, whom it is for; padded to blocks of 32; AES-256-CBC. */
 export function seal(encodingAesKey, receiver, text) {
-  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
   const message = Buffer.from(text)
   const length = Buffer.alloc(4)
   length.writeUInt32BE(message.length)
-  const plain = Buffer.concat([randomBytes(16), length, message, Buffer.from(receiver)])
+  return encrypted(encodingAesKey, Buffer.concat([randomBytes(16), length, message, Buffer.from(receiver)])).toString(
+    'base64',
+  )
+}
+
+/** AES-256-CBC, PKCS#7 to blocks of 32. */
+function encrypted(encodingAesKey, plain) {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
   const padding = 32 - (plain.length % 32)
   const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
   const whole = Buffer.concat([plain, Buffer.alloc(padding, padding)])
-  return Buffer.concat([cipher.update(whole), cipher.final()]).toString('base64')
+  return Buffer.concat([cipher.update(whole), cipher.final()])
 }
 
 /** The XML in a sealed reply. */
