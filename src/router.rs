@@ -100,6 +100,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::MessagePush => Box::pin(api::timeline::push(call)),
         Op::FileUpload => Box::pin(api::files::upload(call)),
         Op::FileRead => Box::pin(api::files::read(call)),
+        Op::FilePut => Box::pin(api::files::put(call)),
         Op::DeadLetters => Box::pin(api::timeline::dead_letters(call)),
         Op::DeadLetterReplay => Box::pin(api::timeline::replay(call)),
         Op::Events => Box::pin(api::timeline::events(call)),

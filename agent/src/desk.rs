@@ -184,7 +184,7 @@ impl Desk {
             Ok(()) if text.trim().is_empty() => fail(seq, Failure::new("the model gave an empty answer".into())),
             Ok(()) => {
                 let bytes = text.len();
-                let reply = ClientFrame::Reply { reply_to: seq, text, files: Vec::new() };
+                let reply = ClientFrame::Reply { reply_to: seq, text, files: Vec::new(), buttons: Vec::new() };
                 if encode(&reply).len() <= FRAME_BYTES_MAX {
                     info!("question {seq} answered: {bytes} bytes in {elapsed_ms} ms");
                     reply

@@ -182,6 +182,9 @@ pub fn about(op: Op) -> About {
             .asks("name", "What it is called.", false)
             .creates::<protocol::File>()
             .fails(&[BadRequest, BodyTooLarge, Forbidden]),
+        Op::FilePut => {
+            open("Put a file that a platform has, by an agent that was asked to").fails(&[NotFound, BodyTooLarge])
+        }
         Op::FileRead => open("Read a file, whole or a `Range` of it").fails(&[NotFound]),
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()

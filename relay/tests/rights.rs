@@ -16,6 +16,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
         to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
         text: text.into(),
         files: Vec::new(),
+        buttons: Vec::new(),
     })
 }
 

@@ -58,7 +58,7 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
         }
     };
     limit::credential(call, &by).await?;
-    let Body { text, conversation, files } = call.json().await?.read()?;
+    let Body { text, conversation, files, buttons } = call.json().await?.read()?;
     let given = call.header("Idempotency-Key")?;
     let id = match given {
         // Of its own kind, so that it never meets an id that a device made.
@@ -67,7 +67,7 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
     };
     let id = id.map_err(|error| Error::new(Code::BadRequest, format!("Idempotency-Key: {error}")))?;
     let to = places(call, &user, conversation).await?;
-    ask::ask(&call.config, &user, &by, &Ask::Push(Push { id, agent, to, text, files })).await
+    ask::ask(&call.config, &user, &by, &Ask::Push(Push { id, agent, to, text, files, buttons })).await
 }
 
 /// Where something said unasked may go, best first.

@@ -1,9 +1,9 @@
 //! What is said unasked: by an agent, a script, a clock.
 
-use protocol::{AgentId, Author, Code, ConversationId, Envelope, File, MessageId, Seq, Timestamp, from_json};
+use protocol::{AgentId, Author, Button, Code, ConversationId, Envelope, File, MessageId, Seq, Timestamp, from_json};
 use serde::Serialize;
 
-use super::{Hub, Posted, Refusal, check_length, first_part, refusal};
+use super::{Hub, Posted, Refusal, check_buttons, check_length, first_part, refusal};
 use crate::limit::TIMELINE_MESSAGES_MAX;
 use crate::store::Sql;
 
@@ -20,9 +20,11 @@ pub struct Push {
     pub text: String,
     /// What comes with it.
     pub files: Vec<File>,
+    /// What one may answer to it at a press.
+    pub buttons: Vec<Button>,
 }
 
-from_json! { struct Push { id, agent, to, text, files or Vec::new() } }
+from_json! { struct Push { id, agent, to, text, files or Vec::new(), buttons or Vec::new() } }
 
 impl<S: Sql> Hub<S> {
     /// Stores what is said unasked, once, and puts it on its way to the platform of its conversation, if that has one.
@@ -34,6 +36,9 @@ impl<S: Sql> Hub<S> {
             Ok(files) => files,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Err(refusal) = check_buttons(&push.buttons) {
+            return Ok(Err(refusal));
+        }
         if let Err(refusal) = self.check_unasked(now, &push.text, &push.files)? {
             return Ok(Err(refusal));
         }
@@ -93,6 +98,7 @@ impl<S: Sql> Hub<S> {
             at_ms: now,
             text: push.text,
             files: push.files,
+            buttons: push.buttons,
             state: None,
             reason: None,
         };

@@ -34,7 +34,7 @@ pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
-pub use media::{Attached, Download, Upload, attach, download, is_said, located, may_fetch, upload, uploaded};
+pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
@@ -238,9 +238,9 @@ pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<
         // A file goes by a call, if one can.
         Platform::Wechat(settings) if outbound.file().is_some() && !wechat::keeps(settings) => None,
         Platform::Wecom(_) if outbound.file().is_some() => None,
-        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(), fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, outbound, fresh),
-        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(), fresh),
+        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(has_buttons(account)), fresh),
         _ => None,
     }
 }
@@ -267,18 +267,23 @@ pub fn rates(account: &Account) -> &'static [Rate] {
     on!(&account.platform, |_settings, on| on::RATES)
 }
 
+/// Whether the platform's module shows buttons: elsewhere they are words.
+fn has_buttons(account: &Account) -> bool {
+    matches!(&account.platform, Platform::Feishu(_))
+}
+
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
-    on!(&account.platform, |settings, on| on::send(settings, &outbound.words()))
+    on!(&account.platform, |settings, on| on::send(settings, &outbound.words(has_buttons(account))))
 }
 
 /// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
 /// Markdown, without links, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
-        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(), response),
-        Platform::Qq(settings) => qq::instead(settings, &outbound.words(), response),
-        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(), response),
+        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Qq(settings) => qq::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(has_buttons(account)), response),
         _ => None,
     }
 }

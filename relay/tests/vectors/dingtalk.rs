@@ -50,6 +50,7 @@ fn messages_and_answers() {
             seq: protocol::Seq(2),
             text: "# 好\n**4** < 5".into(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part: 0,
             question: None,
         };
@@ -124,6 +125,7 @@ fn pictures_of_answers() {
         seq: protocol::Seq(2),
         text: String::new(),
         files: vec![file("image/png")],
+        buttons: Vec::new(),
         part: FILE_PART,
         question: None,
     };

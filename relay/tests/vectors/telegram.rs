@@ -155,6 +155,7 @@ fn files_of_answers() {
         seq: protocol::Seq(2),
         text: String::new(),
         files: Vec::new(),
+        buttons: Vec::new(),
         part: FILE_PART,
         question: None,
     };
@@ -187,6 +188,7 @@ fn answers() {
         seq: protocol::Seq(2),
         text: "**4** < 5".into(),
         files: Vec::new(),
+        buttons: Vec::new(),
         part: 0,
         question: None,
     };

@@ -74,6 +74,7 @@ fn passive_replies() {
             seq: protocol::Seq(2),
             text: "你好 ]]> 🚀".into(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part: 0,
             question: None,
         };
@@ -174,6 +175,7 @@ fn files_go_as_pictures_or_links() {
         seq: protocol::Seq(2),
         text: "你好".into(),
         files: files.clone(),
+        buttons: Vec::new(),
         part: 0,
         question: None,
     };
