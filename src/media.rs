@@ -157,7 +157,8 @@ impl Account {
         let (mut request, mut expired) = (request, None);
         for _ in 0..HOPS_MAX {
             if !platform::may_fetch(&bot.account, &request.url) {
-                return Err("the platform names a host that files do not come from".into());
+                let host = request.url.split('/').nth(2).unwrap_or_default();
+                return Err(format!("the platform names a host that files do not come from: {host}"));
             }
             let token = self.token_for(bot, &request, expired.as_deref()).await.map_err(why_not)?;
             let response = outbound::open(&request, token.as_deref(), None, DOWNLOAD_MS_MAX).await?;

@@ -58,7 +58,11 @@ test('buttons', async (t) => {
 
   await t.test('nobody presses for another', async () => {
     await world.call(world.token, 'PATCH', '/v1/admin/accounts/main', { policy: 'closed', default_user: '' })
-    await world.call(world.token, 'POST', '/v1/admin/identities', { account: 'main', sender: 'ou_alice', user: world.user.id })
+    await world.call(world.token, 'POST', '/v1/admin/identities', {
+      account: 'main',
+      sender: 'ou_alice',
+      user: world.user.id,
+    })
     await world.webhook(messageEvent('om_mine', 'mine', { chat: 'oc_1' }))
     reply(await asked('mine'), 'Sure?', [{ label: 'Yes', text: 'yes, sure' }])
     const [{ id, card }] = await replies('om_mine', 1)

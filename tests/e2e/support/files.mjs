@@ -28,7 +28,16 @@ export async function connectSocket(world, agent) {
   })
   await until(() => socket.readyState === WebSocket.OPEN, 'the agent')
   say({ type: 'hello' })
-  const asked = (id) => until(() => heard.find((frame) => frame.id === id), id)
+  const asked = async (id) => {
+    try {
+      return await until(() => heard.find((frame) => frame.id === id), id)
+    } catch (error) {
+      const frames = heard.map((frame) => JSON.stringify(frame).slice(0, 300)).join('\n')
+      throw new Error(
+        `${error.message}: the socket is in state ${socket.readyState}, heard\n${frames}\n${world.process.output().slice(-3000)}`,
+      )
+    }
+  }
   return { say, asked, close: () => socket.close() }
 }
 
