@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linksTo, picture, read, startFiles } from './support/files.mjs'
+import { carryByAgent, linksTo, picture, read, startFiles } from './support/files.mjs'
 import { answerTo } from './support/model.mjs'
 import {
   answersInParts,
@@ -190,6 +190,15 @@ test('telegram', async (t) => {
     files.reply(voice, '', [await files.upload(photo)])
     const [link] = await files.sent(before, 1)
     await linksTo(link.raw, photo)
+
+    // By an agent, too.
+    const made = await carryByAgent(world)
+    const far = await receives('f-far', { photo: sizes })
+    await files.holds(far.files[0], photo, 'image/png')
+    before = fake.sent.length
+    files.reply(far, '', [await files.upload(table, { name: '远.csv', type: 'text/csv' })])
+    const [carried] = await files.sent(before, 1)
+    assert.deepEqual([carried.method, carried.file.name, made() >= 3], ['sendDocument', '远.csv', true])
     files.close()
   })
 

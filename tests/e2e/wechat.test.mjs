@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linksTo, picture, read, startFiles } from './support/files.mjs'
+import { carryByAgent, linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
   answersOnce,
@@ -210,6 +210,18 @@ test('wechat', async (t) => {
     assert.ok(!/发送/.test(last), last)
     await linksTo(last, table)
     assert.equal(fake.calls.length, calls)
+
+    // By an agent, from its address: it brings what the API has, also where that says that a video is elsewhere.
+    const made = await carryByAgent(world)
+    const far = await receives({ MsgType: 'video', MediaId: 'video-1', ThumbMediaId: 't', MsgId: 'f-far' })
+    await files.holds(far.files[0], film, 'video/mp4')
+    const near = await receives({ MsgType: 'voice', MediaId: 'voice-1', Format: 'amr', MsgId: 'f-near' })
+    await files.holds(near.files[0], speech, 'audio/amr')
+    assert.ok(made() >= 2)
+    const sentBefore = fake.sent.length
+    files.reply(far, '', [await files.upload(photo, { name: '远.png' })])
+    const [carried] = await files.sent(sentBefore, 1)
+    assert.ok(carried.file.name === '远.png' && carried.file.bytes.equals(photo))
     files.close()
   })
 

@@ -86,7 +86,7 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Ver
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message.
-    Message(Received),
+    Message(Box<Received>),
     /// An update that this version does not use.
     Other,
 }
@@ -122,7 +122,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update_id = number(&update, "update_id")?;
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
-    Ok(Event::Message(Received {
+    Ok(Event::Message(Box::new(Received {
         update_id,
         chat: number(message, "chat.id")?,
         message: number(message, "message_id")?,
@@ -133,13 +133,14 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         replies_to: text_at(message, "reply_to_message.from.username"),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
         file: media::attached(message),
-    }))
+    })))
 }
 
 /// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
 pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
     // TODO(#6): buttons, and messages that were changed.
     let Event::Message(received) = event else { return Inbound::Ignored("event type") };
+    let received = *received;
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }

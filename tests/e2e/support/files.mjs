@@ -90,6 +90,17 @@ export async function startFiles(world) {
   }
 }
 
+/** From now on the account's calls leave by an agent: how many it has made. */
+export async function carryByAgent(world) {
+  const carrier = await createAgent(world, 'carrier')
+  const { body } = await request(world, world.token, 'POST', `/v1/agents/${carrier.id}/keys`, { scopes: ['egress'] })
+  const carrying = carrier.start(['--key', body.key, '--backend', 'none', '--egress', world.fake.url])
+  await carrying.connected()
+  const changed = await request(world, world.token, 'PATCH', '/v1/admin/accounts/main', { egress: carrier.id })
+  assert.equal(changed.status, 200)
+  return () => carrying.log.split('calling 127.0.0.1 for the relay').length - 1
+}
+
 /** Where a file goes as a link, these are its bytes. */
 export async function linksTo(text, bytes) {
   const url = text.match(/https?:\/\/[^\s"<>)]+/)?.[0]
