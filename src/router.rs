@@ -15,6 +15,8 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     let config = Config::from_env(env);
     let (method, path) = (request.inner().method(), request.path());
     // Webhooks come most often, and have nothing to do with what follows.
+    // Where older WeCom gateways had their callback: the account named `default`.
+    let path = if path == "/wecom" { "/webhook/wecom/default".to_owned() } else { path };
     if let Some(rest) = path.strip_prefix("/webhook/") {
         let parts: Vec<&str> = rest.split('/').collect();
         // Which methods it takes, its platform says.

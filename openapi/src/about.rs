@@ -189,7 +189,7 @@ pub fn about(op: Op) -> About {
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()
             .creates::<Pushed>()
-            .fails(&[Forbidden, TextTooLong, QueueFull]),
+            .fails(&[Conflict, Forbidden, TextTooLong, QueueFull]),
         Op::DeadLetters => {
             mine("Questions that ended without an answer").before(200).gives::<relay::hub::DeadLetterPage>()
         }

@@ -23,7 +23,7 @@ pub mod wx;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
-use protocol::{AccountId, Timestamp, UserId};
+use protocol::{AccountId, ConversationId, Timestamp, UserId};
 use serde::Serialize;
 
 pub use budget::{Budget, Rate, Scope};
@@ -258,6 +258,18 @@ pub fn progress(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option
 pub fn progress_ms(account: &Account) -> Option<u64> {
     match &account.platform {
         Platform::WecomBot(_) => Some(wecom_bot::STREAM_MS),
+        _ => None,
+    }
+}
+
+/// How long after its newest message a chat may be written to unasked, in milliseconds; nothing: without end, or what is
+/// said is kept.
+pub fn open_ms(account: &Account, conversation: &ConversationId) -> Option<u64> {
+    let chat = conversation.as_str().splitn(3, ':').nth(2).unwrap_or_default();
+    match &account.platform {
+        Platform::Qq(settings) if !settings.proactive => Some(qq::open_ms(chat)),
+        Platform::Wechat(settings) if !wechat::keeps(settings) => Some(wechat::OPEN_MS),
+        Platform::WecomBot(_) => Some(wecom_bot::OPEN_MS),
         _ => None,
     }
 }
