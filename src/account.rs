@@ -107,6 +107,9 @@ impl Account {
         if platform::keeps(settings) {
             return Ok(Sent::Kept);
         }
+        if platform::is_said(settings, &outbound) {
+            return Ok(Sent::Taken);
+        }
         if outbound.question.is_some()
             && outbound.part == 0
             && platform::shows_drafts(&outbound.conversation)
@@ -156,13 +159,10 @@ impl Account {
         let config = Config::from_env(self.env.clone());
         let mut expired = None;
         for _ in 0..2 {
-            let token = match call.auth {
-                Auth::None => None,
-                _ => match self.token(bot, expired.as_deref()).await {
-                    Ok(token) => Some(token),
-                    Err(NoToken::Later(why)) => return later(why),
-                    Err(NoToken::Refused(why)) => return (Sent::Refused(why), None),
-                },
+            let token = match self.token_for(bot, call, expired.as_deref()).await {
+                Ok(token) => token,
+                Err(NoToken::Later(why)) => return later(why),
+                Err(NoToken::Refused(why)) => return (Sent::Refused(why), None),
             };
             let response = match outbound::perform(&config, &bot.way, call, token.as_deref()).await {
                 Ok(response) => response,
@@ -176,9 +176,19 @@ impl Account {
         later("the platform refuses even a new access token".into())
     }
 
+    /// The access token, if this call needs one.
+    pub(crate) async fn token_for(
+        &self,
+        bot: &Bot,
+        call: &HttpRequest,
+        expired: Option<&str>,
+    ) -> Result<Option<String>, NoToken> {
+        if call.auth == Auth::None { Ok(None) } else { self.token(bot, expired).await.map(Some) }
+    }
+
     /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
     /// event of this object waits, so that however many calls find it expired, one renews it.
-    pub(crate) async fn token(&self, bot: &Bot, expired: Option<&str>) -> Result<String, NoToken> {
+    async fn token(&self, bot: &Bot, expired: Option<&str>) -> Result<String, NoToken> {
         let of = fingerprint(&bot.account);
         if let Some(value) = usable(&self.token.borrow(), &of, expired) {
             return Ok(value);

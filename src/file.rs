@@ -1,6 +1,8 @@
 //! The bytes of files: kept in R2 under their user, for as long as [`FILE_MS`](protocol::limit::FILE_MS); they go through in pieces and are never
 //! held whole.
 
+use std::cell::RefCell;
+
 use futures_util::future::join;
 use js_sys::{Array, Uint8Array};
 use protocol::limit::FILE_BYTES_MAX;
@@ -8,6 +10,7 @@ use protocol::{Code, FileId, FileKind, UserId};
 use relay::auth::hash;
 use relay::file::{self, Link, Source};
 use relay::platform::Attached;
+use relay::platform::wx::Opening;
 use relay::store::Question;
 
 use crate::config::Config;
@@ -21,6 +24,31 @@ pub struct Kept {
     pub media_type: String,
     /// Its length.
     pub bytes: u64,
+}
+
+/// A body as it comes, or decrypted on its way.
+pub struct Incoming {
+    body: Body,
+    opening: RefCell<Option<Opening>>,
+}
+
+impl Incoming {
+    /// Of these; `opening`: what decrypts it.
+    pub fn new(body: Body, opening: Option<Opening>) -> Incoming {
+        Incoming { body, opening: RefCell::new(opening) }
+    }
+
+    async fn next(&self) -> Result<Option<Uint8Array>, Fault> {
+        let piece = self.body.next_piece().await.transpose().map_err(|_| Fault::Cut)?;
+        let Some(mut opening) = self.opening.take() else { return Ok(piece) };
+        let Some(piece) = piece else {
+            let rest = opening.end().map_err(|_| Fault::Cut)?;
+            return Ok(Some(Uint8Array::from(rest.as_slice())));
+        };
+        let plain = opening.next(&piece.to_vec());
+        self.opening.replace(Some(opening));
+        Ok(Some(Uint8Array::from(plain.as_slice())))
+    }
 }
 
 /// Why nothing was.
@@ -45,7 +73,7 @@ pub fn key(user: &UserId, id: &FileId) -> String {
 pub async fn keep(
     bucket: &Bucket,
     key: &str,
-    body: &Body,
+    body: &Incoming,
     length: Option<u64>,
     said: Option<&str>,
 ) -> Result<Kept, Fault> {
@@ -54,7 +82,7 @@ pub async fn keep(
     }
     let (mut pieces, mut head, mut bytes) = (Vec::new(), Vec::new(), 0);
     while head.len() < HEAD_BYTES {
-        let Some(piece) = next(body).await? else { break };
+        let Some(piece) = body.next().await? else { break };
         let wanted = (HEAD_BYTES - head.len()).min(piece.length() as usize) as u32;
         head.extend(piece.subarray(0, wanted).to_vec());
         bytes += u64::from(piece.length());
@@ -71,15 +99,11 @@ pub async fn keep(
     Ok(Kept { media_type, bytes })
 }
 
-async fn next(body: &Body) -> Result<Option<Uint8Array>, Fault> {
-    body.next_piece().await.transpose().map_err(|_| Fault::Cut)
-}
-
 async fn keep_known(
     bucket: &Bucket,
     key: &str,
     pieces: Vec<Uint8Array>,
-    body: &Body,
+    body: &Incoming,
     length: u64,
     media_type: &str,
 ) -> Result<u64, Fault> {
@@ -99,12 +123,12 @@ async fn keep_known(
 }
 
 /// Writes pieces, a body, and what stands after it; then it ends.
-pub async fn pump(fixed: &Fixed, before: &[Uint8Array], body: &Body, after: &str) -> Result<(), Fault> {
+pub async fn pump(fixed: &Fixed, before: &[Uint8Array], body: &Incoming, after: &str) -> Result<(), Fault> {
     let cut = |_| Fault::Cut;
     for piece in before {
         fixed.write(piece).await.map_err(cut)?;
     }
-    while let Some(piece) = next(body).await? {
+    while let Some(piece) = body.next().await? {
         fixed.write(&piece).await.map_err(cut)?;
     }
     if !after.is_empty() {
@@ -118,7 +142,7 @@ async fn keep_unknown(
     bucket: &Bucket,
     key: &str,
     pieces: Vec<Uint8Array>,
-    body: &Body,
+    body: &Incoming,
     media_type: &str,
 ) -> Result<u64, Fault> {
     let (mut collected, mut held, mut bytes, mut parts) = (Array::new(), 0, 0, None);
@@ -126,7 +150,7 @@ async fn keep_unknown(
     loop {
         let piece = match pieces.next() {
             Some(piece) => Some(piece),
-            None => next(body).await?,
+            None => body.next().await?,
         };
         let Some(mut piece) = piece else { break };
         bytes += u64::from(piece.length());

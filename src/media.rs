@@ -16,9 +16,9 @@ use crate::clock::{now, random};
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
-use crate::file::{self, Fault};
+use crate::file::{self, Fault, Incoming};
 use crate::outbound::{self, Way};
-use crate::runtime::{self, Delay, Fixed, RequestInit, Response, console_log};
+use crate::runtime::{Delay, Fixed, RequestInit, Response, console_log};
 
 /// What is asked of a bot's account about a file.
 #[derive(Serialize)]
@@ -84,41 +84,50 @@ impl Account {
         if bucket.get(&key, None).await.map_err(|error| error.to_string())?.is_some() {
             return Ok(());
         }
-        let request = match platform::download(&bot.account, &source.key).ok_or("not a file of this platform")? {
-            Download::Get(request) => request,
-            Download::Ask(request) => match self.call(&bot, &request).await {
-                (Sent::Taken, Some(response)) => {
-                    platform::located(&bot.account, &response).ok_or("the platform does not say where it is")?
-                }
-                (sent, _) => return Err(why(sent)),
-            },
-        };
+        let (mut request, sealed) =
+            match platform::download(&bot.account, &source.key).ok_or("not a file of this platform")? {
+                Download::Get(request) => (request, None),
+                Download::Sealed(request, key) => (request, Some(key)),
+                Download::Ask(request) => match self.call(&bot, &request).await {
+                    (Sent::Taken, Some(response)) => {
+                        let located = platform::located(&bot.account, &response);
+                        (located.ok_or("the platform does not say where it is")?, None)
+                    }
+                    (sent, _) => return Err(why(sent)),
+                },
+            };
         if let Way::Agent { user, agent } = &bot.way
             && platform::is_api(&bot.account, &request.url)
+            && sealed.is_none()
         {
-            self.have_it_brought(&bot, link, (user, agent), &request).await?;
-            let kept = bucket.get(&key, None).await.map_err(|error| error.to_string())?;
-            return kept.map(drop).ok_or_else(|| "the agent did not bring it".to_owned());
+            match self.have_it_brought(&bot, link, (user, agent), &request).await? {
+                Some(located) => request = located,
+                None => {
+                    let kept = bucket.get(&key, None).await.map_err(|error| error.to_string())?;
+                    return kept.map(drop).ok_or_else(|| "the agent did not bring it".to_owned());
+                }
+            }
         }
         let response = self.download(&bot, request).await?;
         let length = response.headers().get("Content-Length").ok().flatten().and_then(|text| text.parse().ok());
         // What was compressed on its way is longer than was said.
         let is_packed = response.headers().get("Content-Encoding").ok().flatten().is_some();
-        let length = length.filter(|_| !is_packed);
+        let length = length.filter(|_| !is_packed && sealed.is_none());
         let said = link.media_type.clone().or_else(|| response.headers().get("Content-Type").ok().flatten());
         let body = response.body().ok_or("the platform sent nothing")?;
+        let body = Incoming::new(body, sealed.map(|key| key.opening()));
         let kept = file::keep(&bucket, &key, &body, length, said.as_deref()).await;
         kept.map(drop).map_err(|fault| Error::from(fault).detail().to_owned())
     }
 
-    /// Has an agent fetch a file, and put it into its place.
+    /// Has an agent fetch a file, and put it into its place; some: it is elsewhere, where anybody may fetch it.
     async fn have_it_brought(
         &self,
         bot: &Bot,
         link: &Link,
         (user, agent): (&UserId, &AgentId),
         request: &HttpRequest,
-    ) -> Result<(), String> {
+    ) -> Result<Option<HttpRequest>, String> {
         let config = Config::from_env(self.env.clone());
         let keys = config.keys().map_err(|error| error.detail().to_owned())?;
         let place = Place { user: link.user.clone(), id: link.id.clone() };
@@ -126,14 +135,14 @@ impl Account {
         let save = format!("{}{token}", relay::file::PATH);
         let mut expired = None;
         for _ in 0..2 {
-            let token = match request.auth {
-                Auth::None => None,
-                _ => Some(self.token(bot, expired.as_deref()).await.map_err(why_not)?),
-            };
+            let token = self.token_for(bot, request, expired.as_deref()).await.map_err(why_not)?;
             let call = outbound::carry_file(&config, user, agent, request, token.as_deref(), None, Some(save.clone()));
             let response = call.await?;
             if response.body.is_empty() && (200..300).contains(&response.status) {
-                return Ok(());
+                return Ok(None);
+            }
+            if let Some(located) = platform::located(&bot.account, &response) {
+                return Ok(Some(located));
             }
             match platform::verdict(&bot.account, &response) {
                 Verdict::TokenExpired => expired = token,
@@ -148,12 +157,10 @@ impl Account {
         let (mut request, mut expired) = (request, None);
         for _ in 0..HOPS_MAX {
             if !platform::may_fetch(&bot.account, &request.url) {
-                return Err("the platform names a host that files do not come from".into());
+                let host = request.url.split('/').nth(2).unwrap_or_default();
+                return Err(format!("the platform names a host that files do not come from: {host}"));
             }
-            let token = match request.auth {
-                Auth::None => None,
-                _ => Some(self.token(bot, expired.as_deref()).await.map_err(why_not)?),
-            };
+            let token = self.token_for(bot, &request, expired.as_deref()).await.map_err(why_not)?;
             let response = outbound::open(&request, token.as_deref(), None, DOWNLOAD_MS_MAX).await?;
             let header = |name: &str| response.headers().get(name).ok().flatten();
             match response.status_code() {
@@ -162,17 +169,22 @@ impl Account {
                     // Whoever it leads to has no right to the token.
                     request = HttpRequest::get(to, Auth::None);
                 }
-                200..=299 if !header("Content-Type").is_some_and(|kind| kind.starts_with("application/json")) => {
+                // Its own words, unless it is a file of words.
+                200..=299
+                    if request.auth == Auth::None
+                        || header("Content-Disposition").is_some()
+                        || !header("Content-Type")
+                            .is_some_and(|kind| WORDS.iter().any(|words| kind.starts_with(words))) =>
+                {
                     return Ok(response);
                 }
                 status => {
-                    // Its words, unless it is a file of words.
-                    let is_named = header("Content-Disposition").is_some();
-                    if status == 200 && is_named {
-                        return Ok(response);
-                    }
                     let body = response.text().await.unwrap_or_default();
                     let said = HttpResponse { status, retry_after_s: None, body };
+                    if let Some(located) = platform::located(&bot.account, &said).filter(|_| status == 200) {
+                        request = located;
+                        continue;
+                    }
                     match platform::verdict(&bot.account, &said) {
                         Verdict::TokenExpired if expired.is_none() => expired = token,
                         Verdict::TokenExpired => return Err("the platform refuses even a new access token".into()),
@@ -195,34 +207,30 @@ impl Account {
                     Some(handle) => handle,
                     None => return Ok(None),
                 },
-                (sent @ (Sent::Later { .. } | Sent::Wait { .. }), _) => return Ok(Some(sent)),
-                (sent, _) => {
-                    console_log!("account {}: file {} goes as a link: {}", settings.id, file.id, why(sent));
-                    return Ok(None);
-                }
+                (sent, _) => return Ok(unless_refused(settings, file, sent)),
             },
             Upload::Form { request, fields, field } => {
-                match self.send_form(bot, file, &request, &fields, field).await? {
+                let sent = self.send_form(bot, file, &request, &fields, field).await?;
+                let handle = sent.and_then(|response| {
+                    let handle = platform::uploaded(settings, &response);
+                    handle.ok_or_else(|| Sent::Refused("the platform names no file".into()))
+                });
+                match handle {
                     Ok(handle) => handle,
-                    Err(sent @ (Sent::Later { .. } | Sent::Wait { .. })) => return Ok(Some(sent)),
-                    Err(sent) => {
-                        console_log!("account {}: file {} goes as a link: {}", settings.id, file.id, why(sent));
-                        return Ok(None);
-                    }
+                    Err(sent) => return Ok(unless_refused(settings, file, sent)),
                 }
+            }
+            Upload::Whole { request, fields, field } => {
+                let sent = self.send_form(bot, file, &request, &fields, field).await?.err();
+                return Ok(unless_refused(settings, file, sent.unwrap_or(Sent::Taken)));
             }
         };
         let Some(call) = platform::attach(settings, outbound, file, &handle) else { return Ok(None) };
-        match self.call(bot, &call.request).await.0 {
-            Sent::Refused(why) => {
-                console_log!("account {}: file {} goes as a link: {why}", settings.id, file.id);
-                Ok(None)
-            }
-            sent => Ok(Some(sent)),
-        }
+        let (sent, _) = self.call(bot, &call.request).await;
+        Ok(unless_refused(settings, file, sent))
     }
 
-    /// Sends a file that is kept as the last field of a form (RFC 7578), and says what the platform calls it from then on.
+    /// Sends a file that is kept as the last field of a form (RFC 7578).
     async fn send_form(
         &self,
         bot: &Bot,
@@ -230,7 +238,7 @@ impl Account {
         request: &HttpRequest,
         fields: &[(&'static str, String)],
         field: &str,
-    ) -> Result<Result<String, Sent>, Error> {
+    ) -> Result<Result<HttpResponse, Sent>, Error> {
         let config = Config::from_env(self.env.clone());
         let gone = || Ok(Err(Sent::Refused("it is not here any more".into())));
         let token = file.url.rsplit_once(relay::file::PATH).map_or("", |(_, token)| token);
@@ -245,7 +253,7 @@ impl Account {
                 Ok(None) => return gone(),
                 Err(error) => return later(error.to_string()),
             };
-            let token = match self.token(bot, expired.as_deref()).await {
+            let token = match self.token_for(bot, request, expired.as_deref()).await {
                 Ok(token) => token,
                 Err(NoToken::Later(why)) => return later(why),
                 Err(NoToken::Refused(why)) => return Ok(Err(Sent::Refused(why))),
@@ -253,13 +261,14 @@ impl Account {
             let answered = match &bot.way {
                 Way::Agent { user, agent } => {
                     let form = Some(form_of(fields, field, file));
-                    outbound::carry_file(&config, user, agent, request, Some(&token), form, None).await
+                    outbound::carry_file(&config, user, agent, request, token.as_deref(), form, None).await
                 }
                 Way::Direct => {
                     let boundary = format!("claw-relay-{}", random::<18>()?);
                     let (before, after) = form(&boundary, fields, field, file);
                     let Some(body) = stored.pieces() else { return gone() };
-                    post(request, &token, &boundary, &before, stored.bytes(), &body, &after).await
+                    let body = Incoming::new(body, None);
+                    post(request, token.as_deref(), &boundary, &before, stored.bytes(), &body, &after).await
                 }
             };
             let response = match answered {
@@ -267,11 +276,8 @@ impl Account {
                 Err(why) => return later(why),
             };
             match platform::verdict(&bot.account, &response) {
-                Verdict::TokenExpired => expired = Some(token),
-                Verdict::Sent(Sent::Taken) => {
-                    let handle = platform::uploaded(&bot.account, &response);
-                    return Ok(handle.ok_or_else(|| Sent::Refused("the platform names no file".into())));
-                }
+                Verdict::TokenExpired => expired = token,
+                Verdict::Sent(Sent::Taken) => return Ok(Ok(response)),
                 Verdict::Sent(sent) => return Ok(Err(sent)),
             }
         }
@@ -308,17 +314,17 @@ fn form(boundary: &str, fields: &[(&'static str, String)], field: &str, file: &F
 
 async fn post(
     request: &HttpRequest,
-    token: &str,
+    token: Option<&str>,
     boundary: &str,
     before: &str,
     bytes: u64,
-    body: &runtime::Body,
+    body: &Incoming,
     after: &str,
 ) -> Result<HttpResponse, String> {
     let fixed = Fixed::new((before.len() + after.len()) as u64 + bytes).map_err(|error| error.to_string())?;
     let kind = format!("multipart/form-data; boundary={boundary}");
     let readable = fixed.readable();
-    let sent = outbound::open(request, Some(token), Some((&kind, &readable)), UPLOAD_MS_MAX);
+    let sent = outbound::open(request, token, Some((&kind, &readable)), UPLOAD_MS_MAX);
     let pumped = async {
         let outcome = file::pump(&fixed, &[Uint8Array::from(before.as_bytes())], body, after).await;
         if outcome.is_err() {
@@ -335,6 +341,17 @@ async fn post(
     outbound::answered(&response).await.map_err(|error| error.to_string())
 }
 
+/// What became of a file; none: it goes as a link, since it was refused.
+fn unless_refused(settings: &platform::Account, file: &File, sent: Sent) -> Option<Sent> {
+    match sent {
+        Sent::Refused(why) => {
+            console_log!("account {}: file {} goes as a link: {why}", settings.id, file.id);
+            None
+        }
+        sent => Some(sent),
+    }
+}
+
 fn why_not(no_token: NoToken) -> String {
     match no_token {
         NoToken::Later(why) | NoToken::Refused(why) => why,
@@ -349,6 +366,8 @@ fn why(sent: Sent) -> String {
     }
 }
 
+/// How an API answers that has something to say.
+const WORDS: [&str; 3] = ["application/json", "text/json", "text/plain"];
 /// Longer than one is fetched.
 const BUSY_LOOKS: usize = 1_400;
 const BUSY_LOOK: Duration = Duration::from_millis(50);

@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{Seq, Timestamp};
-use relay::platform::{self, Account, Fresh, HttpResponse, Inbound, Method, NoToken, Outbound, Raw, Sent, Verdict};
+use relay::platform::{
+    self, Account, Download, Fresh, HttpResponse, Inbound, Method, NoToken, Outbound, Raw, Sent, Verdict,
+};
 use relay::platform::{wx, wx::Key};
 use serde_json::{Value, json};
 
@@ -44,6 +46,10 @@ fn words() -> impl Strategy<Value = String> {
         "&amp;",
         "<MsgId>7</MsgId>",
         "<FromUserName>o1</FromUserName>",
+        "<MsgType>image</MsgType><MediaId>m</MediaId>",
+        "<PicUrl>http://a.qpic.cn/?b</PicUrl>",
+        "{\"update_id\":1,\"message\":{\"message_id\":1,\"from\":{\"id\":5},\"chat\":{\"id\":5,\"type\":\"private\"},\"photo\":[{\"file_id\":\"f\"}]}}",
+        "{\"ok\":true,\"result\":{\"file_path\":\"a\"},\"downloadUrl\":\"b\",\"video_url\":\"c\",\"media_id\":\"d\"}",
         "<ToUserName>gh_1</ToUserName>",
         "<Encrypt>",
         "</Encrypt>",
@@ -102,8 +108,17 @@ proptest! {
             platform::ack(&account, &inbound);
             let is_challenge = matches!(inbound, Inbound::Challenge(_));
             prop_assert!(signed || is_challenge || account.platform.name() == "feishu", "{inbound:?}");
-            if let Inbound::Message { question, .. } = inbound {
-                prop_assert!((1..=TEXT_BYTES_MAX).contains(&question.text.len()));
+            if let Inbound::Message { question, attached, .. } = inbound {
+                prop_assert!(question.text.len() <= TEXT_BYTES_MAX);
+                prop_assert!(!question.text.is_empty() || !attached.is_empty());
+                for file in attached {
+                    prop_assert!((1..=1_500).contains(&file.key.len()));
+                    let download = platform::download(&account, &file.key);
+                    let Some(Download::Ask(request) | Download::Get(request) | Download::Sealed(request, _)) = download else {
+                        panic!("{}", file.key)
+                    };
+                    prop_assert!(request.url.bytes().all(|byte| byte.is_ascii_graphic()));
+                }
             }
         }
     }
@@ -141,6 +156,10 @@ proptest! {
                 prop_assert!(!why.is_empty());
             }
             let _ = platform::introduce(&mut account, &response);
+            if let Some(located) = platform::located(&account, &response) {
+                prop_assert!(["http", "https"].contains(&located.url.split_once("://").unwrap().0));
+            }
+            let _ = platform::uploaded(&account, &response);
         }
     }
 

@@ -11,7 +11,7 @@ use super::new_id;
 use crate::call::{Call, created, done};
 use crate::clock::now;
 use crate::error::Error;
-use crate::file::{self, Kept};
+use crate::file::{self, Incoming, Kept};
 use crate::runtime::{Bucket, Response, ResponseBuilder, Stored};
 use crate::{db, limit, media, origin};
 
@@ -25,7 +25,7 @@ pub async fn upload(call: &Call) -> Result<Response, Error> {
     let id: FileId = new_id("fil")?;
     let body = call.request.body().ok_or(file::Fault::Empty)?;
     let Kept { media_type, bytes } =
-        file::keep(&bucket, &file::key(&user, &id), &body, length, said.as_deref()).await?;
+        file::keep(&bucket, &file::key(&user, &id), &Incoming::new(body, None), length, said.as_deref()).await?;
     let kind = FileKind::of(&media_type);
     let name = core::name(&call.query("name")?.unwrap_or_default(), "file");
     let link = Link { user, id, name, kind, media_type: Some(media_type), bytes: Some(bytes), source: None };
@@ -55,7 +55,7 @@ pub async fn put(call: &Call) -> Result<Response, Error> {
     let (bucket, length) = (bucket(call)?, declared(call)?);
     let body = call.request.body().ok_or(file::Fault::Empty)?;
     let said = call.header("Content-Type")?;
-    file::keep(&bucket, &file::key(&user, &id), &body, length, said.as_deref()).await?;
+    file::keep(&bucket, &file::key(&user, &id), &Incoming::new(body, None), length, said.as_deref()).await?;
     done()
 }
 

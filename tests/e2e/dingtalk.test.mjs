@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { callback, startDingtalk } from './support/dingtalk.mjs'
+import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
   answersOnce,
@@ -86,6 +87,48 @@ test('dingtalk', async (t) => {
   await t.test('what is no callback is refused', () =>
     refusesOthers(world, { methods: ['POST'], notRead: { 'no JSON': [{ body: 'nothing' }, 400] } }),
   )
+
+  await t.test('files go both ways: pictures as they are, others as links', async () => {
+    const files = await startFiles(world)
+    const [photo, speech, table] = [picture(90_000), Buffer.from('#!AMR\n speech'), Buffer.from('a,b\n')]
+    fake.files.set('pic/+=', { bytes: photo, type: 'image/png' })
+    fake.files.set('voice', { bytes: speech })
+    const receives = (id, options, msgtype, content) => files.receives(fake.says(id, options, { msgtype, content }), id)
+
+    const image = await receives('f-image', {}, 'picture', { downloadCode: 'pic/+=' })
+    assert.deepEqual([image.text, image.files.map(({ kind }) => kind)], ['', ['image']])
+    await files.holds(image.files[0], photo, 'image/png')
+    fake.expireToken()
+    const voice = await receives('f-voice', {}, 'audio', { downloadCode: 'voice', recognition: '说的话', duration: 1 })
+    assert.deepEqual([voice.text, voice.files[0].kind], ['说的话', 'audio'])
+    await files.holds(voice.files[0], speech, 'audio/amr')
+    const richText = [{ text: 'see ' }, { type: 'picture', downloadCode: 'pic/+=' }]
+    const rich = await receives('f-rich', { group: 'cid-files==' }, 'richText', { richText })
+    assert.deepEqual([rich.text, rich.files.length], ['see', 1])
+    const gone = await receives('f-gone', {}, 'file', { downloadCode: 'gone', fileName: '报告.pdf' })
+    assert.equal(gone.files[0].name, '报告.pdf')
+    const said = await read(gone.files[0].url)
+    assert.deepEqual([said.status, /downloadCode 已失效/.test(said.bytes)], [404, true], said.bytes.toString())
+
+    const plot = await files.upload(photo)
+    const csv = await files.upload(table, { name: '表.csv', type: 'text/csv' })
+    for (const [question, to] of [
+      [image, 'alice'],
+      [rich, 'cid-files=='],
+    ]) {
+      const before = fake.sent.length
+      files.reply(question, 'here', [plot, csv])
+      const sent = await files.sent(before, 3)
+      assert.deepEqual(
+        sent.map((message) => message.to),
+        [to, to, to],
+      )
+      assert.equal(sent[0].text, 'here')
+      assert.ok(sent[1].file.bytes.equals(photo))
+      await linksTo(sent[2].text, table)
+    }
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
 })

@@ -5,32 +5,14 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
+import { connectSocket, PIXEL, picture, read, upload as uploadAs } from './support/files.mjs'
 import { request, signUp } from './support/people.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
-
-/** The smallest picture there is, and others that begin like one. */
-const PIXEL = Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  'base64',
-)
-const picture = (length) => Buffer.concat([PIXEL, randomBytes(length - PIXEL.length)])
 
 test('files', async (t) => {
   const world = await startFeishuWorld(t, { vars: { RATE_LIMITS: 'off' } })
   const agent = await createAgent(world)
-  const upload = async (token, bytes, { name = 'a.png', type = 'image/png', headers } = {}) => {
-    const response = await fetch(`${world.url}/v1/files?name=${encodeURIComponent(name)}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': type, ...headers },
-      body: bytes,
-      duplex: 'half',
-    })
-    return { status: response.status, body: await response.json() }
-  }
-  const read = async (url, headers = {}) => {
-    const response = await fetch(url, { headers })
-    return { status: response.status, headers: response.headers, bytes: Buffer.from(await response.arrayBuffer()) }
-  }
+  const upload = (...file) => uploadAs(world, ...file)
 
   await t.test('a file is read as it was sent, by its URL alone, and by nobody without', async () => {
     for (const [bytes, name, type, expected] of [
@@ -140,21 +122,7 @@ test('files', async (t) => {
   await running.kill()
 
   // From here on the agent is a socket of the test: it sees what agents see.
-  const socket = new WebSocket(`${world.url.replace('http', 'ws')}/v1/ws`, {
-    protocols: 'claw-relay.v1',
-    headers: { authorization: `Bearer ${agent.key}` },
-  })
-  const heard = []
-  const say = (frame) => socket.send(JSON.stringify(frame))
-  socket.addEventListener('message', ({ data }) => {
-    for (const frame of [JSON.parse(data)].flat()) {
-      heard.push(frame)
-      if (frame.type === 'message') say({ type: 'ack', seq: frame.seq })
-    }
-  })
-  await until(() => socket.readyState === WebSocket.OPEN, 'the agent')
-  say({ type: 'hello' })
-  const asked = (id) => until(() => heard.find((frame) => frame.id === id), id)
+  const { say, asked } = await connectSocket(world, agent)
   const replies = (messageId, count) =>
     until(() => world.feishu.repliesTo(messageId).length >= count && world.feishu.repliesTo(messageId), messageId)
 

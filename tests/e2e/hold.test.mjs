@@ -1,13 +1,12 @@
 // Answers in the response to the callback: in time, in a later attempt, shown as they come; and late, by a call, once.
 
 import assert from 'node:assert/strict'
-import { createDecipheriv } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerTo } from './support/model.mjs'
 import { createAccount, startPlatformWorld } from './support/platform.mjs'
 import { startWechat } from './support/wechat.mjs'
-import { startWecom, startWecomBot } from './support/wecom.mjs'
+import { decrypt, opened, startWecom, startWecomBot } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 /** A world whose account answers in the callback too, under the name `held`. */
@@ -214,20 +213,6 @@ async function attempt(question, world, account = 'held') {
   }
 }
 
-/** The XML in a sealed reply. */
-function opened(account, reply) {
-  return decrypt(account.encoding_aes_key, reply.match(/<Encrypt><!\[CDATA\[(.*?)\]\]>/)[1])
-}
-
 function contentOf(xml) {
   return xml.match(/<Content><!\[CDATA\[(.*?)\]\]><\/Content>/s)[1]
-}
-
-/** 16 random bytes, the length, the text, the receiver; padded to 32. */
-function decrypt(encodingAesKey, encrypt) {
-  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
-  const cipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
-  const plain = Buffer.concat([cipher.update(encrypt, 'base64'), cipher.final()])
-  const length = plain.readUInt32BE(16)
-  return plain.subarray(20, 20 + length).toString()
 }

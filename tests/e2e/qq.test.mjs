@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import { answerTo } from './support/model.mjs'
 import {
   answersInParts,
@@ -196,6 +197,67 @@ test('qq', async (t) => {
   await t.test('what is no event is refused', () =>
     refusesOthers(world, { methods: ['POST'], notRead: { 'no JSON': [signed('nothing'), 400] } }),
   )
+
+  await t.test('files go both ways: QQ fetches them, and where it does not they are links', async () => {
+    const files = await startFiles(world)
+    const [photo, speech] = [picture(90_000), Buffer.from('RIFF\0\0\0\0WAVE speech')]
+    const url = (path) => `${fake.url}${path}`
+    fake.files.set('/download', { bytes: photo, type: 'image/png' })
+    fake.files.set('/voice.wav', { bytes: speech })
+    const receives = (id, options, ...attachments) =>
+      files.receives(fake.question(id, '', options, { attachments }), id)
+
+    const image = { content_type: 'image/png', filename: '图.png', size: photo.length, width: 1, url: url('/download') }
+    const voice = {
+      content_type: 'voice',
+      filename: 'v.amr',
+      url: url('/v.amr'),
+      voice_wav_url: url('/voice.wav'),
+      asr_refer_text: '说的话',
+    }
+    const both = await receives('f-both', {}, image, voice)
+    assert.deepEqual([both.text, both.files.map(({ kind }) => kind)], ['说的话', ['image', 'audio']])
+    assert.deepEqual([both.files[0].name, both.files[0].bytes], ['图.png', photo.length])
+    await files.holds(both.files[0], photo, 'image/png')
+    await files.holds(both.files[1], speech, 'audio/wav')
+    const gone = await receives('f-gone', {}, { content_type: 'file', filename: 'x.zip', url: url('/v2/x') })
+    assert.equal((await read(gone.files[0].url)).status, 404)
+
+    const [plot, table] = [await files.upload(photo), Buffer.from('a,b\n')]
+    const csv = await files.upload(table, { name: '表.csv', type: 'text/csv' })
+    let before = fake.sent.length
+    fake.expireToken()
+    files.reply(both, 'here', [plot, csv])
+    const [words, shown, saved] = await files.sent(before, 3)
+    assert.deepEqual([words.text, shown.file.file_type, saved.file.file_type], ['here', 1, 4])
+    assert.deepEqual([shown.file.name, saved.file.name], ['a.png', '表.csv'])
+    assert.ok(shown.file.bytes.equals(photo) && saved.file.bytes.equals(table))
+
+    // Refused, one is a link; where its address is refused, too, without https.
+    before = fake.sent.length
+    fake.nextUpload = [{ status: 400, body: { err_code: 850027, message: 'file too big' } }]
+    files.reply(gone, '', [plot])
+    const [link] = await files.sent(before, 1)
+    await linksTo(link.text, photo)
+
+    // Busy, one is asked again; the answer to the call is lost, and one arrives once.
+    const group = await receives('f-group', { group: 'GROUP_FILES' }, image)
+    before = fake.sent.length
+    fake.nextUpload = [{ status: 500, body: { err_code: 50055001, message: 'again' } }]
+    fake.losesNext = true
+    files.reply(group, '', [plot])
+    const [once] = await files.sent(before, 1)
+    assert.ok(once.file.bytes.equals(photo))
+
+    // Guilds show pictures alone.
+    const channel = await receives('f-channel', { channel: '9001' }, image)
+    before = fake.sent.length
+    files.reply(channel, 'in a channel', [plot, csv])
+    const [, inChannel, linked] = await files.sent(before, 3)
+    assert.ok(inChannel.file.bytes.equals(photo))
+    await linksTo(linked.text, table)
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
 })

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { carryByAgent, linksTo, picture, read, startFiles } from './support/files.mjs'
 import { answerTo } from './support/model.mjs'
 import {
   answersInParts,
@@ -131,6 +132,75 @@ test('telegram', async (t) => {
       },
     }),
   )
+
+  await t.test('files go both ways, each as what it is, and the token stays secret', async () => {
+    const files = await startFiles(world)
+    const [photo, speech, table] = [picture(90_000), Buffer.from('OggS speech'), Buffer.from('a,b\n1,2\n')]
+    fake.files.set('photo-big', { bytes: photo, path: 'photos/file_1.png' })
+    fake.files.set('voice-1', { bytes: speech, path: 'voice/file_2.oga' })
+    fake.files.set('doc-big', { bytes: Buffer.alloc(20_000_001), path: 'documents/file_3.bin' })
+    const receives = (id, fields, options) => {
+      const message = fake.message(id, options, fields)
+      return files.receives(update(message), message.update_id)
+    }
+    const sizes = [{ file_id: 'photo-small' }, { file_id: 'photo-big', file_size: photo.length }]
+    const group = { group: '-100500', topic: '9' }
+    const image = await receives('f-image', { photo: sizes, caption: `@${NAME} look` }, group)
+    assert.deepEqual([image.text, image.files.map(({ kind }) => kind)], ['look', ['image']])
+    await files.holds(image.files[0], photo, 'image/png')
+    const voice = await receives('f-voice', { voice: { file_id: 'voice-1', mime_type: 'audio/ogg', duration: 1 } })
+    assert.deepEqual([voice.text, voice.files[0].kind], ['', 'audio'])
+    await files.holds(voice.files[0], speech, 'audio/ogg')
+    const document = await receives('f-big', { document: { file_id: 'doc-big', file_name: '大.bin' } })
+    assert.equal(document.files[0].name, '大.bin')
+    const said = await read(document.files[0].url)
+    assert.deepEqual([said.status, /file is too big/.test(said.bytes)], [404, true], said.bytes.toString())
+    for (const { url } of [image.files[0], voice.files[0], document.files[0]]) {
+      const claims = Buffer.from(url.split('.').at(-2), 'base64url').toString()
+      assert.ok(!claims.includes('must-not-leak'), claims)
+    }
+
+    let before = fake.sent.length
+    files.reply(image, 'here', [
+      await files.upload(photo, { name: '图 "1".png' }),
+      await files.upload(speech, { name: 's.ogg', type: 'audio/ogg' }),
+      await files.upload(table, { name: '表.csv', type: 'text/csv' }),
+    ])
+    const sent = await files.sent(before, 4)
+    assert.deepEqual(
+      sent.map(({ method, to }) => [method, to]),
+      [undefined, 'sendPhoto', 'sendVoice', 'sendDocument'].map((method) => [method, '-100500/9']),
+    )
+    assert.deepEqual([sent[1].file.name, sent[3].file.name], ['图 "1".png', '表.csv'])
+    for (const [at, bytes] of [
+      [1, photo],
+      [2, speech],
+      [3, table],
+    ])
+      assert.ok(sent[at].file.bytes.equals(bytes))
+
+    // Busy, it is asked again; refused, it is a link.
+    before = fake.sent.length
+    const refusal = { ok: false, error_code: 400, description: 'Bad Request: PHOTO_INVALID_DIMENSIONS' }
+    const busy = { ok: false, error_code: 429, description: 'Too Many Requests', parameters: { retry_after: 1 } }
+    fake.next = [
+      { status: 429, body: busy },
+      { status: 400, body: refusal },
+    ]
+    files.reply(voice, '', [await files.upload(photo)])
+    const [link] = await files.sent(before, 1)
+    await linksTo(link.raw, photo)
+
+    // By an agent, too.
+    const made = await carryByAgent(world)
+    const far = await receives('f-far', { photo: sizes })
+    await files.holds(far.files[0], photo, 'image/png')
+    before = fake.sent.length
+    files.reply(far, '', [await files.upload(table, { name: '远.csv', type: 'text/csv' })])
+    const [carried] = await files.sent(before, 1)
+    assert.deepEqual([carried.method, carried.file.name, made() >= 3], ['sendDocument', '远.csv', true])
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => {
     endsWell(world)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { carryByAgent, linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
   answersOnce,
@@ -18,7 +19,7 @@ import {
   triesAgain,
 } from './support/platform.mjs'
 import { addressCheck, PLAIN, signed, startWechat } from './support/wechat.mjs'
-import { sealed, xml } from './support/wecom.mjs'
+import { opened, sealed, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 test('wechat', async (t) => {
@@ -101,13 +102,11 @@ test('wechat', async (t) => {
 
   await t.test('a stranger is told a code', () => pairsStrangers(world, { from: 'oStranger' }))
 
-  await t.test('speech is a question if WeChat wrote it down; other kinds and events are ignored', async () => {
+  await t.test('speech is a question as WeChat wrote it down; events are ignored', async () => {
     const voice = { MsgType: 'voice', MediaId: 'm', Format: 'amr' }
     const asked = world.model.questions.length
     for (const fields of [
       { ...voice, Recognition: '说的话', MsgId: 'm-voice-1' },
-      { ...voice, MsgId: 'm-voice-2' },
-      { MsgType: 'image', PicUrl: 'http://example.com/a', MediaId: 'm', MsgId: 'm-image' },
       { MsgType: 'event', Event: 'unsubscribe', EventKey: '' },
     ]) {
       const response = await world.receive(fake.callback(fields))
@@ -144,6 +143,87 @@ test('wechat', async (t) => {
   await t.test('what is no callback is refused', () =>
     refusesOthers(world, { methods: ['GET', 'POST'], notRead: { 'no XML': [{ body: 'nothing' }, 401] } }),
   )
+
+  await t.test('files go both ways: pictures as they are, others as links', async () => {
+    const files = await startFiles(world)
+    const [photo, speech, film] = [
+      picture(90_000),
+      Buffer.from('#!AMR\n speech'),
+      Buffer.from('\0\0\0\x18ftypmp42 film'),
+    ]
+    fake.files.set('/mmbiz/photo/0', { bytes: photo, type: 'image/png' })
+    fake.files.set('voice-1', { bytes: speech, type: 'audio/amr' })
+    fake.files.set('video-1', { video_url: `${fake.url}/film?vkey=1` })
+    fake.files.set('/film', { bytes: film, type: 'video/mp4' })
+    const receives = (fields) => files.receives(fake.callback(fields), fields.MsgId)
+
+    const PicUrl = `${fake.url}/mmbiz/photo/0`
+    const image = await receives({ MsgType: 'image', PicUrl, MediaId: 'image-1', MsgId: 'f-image' })
+    assert.deepEqual([image.text, image.files.length, image.files[0].kind], ['', 1, 'image'])
+    await files.holds(image.files[0], photo, 'image/png')
+    fake.expireToken()
+    const voice = await receives({
+      MsgType: 'voice',
+      MediaId: 'voice-1',
+      Format: 'amr',
+      Recognition: '说的话',
+      MsgId: 'f-v',
+    })
+    assert.deepEqual([voice.text, voice.files[0].kind], ['说的话', 'audio'])
+    await files.holds(voice.files[0], speech, 'audio/amr')
+    const video = await receives({ MsgType: 'video', MediaId: 'video-1', ThumbMediaId: 't', MsgId: 'f-video' })
+    await files.holds(video.files[0], film, 'video/mp4')
+    const gone = await receives({ MsgType: 'shortvideo', MediaId: 'video-2', ThumbMediaId: 't', MsgId: 'f-gone' })
+    const said = await read(gone.files[0].url)
+    assert.deepEqual([said.status, /40007/.test(said.bytes)], [404, true], said.bytes.toString())
+
+    const before = fake.sent.length
+    const table = Buffer.from('a,b\n')
+    files.reply(image, 'here', [
+      await files.upload(photo, { name: '图 "1".png' }),
+      await files.upload(table, { name: 'a.csv', type: 'text/csv' }),
+    ])
+    const [words, sent, link] = await files.sent(before, 3)
+    assert.deepEqual([words.text, sent.file.name, sent.file.type], ['here', '图 "1".png', 'image/png'])
+    assert.ok(sent.file.bytes.equals(photo))
+    assert.match(link.text, /^📎 <a href="http[^"]+">a\.csv<\/a>$/)
+    await linksTo(link.text, table)
+
+    // An account that answers in its callbacks alone gives links there, one for each word of the reader.
+    await createAccount(world, fake.account, { id: 'bare', passive: true, customer_service: false })
+    const calls = fake.calls.length
+    const told = async (id, text) =>
+      (await world.receive({ ...fake.question(id, text, { plain: false }) }, 'bare')).text()
+    const asked = told('f-bare', 'draw')
+    files.reply(await files.asked('wechat:bare:f-bare'), 'drawn', [
+      await files.upload(photo),
+      await files.upload(table),
+    ])
+    assert.match(opened(fake.account, await asked), /drawn\n\n（发送“继续”/)
+    const next = (id, pattern) =>
+      until(async () => {
+        const reply = opened(fake.account, await told(`${id}-${Date.now()}`, '继续'))
+        return pattern.test(reply) && reply
+      }, id)
+    await linksTo(await next('f-first', /📎.*a\.png[\s\S]*（发送“继续”/), photo)
+    const last = await next('f-second', /📎/)
+    assert.ok(!/发送/.test(last), last)
+    await linksTo(last, table)
+    assert.equal(fake.calls.length, calls)
+
+    // By an agent, from its address: it brings what the API has, also where that says that a video is elsewhere.
+    const made = await carryByAgent(world)
+    const far = await receives({ MsgType: 'video', MediaId: 'video-1', ThumbMediaId: 't', MsgId: 'f-far' })
+    await files.holds(far.files[0], film, 'video/mp4')
+    const near = await receives({ MsgType: 'voice', MediaId: 'voice-1', Format: 'amr', MsgId: 'f-near' })
+    await files.holds(near.files[0], speech, 'audio/amr')
+    assert.ok(made() >= 2)
+    const sentBefore = fake.sent.length
+    files.reply(far, '', [await files.upload(photo, { name: '远.png' })])
+    const [carried] = await files.sent(sentBefore, 1)
+    assert.ok(carried.file.name === '远.png' && carried.file.bytes.equals(photo))
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
 })

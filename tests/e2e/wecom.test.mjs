@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import {
   answersInParts,
   answersOnce,
@@ -18,7 +20,7 @@ import {
   triesAgain,
 } from './support/platform.mjs'
 import { must, serve } from './support/server.mjs'
-import { addressCheck, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
+import { addressCheck, decrypt, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 test('wecom', async (t) => {
@@ -134,12 +136,11 @@ test('wecom', async (t) => {
     }),
   )
 
-  await t.test('events, pictures and messages to several are acknowledged and ignored', async () => {
+  await t.test('events and messages to several are acknowledged and ignored', async () => {
     const asked = world.model.questions.length
     const common = { ToUserName: fake.account.corp_id, FromUserName: 'alice', CreateTime: 1_700_000_000 }
     for (const fields of [
       { ...common, MsgType: 'event', Event: 'enter_agent', EventKey: '' },
-      { ...common, MsgType: 'image', PicUrl: 'https://example.com/a.png', MediaId: 'm', MsgId: 'm-image' },
       { ...common, FromUserName: '@all', MsgType: 'text', Content: 'to all', MsgId: 'm-all' },
       { ...common, FromUserName: 'alice|bob', MsgType: 'text', Content: 'to two', MsgId: 'm-two' },
     ]) {
@@ -147,6 +148,58 @@ test('wecom', async (t) => {
     }
     await world.ignored('to all')
     assert.equal(world.model.questions.length, asked + 1)
+  })
+
+  await t.test('files go both ways: each as what it is, and what does not fit as a link', async () => {
+    const files = await startFiles(world)
+    const [photo, speech, film] = [
+      picture(90_000),
+      Buffer.from('#!AMR\n speech'),
+      Buffer.from('\0\0\0\x18ftypmp42 film'),
+    ]
+    fake.files.set('/pic_wework/photo/0', { bytes: photo, type: 'image/png' })
+    fake.files.set('voice-1', { bytes: speech, type: 'audio/amr', name: 'v.amr' })
+    fake.files.set('video-1', { bytes: film, type: 'video/mp4', name: 'v.mp4' })
+    const receives = (id, fields) => files.receives(fake.message(id, fields), id)
+
+    const PicUrl = `${fake.url}/pic_wework/photo/0`
+    const image = await receives('f-image', { MsgType: 'image', PicUrl, MediaId: 'image-1' })
+    assert.deepEqual([image.text, image.files.length, image.files[0].kind], ['', 1, 'image'])
+    await files.holds(image.files[0], photo, 'image/png')
+    fake.expireToken()
+    const voice = await receives('f-voice', { MsgType: 'voice', MediaId: 'voice-1', Format: 'amr' })
+    await files.holds(voice.files[0], speech, 'audio/amr')
+    const video = await receives('f-video', { MsgType: 'video', MediaId: 'video-1', ThumbMediaId: 't' })
+    await files.holds(video.files[0], film, 'video/mp4')
+    const gone = await receives('f-gone', { MsgType: 'video', MediaId: 'video-2', ThumbMediaId: 't' })
+    const said = await read(gone.files[0].url)
+    assert.deepEqual([said.status, /40007/.test(said.bytes)], [404, true], said.bytes.toString())
+
+    const before = fake.sent.length
+    const [table, tiny] = [Buffer.from('a,b\n1,2\n'), Buffer.from('hi\n')]
+    fake.expireToken()
+    files.reply(image, 'here', [
+      await files.upload(photo, { name: '图 "1".png' }),
+      await files.upload(speech, { name: 's.amr', type: 'audio/amr' }),
+      await files.upload(film, { name: 'f.mp4', type: 'video/mp4' }),
+      await files.upload(table, { name: '表.csv', type: 'text/csv' }),
+      await files.upload(tiny, { name: 'tiny.txt', type: 'text/plain' }),
+    ])
+    const sent = await files.sent(before, 6)
+    assert.deepEqual(
+      sent.map(({ msgtype }) => msgtype),
+      ['markdown', 'image', 'voice', 'video', 'file', 'markdown'],
+    )
+    assert.deepEqual([sent[1].file.name, sent[4].file.name], ['图 "1".png', '表.csv'])
+    for (const [at, bytes] of [
+      [1, photo],
+      [2, speech],
+      [3, film],
+      [4, table],
+    ])
+      assert.ok(sent[at].file.bytes.equals(bytes))
+    await linksTo(sent[5].text, tiny)
+    files.close()
   })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
@@ -222,7 +275,6 @@ test('wecom AI bot', async (t) => {
     const asked = world.model.questions.length
     for (const event of [
       { ...fake.message('m-enter'), msgtype: 'event', event: { eventtype: 'feedback_event' } },
-      { ...fake.message('m-image'), msgtype: 'image', image: { url: 'https://example.com/a' } },
       { ...fake.message('m-stream'), msgtype: 'stream', stream: { id: 'x' } },
     ]) {
       const response = await world.receive(fake.callback(event))
@@ -249,6 +301,74 @@ test('wecom AI bot', async (t) => {
   await t.test('what is no callback is refused', () =>
     refusesOthers(world, { methods: ['GET', 'POST'], notRead: { 'no JSON': [{ body: '<xml/>' }, 400] } }),
   )
+
+  await t.test('files come encrypted, and go as links in the one message that there is', async () => {
+    const files = await startFiles(world)
+    const [photo, book, table] = [picture(90_001), picture(7_000_003), Buffer.from('a,b\n')]
+    fake.files.set('/img/1', photo)
+    fake.files.set('/file/2', book)
+    const image = { msgtype: 'image', image: { url: `${fake.url}/img/1?sign=a%3Db` } }
+    const receives = (id, fields, options) =>
+      files.receives(fake.callback({ ...fake.message(id, options), ...fields }), id)
+
+    const alone = await receives('f-image', image)
+    assert.deepEqual([alone.text, alone.files.map(({ kind }) => kind)], ['', ['image']])
+    await files.holds(alone.files[0], photo, 'image/png')
+    const long = await receives('f-file', { msgtype: 'file', file: { url: `${fake.url}/file/2` } }, { from: 'bob' })
+    await files.holds(long.files[0], book)
+    const msg_item = [{ msgtype: 'text', text: { content: `@${fake.account.name} look` } }, image]
+    const mixed = await receives('f-mixed', { msgtype: 'mixed', mixed: { msg_item } }, { group: 'chat-files' })
+    assert.deepEqual([mixed.text, mixed.files.length], ['look', 1])
+    fake.files.set('/img/4', null)
+    const gone = await receives(
+      'f-gone',
+      { msgtype: 'image', image: { url: `${fake.url}/img/4` } },
+      { from: 'member1' },
+    )
+    assert.equal((await read(gone.files[0].url)).status, 404)
+
+    const both = [await files.upload(photo), await files.upload(table, { name: '表.csv', type: 'text/csv' })]
+    const before = fake.sent.length
+    files.reply(mixed, 'here', both)
+    const [answer] = await files.sent(before, 1)
+    const [words, ...links] = answer.text.split('\n📎')
+    assert.deepEqual([words, links.length], ['here', 2])
+    for (const [at, bytes] of [
+      [0, photo],
+      [1, table],
+    ])
+      await linksTo(`📎${links[at]}`, bytes)
+    files.reply(alone, '', both)
+    const [, second] = await files.sent(before, 2)
+    assert.equal(second.text.match(/📎/g).length, 2)
+
+    // In the callback's response as it grows, and nothing beside it.
+    await createAccount(world, fake.account, { id: 'held', passive: true })
+    const asks = async (event) => {
+      const { encrypt } = await (await world.receive(fake.callback(event), 'held')).json()
+      return JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt)).stream
+    }
+    const message = { ...fake.message('f-held', { from: 'member2' }), ...image }
+    let stream = await asks(message)
+    files.reply(await files.asked('wecom-bot:held:f-held'), 'grown', both)
+    while (!stream.finish) {
+      stream = await asks({
+        msgtype: 'stream',
+        stream: { id: stream.id },
+        from: { userid: 'member2' },
+        chattype: 'single',
+      })
+    }
+    assert.match(stream.content, /^grown\n📎.*\n📎.*表\.csv/)
+    await world
+      .call(world.token, 'GET', '/v1/dead-letters')
+      .then(({ dead_letters }) =>
+        assert.ok(!dead_letters.some(({ conversation }) => /member2|chat-files/.test(conversation))),
+      )
+    await sleep(1_500)
+    assert.equal(fake.sent.length, before + 2)
+    files.close()
+  })
 
   await t.test('the fakes found nothing wrong', () => endsWell(world))
 })

@@ -253,10 +253,14 @@ impl Outbound {
                 let text = format!("{}\n\n{}", self.text, choices.collect::<Vec<_>>().join("\n"));
                 Cow::Owned(Outbound { text, buttons: Vec::new(), ..self.clone() })
             }
-            Some(file) => {
-                Cow::Owned(Outbound { text: in_words(file), files: Vec::new(), buttons: Vec::new(), ..self.clone() })
-            }
+            Some(file) => Cow::Owned(Outbound { text: in_words(file), buttons: Vec::new(), ..self.clone() }),
         }
+    }
+
+    /// The files that follow the text, or this one.
+    pub(super) fn files_after(&self) -> &[File] {
+        let next = self.part.checked_sub(FILE_PART).map_or(0, |at| at as usize + 1);
+        self.files.get(next..).unwrap_or_default()
     }
 }
 

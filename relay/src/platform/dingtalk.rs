@@ -7,6 +7,8 @@
 //! is a part of the address, should not be one that can be guessed, and a body must name the robot. There is no idempotency
 //! key: when the answer to a call is lost, the next try may show a part twice.
 
+mod media;
+
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
@@ -20,9 +22,11 @@ use super::encoding::same;
 use super::markdown;
 use super::webhook::{Words, at, required, text_at};
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
-    Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
+
+pub(super) use media::{FILE_HOSTS, attach, download, located, upload};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -116,12 +120,15 @@ pub struct Event {
     pub is_member: bool,
     /// What it says, if it can be said in words.
     pub text: Option<String>,
+    /// What comes with it.
+    pub attached: Vec<Attached>,
 }
 
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let body = verified.0;
-    let text = match required(&body, "msgtype")?.as_str() {
+    let kind = required(&body, "msgtype")?;
+    let text = match kind.as_str() {
         "text" => Some(at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?.to_owned()),
         "audio" => text_at(&body, "content.recognition"),
         "richText" => {
@@ -139,20 +146,23 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         is_member: staff.is_some(),
         from: staff.map_or_else(|| required(&body, "senderId"), Ok)?,
         text,
+        attached: media::attached(&kind, &body),
     })
 }
 
 /// What an event means to the relay: words are a question. In groups a robot hears only what mentions it.
 pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inbound {
-    // TODO(#6): pictures, files, videos, and recordings without a transcript.
-    let Some(text) = event.text else { return Inbound::Ignored("message type") };
+    if event.text.is_none() && event.attached.is_empty() {
+        return Inbound::Ignored("message type");
+    }
     let address = match event.is_group {
         true => format!("group {}", event.conversation),
         false if event.is_member => format!("user {}", event.from),
         false => return Inbound::Ignored("an outsider, to whom robots cannot write"),
     };
     let group = event.is_group.then(|| event.conversation.clone());
-    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text, attached: Vec::new() }
+    let (text, attached) = (event.text.unwrap_or_default(), event.attached);
+    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text, attached }
         .ask(NAME, account)
 }
 
@@ -163,15 +173,19 @@ pub fn ack(_inbound: &Inbound) -> Reply {
 
 /// Sends a part of an answer to a group (`groupMessages/send`) or a member (`oToMessages/batchSend`).
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
-    let Some((kind, to)) = outbound.origin.message.split_once(' ') else {
-        return Err(Unsupported("the question has no address".into()));
-    };
     let fits = |part: &str| part.len() <= TEXT_BYTES_MAX;
     let (text, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, &markdown::FULL, &fits)?;
     // In the list of chats; the message itself shows only the text.
     let title: String = markdown::render(&text, &markdown::PLAIN).chars().take(TITLE_CHARS_MAX).collect();
     let param = object! { "title": title.replace('\n', " "), "text": text };
-    let (robot, key) = (&settings.robot_code, "sampleMarkdown");
+    let request = message(settings, outbound, "sampleMarkdown", &param);
+    let no_address = || Unsupported("the question has no address".into());
+    Ok(Call { request: request.ok_or_else(no_address)?, is_last })
+}
+
+fn message(settings: &Settings, outbound: &Outbound, key: &str, param: &str) -> Option<HttpRequest> {
+    let (kind, to) = outbound.origin.message.split_once(' ')?;
+    let robot = &settings.robot_code;
     let (path, body) = match kind {
         "group" => (
             "groupMessages/send",
@@ -182,7 +196,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         }
     };
     let url = format!("{}/v1.0/robot/{path}", settings.api_base);
-    Ok(Call { request: HttpRequest::post(url, body, Auth::Dingtalk), is_last })
+    Some(HttpRequest::post(url, body, Auth::Dingtalk))
 }
 
 /// What the response to [`send`] means.

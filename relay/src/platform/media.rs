@@ -2,7 +2,11 @@
 
 use protocol::{File, FileKind};
 
-use super::{Account, Call, HttpRequest, HttpResponse, Outbound, Platform, feishu};
+use super::wx::{self, Key};
+use super::{
+    Account, Call, HttpRequest, HttpResponse, Outbound, Platform, dingtalk, feishu, qq, telegram, wechat, wecom,
+    wecom_bot,
+};
 
 /// A file that came with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +24,13 @@ pub struct Attached {
 }
 
 /// The next call on the way to a file's bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Download {
     /// It says where they are: [`located`].
     Ask(HttpRequest),
-    /// It answers them.
+    /// It answers them, or where they are.
     Get(HttpRequest),
+    /// It answers them encrypted.
+    Sealed(HttpRequest, Key),
 }
 
 /// How a platform takes a file.
@@ -44,26 +49,49 @@ pub enum Upload {
     ByUrl(HttpRequest),
     /// Its URL is all that [`attach`] needs.
     Url,
+    /// As [`Upload::Form`], and with that it is sent.
+    Whole {
+        /// The call, without a body.
+        request: HttpRequest,
+        /// The fields before the file.
+        fields: Vec<(&'static str, String)>,
+        /// The field that is the file.
+        field: &'static str,
+    },
 }
 
 /// The call that leads to a file that came with a message; none: the words are not this platform's.
 pub fn download(account: &Account, key: &str) -> Option<Download> {
     match &account.platform {
+        Platform::Dingtalk(settings) => Some(dingtalk::download(settings, key)),
         Platform::Feishu(settings) => feishu::download(settings, key),
+        Platform::Qq(_) => Some(qq::download(key)),
+        Platform::Telegram(settings) => Some(telegram::download(settings, key)),
+        Platform::Wechat(settings) => Some(wx::download(&settings.api_base, key)),
+        Platform::Wecom(settings) => Some(wx::download(&settings.api_base, key)),
+        Platform::WecomBot(settings) => wecom_bot::download(settings, key),
+    }
+}
+
+/// The call that answers a file's bytes, from an answer that says where they are.
+pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::located(response),
+        Platform::Telegram(settings) => telegram::located(settings, response),
+        Platform::Wechat(_) => wx::located(response),
         _ => None,
     }
 }
 
-/// The call that answers a file's bytes, from the answer to [`Download::Ask`].
-pub fn located(account: &Account, response: &HttpResponse) -> Option<HttpRequest> {
-    let (_, _) = (account, response);
-    None
-}
-
 /// Hosts beside the API's own from which a platform's files come; a name that begins with a dot stands for all below it.
 pub fn hosts(account: &Account) -> &'static [&'static str] {
-    let _ = account;
-    &[]
+    match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::FILE_HOSTS,
+        Platform::Qq(_) => qq::FILE_HOSTS,
+        Platform::Wechat(_) | Platform::Wecom(_) => wx::FILE_HOSTS,
+        Platform::WecomBot(_) => wecom_bot::FILE_HOSTS,
+        Platform::Feishu(_) | Platform::Telegram(_) => &[],
+    }
 }
 
 /// Whether files may be fetched from this URL: of the API itself, or of a host of [`hosts`], by `https`.
@@ -86,25 +114,60 @@ pub fn is_api(account: &Account, url: &str) -> bool {
 
 /// How the platform takes this file; none: not at all, so that it goes as a link.
 pub fn upload(account: &Account, outbound: &Outbound, file: &File) -> Option<Upload> {
-    let _ = outbound;
     match &account.platform {
+        Platform::Dingtalk(_) => dingtalk::upload(file),
         Platform::Feishu(settings) => feishu::upload(settings, file),
+        Platform::Qq(settings) => qq::upload(settings, outbound, file),
+        Platform::Telegram(settings) => telegram::upload(settings, outbound, file),
+        Platform::Wechat(settings) => wechat::upload(settings, file),
+        Platform::Wecom(settings) => wecom::upload(settings, file),
         _ => None,
     }
+}
+
+/// Whether this part of an answer was said with one before, where all of it is one message.
+pub fn is_said(account: &Account, outbound: &Outbound) -> bool {
+    matches!(account.platform, Platform::WecomBot(_)) && wecom_bot::is_said(outbound)
 }
 
 /// What an uploaded file is called from then on; none: it was not taken.
 pub fn uploaded(account: &Account, response: &HttpResponse) -> Option<String> {
     match &account.platform {
         Platform::Feishu(_) => feishu::uploaded(response),
+        Platform::Qq(_) => qq::uploaded(response),
+        Platform::Wechat(_) | Platform::Wecom(_) => wx::uploaded(response),
         _ => None,
     }
 }
 
 /// The call that sends a file. `handle`: what [`uploaded`] read, or its URL.
 pub fn attach(account: &Account, outbound: &Outbound, file: &File, handle: &str) -> Option<Call> {
-    match &account.platform {
-        Platform::Feishu(settings) => Some(feishu::attach(settings, outbound, file, handle)),
-        _ => None,
-    }
+    let request = match &account.platform {
+        Platform::Dingtalk(settings) => dingtalk::attach(settings, outbound, handle)?,
+        Platform::Feishu(settings) => return Some(feishu::attach(settings, outbound, file, handle)),
+        Platform::Qq(settings) => return qq::attach(settings, outbound, handle),
+        Platform::Wechat(settings) => wechat::attach(settings, outbound, handle),
+        Platform::Wecom(settings) => wecom::attach(settings, outbound, file, handle),
+        _ => return None,
+    };
+    Some(Call { request, is_last: true })
 }
+
+/// A file at a URL that a platform names; none: nothing that could be fetched from.
+pub(super) fn from_url(kind: FileKind, url: &str) -> Option<Attached> {
+    let key = secure(url);
+    let is_plain = key.len() <= URL_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then_some(Attached { kind, name: None, media_type: None, bytes: None, key })
+}
+
+/// A URL by `https`, which every host of files speaks, whatever it is named with; but for tests' on this machine.
+pub(super) fn secure(url: &str) -> String {
+    if super::check_base(url.trim_end_matches('/')).is_ok() {
+        return url.to_owned();
+    }
+    let rest = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or(url);
+    ["https://", rest].concat()
+}
+
+/// Signed URLs of object stores have some 600. They stand in our own, encoded.
+const URL_BYTES_MAX: usize = 1_500;

@@ -34,7 +34,7 @@ pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
-pub use media::{Attached, Download, Upload, attach, download, is_api, located, may_fetch, upload, uploaded};
+pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
@@ -235,6 +235,9 @@ pub fn asks_again(account: &Account, age_ms: u64) -> bool {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
+        // A file goes by a call, if one can.
+        Platform::Wechat(settings) if outbound.file().is_some() && !wechat::keeps(settings) => None,
+        Platform::Wecom(_) if outbound.file().is_some() => None,
         Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(has_buttons(account)), fresh),
         Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(has_buttons(account)), fresh),
         Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(has_buttons(account)), fresh),

@@ -11,6 +11,7 @@
 
 mod crypto;
 mod event;
+mod media;
 
 use std::fmt;
 
@@ -22,12 +23,13 @@ use super::encoding::is_plain;
 use super::markdown::{self, Escape, Style};
 use super::webhook::Words;
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
-    Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Auth, Call, FILE_PART, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 
 pub use crypto::public_key;
 pub use event::{Event, Place, Received};
+pub(super) use media::{FILE_HOSTS, attach, download, upload, uploaded};
 
 /// What the operator copies from the bot's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -127,8 +129,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("sent by a bot");
     }
     let Some(text) = received.readable(&settings.bot_id) else { return Inbound::Ignored("the bot is not mentioned") };
-    // TODO(#6): images, files, recordings without a transcript, and videos.
-    if text.is_empty() && received.has_files {
+    if text.is_empty() && received.has_files && received.attached.is_empty() {
         return Inbound::Ignored("message type");
     }
     let (kind, place) = received.place.parts();
@@ -137,7 +138,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
-    Words { id: received.id, chat, group, sender: received.author, address, text, attached: Vec::new() }
+    Words { id: received.id, chat, group, sender: received.author, address, text, attached: received.attached }
         .ask(NAME, account)
 }
 
@@ -181,17 +182,13 @@ struct Way {
 }
 
 fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, Unsupported> {
-    let mut address = outbound.origin.message.splitn(3, '/');
-    let (Some(kind), Some(place), Some(message)) = (address.next(), address.next(), address.next()) else {
+    let Some(address) = address(outbound) else {
         return Err(Unsupported("the question has no address".into()));
     };
-    let (path, parts_max) = match kind {
-        "c2c" => (format!("v2/users/{place}"), C2C_PARTS_MAX),
-        "group" => (format!("v2/groups/{place}"), PARTS_MAX),
-        "channel" => (format!("channels/{place}"), PARTS_MAX),
-        _ => (format!("dms/{place}"), PARTS_MAX),
-    };
-    let is_guild = !matches!(kind, "c2c" | "group");
+    if outbound.part >= FILE_PART + FILES_MAX {
+        return Err(Unsupported("QQ 一次最多回复 4 个文件 · an answer has 4 files at most".into()));
+    }
+    let is_guild = address.is_guild;
     // Mentions call people, whoever made the model say them. Guilds have everything escaped.
     let text = outbound.text.replace("<@", "＜@").replace("<qqbot", "＜qqbot");
     let fits = |part: &str| part.chars().count() <= MESSAGE_CHARS_MAX;
@@ -202,7 +199,8 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
     };
     // The parts are the same in whatever way they are written, or something would be left out between two.
     let split = if is_guild { &GUILD } else { &markdown::FULL };
-    let (mut content, is_last) = markdown::part_as(&text, outbound.text_part(), parts_max, split, shown, &fits)?;
+    let (mut content, is_last) =
+        markdown::part_as(&text, outbound.text_part(), address.parts_max, split, shown, &fits)?;
     if !way.has_links {
         content = content.replace("https://", "").replace("http://", "");
     }
@@ -216,14 +214,45 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
         body.field("\"msg_type\":", &0);
         body.field("\"content\":", &content);
     }
-    if way.is_reply {
-        body.field("\"msg_id\":", message);
-        if !is_guild {
+    Ok(Call { request: reply(settings, outbound, &address, body, way.is_reply), is_last })
+}
+
+/// Where an answer goes.
+struct Address<'a> {
+    path: String,
+    is_guild: bool,
+    /// The message that it replies to.
+    message: &'a str,
+    parts_max: usize,
+}
+
+fn address(outbound: &Outbound) -> Option<Address<'_>> {
+    let mut words = outbound.origin.message.splitn(3, '/');
+    let (kind, place, message) = (words.next()?, words.next()?, words.next()?);
+    let (path, parts_max) = match kind {
+        "c2c" => (format!("v2/users/{place}"), C2C_PARTS_MAX),
+        "group" => (format!("v2/groups/{place}"), PARTS_MAX),
+        "channel" => (format!("channels/{place}"), PARTS_MAX),
+        _ => (format!("dms/{place}"), PARTS_MAX),
+    };
+    Some(Address { path, is_guild: !matches!(kind, "c2c" | "group"), message, parts_max })
+}
+
+/// What `body` begins, as a reply or as a message of its own.
+fn reply(
+    settings: &Settings,
+    outbound: &Outbound,
+    address: &Address<'_>,
+    mut body: json::Writer,
+    is_reply: bool,
+) -> HttpRequest {
+    if is_reply {
+        body.field("\"msg_id\":", address.message);
+        if !address.is_guild {
             body.field("\"msg_seq\":", &msg_seq(outbound));
         }
     }
-    let url = format!("{}/{path}/messages", settings.api_base);
-    Ok(Call { request: HttpRequest::post(url, body.end(), Auth::Qq), is_last })
+    HttpRequest::post(format!("{}/{}/messages", settings.api_base, address.path), body.end(), Auth::Qq)
 }
 
 /// Unique among the answers to one message, the same for every try, and small as in the platform's SDKs.
@@ -349,6 +378,8 @@ const MESSAGE_CHARS_MAX: usize = 4_000;
 const C2C_PARTS_MAX: usize = 3;
 /// Of one answer: one of the 5 replies is left for a word of the relay.
 const PARTS_MAX: usize = 4;
+/// Of one answer: more would share their `msg_seq`, and 5 replies are all there are.
+const FILES_MAX: u32 = 4;
 /// As the platform's own Python SDK; a repetition is signed anew.
 const SIGNATURE_AGE_S_MAX: u64 = 300;
 /// The platform gives the same token until its last 60 s, and `src/account.rs` asks for another 5 min before the end: this

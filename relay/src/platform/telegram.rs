@@ -7,6 +7,8 @@
 //! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
 //! lost, the next try may show a part twice.
 
+mod media;
+
 use std::fmt;
 
 use protocol::json::{self, FromJson, Json, Object};
@@ -16,10 +18,12 @@ use serde::Serialize;
 use super::markdown::{self, Escape, Fence, Heading, Style};
 use super::webhook::{Words, at, number, text_at};
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
-    Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
+
+pub(super) use media::{download, located, upload};
 
 /// What the operator got from @BotFather and set by `setWebhook`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -82,7 +86,7 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Ver
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message.
-    Message(Received),
+    Message(Box<Received>),
     /// An update that this version does not use.
     Other,
 }
@@ -108,6 +112,8 @@ pub struct Received {
     pub replies_to: Option<String>,
     /// Text, or what stands under a picture or file.
     pub text: Option<String>,
+    /// What comes with it.
+    pub file: Option<Attached>,
 }
 
 /// Reads a checked body.
@@ -116,7 +122,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update_id = number(&update, "update_id")?;
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
-    Ok(Event::Message(Received {
+    Ok(Event::Message(Box::new(Received {
         update_id,
         chat: number(message, "chat.id")?,
         message: number(message, "message_id")?,
@@ -126,18 +132,21 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         from: number(message, "from.id").ok(),
         replies_to: text_at(message, "reply_to_message.from.username"),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
-    }))
+        file: media::attached(message),
+    })))
 }
 
 /// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
 pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
     // TODO(#6): buttons, and messages that were changed.
     let Event::Message(received) = event else { return Inbound::Ignored("event type") };
+    let received = *received;
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }
-    // TODO(#6): images, files, recordings and videos.
-    let (Some(text), Some(from)) = (received.text, received.from) else { return Inbound::Ignored("message type") };
+    let has_words = received.text.is_some() || received.file.is_some();
+    let Some(from) = received.from.filter(|_| has_words) else { return Inbound::Ignored("message type") };
+    let text = received.text.unwrap_or_default();
     let name = &settings.username;
     let mentioned = without_mention(&text, name);
     let is_meant = received.is_private
@@ -155,7 +164,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         chat,
         sender: from.to_string(),
         text: mentioned.unwrap_or(text),
-        attached: Vec::new(),
+        attached: received.file.into_iter().collect(),
     }
     .ask(NAME, account)
 }
@@ -188,8 +197,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
 }
 
 fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Call, Unsupported> {
-    let mut address = outbound.origin.message.split('/').map_while(|number| number.parse::<i64>().ok());
-    let (Some(chat), Some(topic), Some(message)) = (address.next(), address.next(), address.next()) else {
+    let Some((chat, topic, message)) = address(outbound) else {
         return Err(Unsupported("the question has no address".into()));
     };
     // Units of UTF-16 with the markup: never less than what the platform counts.
@@ -204,10 +212,19 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     if shown.escape == Escape::Html {
         body.field("\"parse_mode\":", "HTML");
     }
-    let reply_to = object! { "message_id": message, "allow_sending_without_reply": true };
-    body.raw("\"reply_parameters\":", &reply_to);
+    body.raw("\"reply_parameters\":", &reply_to(message));
     body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
+}
+
+/// The chat, the topic in it or 0, and the message that is replied to.
+fn address(outbound: &Outbound) -> Option<(i64, i64, i64)> {
+    let mut numbers = outbound.origin.message.split('/').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next()?, numbers.next()?))
+}
+
+fn reply_to(message: i64) -> String {
+    object! { "message_id": message, "allow_sending_without_reply": true }
 }
 
 fn method(settings: &Settings, name: &str) -> String {

@@ -12,7 +12,7 @@
 use std::fmt;
 
 use protocol::json::Writer;
-use protocol::{AccountId, Timestamp, from_json, object};
+use protocol::{AccountId, File, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::{conversation_id, is_plain};
@@ -21,7 +21,7 @@ use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Sent, Token, Unsupported, Verdict, check_base,
+    Rejected, Reply, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
 use crate::store::Origin;
 
@@ -124,15 +124,14 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             "unsubscribe" => "event: someone follows no more",
             _ => "event type",
         }),
-        // TODO(#6): images, recordings and videos.
-        Event::Message { text: None, .. } => Inbound::Ignored("message type"),
+        Event::Message { text: None, file: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, to, .. } if !is_plain(&from) || !is_plain(&to) => {
             Inbound::Ignored("ids of another form")
         }
-        Event::Message { id, from, to, text: Some(text) } => {
-            let address = format!("{from}/{to}");
-            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached: Vec::new() }
-                .ask(NAME, account)
+        Event::Message { id, from, to, text, file } => {
+            let (address, text) = (format!("{from}/{to}"), text.unwrap_or_default());
+            let attached = file.into_iter().collect();
+            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached }.ask(NAME, account)
         }
     }
 }
@@ -168,7 +167,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
         let fits = |part: &str| part.len() + GO_ON.len() <= TEXT_BYTES_MAX;
         let text = without_links(&outbound.text);
         let (content, is_last) = markdown::part(&text, outbound.text_part(), KEPT_PARTS_MAX, &STYLE, &fits).ok()?;
-        (if is_last { content } else { content + GO_ON }, is_last)
+        (if is_last && outbound.files_after().is_empty() { content } else { content + GO_ON }, is_last)
     } else {
         part(outbound).ok()?
     };
@@ -189,13 +188,26 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
         return Err(Unsupported(why.into()));
     }
     let (content, is_last) = part(outbound)?;
-    let to = outbound.origin.message.split('/').next().unwrap_or_default();
+    Ok(Call { request: message(settings, outbound, "text", &object! { "content": content }), is_last })
+}
+
+fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: &str) -> HttpRequest {
     let mut body = Writer::default();
-    body.field("\"touser\":", to);
-    body.raw("\"msgtype\":", "\"text\"");
-    body.raw("\"text\":", &object! { "content": content });
-    let url = format!("{}/cgi-bin/message/custom/send", settings.api_base);
-    Ok(Call { request: HttpRequest::post(url, body.end(), Auth::Query), is_last })
+    body.field("\"touser\":", outbound.origin.message.split('/').next().unwrap_or_default());
+    body.field("\"msgtype\":", kind);
+    body.raw(&["\"", kind, "\":"].concat(), content);
+    HttpRequest::post(format!("{}/cgi-bin/message/custom/send", settings.api_base), body.end(), Auth::Query)
+}
+
+/// Pictures are uploaded, where they can be sent by themselves.
+pub(super) fn upload(settings: &Settings, file: &File) -> Option<Upload> {
+    let is_taken = wx::is_of(file, &["image/png", "image/jpeg", "image/gif"], IMAGE_BYTES_MAX);
+    (is_taken && settings.customer_service).then(|| wx::upload(&settings.api_base, "image"))
+}
+
+/// Sends a picture.
+pub(super) fn attach(settings: &Settings, outbound: &Outbound, media_id: &str) -> HttpRequest {
+    message(settings, outbound, "image", &object! { "media_id": media_id })
 }
 
 fn part(outbound: &Outbound) -> Result<(String, bool), Unsupported> {
@@ -217,9 +229,9 @@ fn without_links(text: &str) -> String {
     safe
 }
 
-/// What the response to [`send`] means: the codes of "全局返回码".
+/// What the response to [`send`] means: the codes of "全局返回码". An upload that worked has none.
 pub fn verdict(response: &HttpResponse) -> Verdict {
-    let answer = match wx::read(LABEL, response) {
+    let answer = match wx::read_found(LABEL, response, "media_id") {
         Ok(answer) => answer,
         Err(why) => return Verdict::later(response, why),
     };
@@ -299,6 +311,7 @@ const LABEL: &str = "WeChat";
 /// Customer-service messages: 48 h.
 pub const OPEN_MS: u64 = 48 * 60 * 60_000;
 const TEXT_BYTES_MAX: usize = 2_048;
+const IMAGE_BYTES_MAX: u64 = 10_000_000;
 /// Of one answer: one of the 5 messages is left for a word of the relay.
 const PARTS_MAX: usize = 4;
 /// Of one answer, where each takes a message of the reader.

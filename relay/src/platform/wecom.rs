@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use protocol::{AccountId, Timestamp, from_json, object};
+use protocol::{AccountId, File, FileKind, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::percent;
@@ -19,7 +19,7 @@ use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
     Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
 
 /// What the operator copies from the app's page in the admin console.
@@ -107,17 +107,16 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
     match event {
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
         Event::Followed { .. } | Event::Other(_) => Inbound::Ignored("event type"),
-        // TODO(#6): images, files, recordings and videos.
-        Event::Message { text: None, .. } => Inbound::Ignored("message type"),
+        Event::Message { text: None, file: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),
-        Event::Message { id, from, text: Some(text), .. } => Words {
+        Event::Message { id, from, text, file, .. } => Words {
             id,
             chat: from.clone(),
             group: None,
             address: from.clone(),
             sender: from,
-            text,
-            attached: Vec::new(),
+            text: text.unwrap_or_default(),
+            attached: file.into_iter().collect(),
         }
         .ask(NAME, account),
     }
@@ -155,18 +154,38 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     let fits = |part: &str| part.len() + mark.len() <= MESSAGE_BYTES_MAX;
     let (part, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, style, &fits)?;
     let kind = if settings.markdown { "markdown" } else { "text" };
-    Ok(Call { request: message(settings, outbound, kind, part + &mark), is_last })
+    Ok(Call { request: message(settings, outbound, kind, &object! { "content": part + &mark }), is_last })
 }
 
-fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: String) -> HttpRequest {
+fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: &str) -> HttpRequest {
     let mut body = protocol::json::Writer::default();
     body.field("\"touser\":", &outbound.origin.message);
     body.field("\"msgtype\":", kind);
     body.field("\"agentid\":", &settings.agent_id);
-    body.raw(if kind == "text" { "\"text\":" } else { "\"markdown\":" }, &object! { "content": content });
+    body.raw(&["\"", kind, "\":"].concat(), content);
     body.field("\"enable_duplicate_check\":", &1);
     body.field("\"duplicate_check_interval\":", &DUPLICATE_S);
     HttpRequest::post(format!("{}/cgi-bin/message/send", settings.api_base), body.end(), Auth::Query)
+}
+
+/// Files are uploaded, as what they are if the platform shows that, else to be saved.
+pub(super) fn upload(settings: &Settings, file: &File) -> Option<Upload> {
+    let is_taken = file.bytes.is_some_and(|bytes| (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&bytes));
+    is_taken.then(|| wx::upload(&settings.api_base, media_kind(file)))
+}
+
+/// Sends a file.
+pub(super) fn attach(settings: &Settings, outbound: &Outbound, file: &File, media_id: &str) -> HttpRequest {
+    message(settings, outbound, media_kind(file), &object! { "media_id": media_id })
+}
+
+fn media_kind(file: &File) -> &'static str {
+    match file.kind {
+        FileKind::Image if wx::is_of(file, &["image/png", "image/jpeg"], MEDIA_BYTES_MAX) => "image",
+        FileKind::Audio if wx::is_of(file, &["audio/amr"], VOICE_BYTES_MAX) => "voice",
+        FileKind::Video if wx::is_of(file, &["video/mp4"], MEDIA_BYTES_MAX) => "video",
+        _ => "file",
+    }
 }
 
 /// Eight characters without width, of two kinds: the place of the answer and its part, modulo 256. Two messages to one
@@ -262,6 +281,11 @@ pub(super) const RATES: &[Rate] = &[
 const LABEL: &str = "WeCom";
 /// A text or Markdown message.
 const MESSAGE_BYTES_MAX: usize = 2_048;
+/// "上传临时素材": more than 5 bytes, at most 20 MB; less as a picture or video, or as a recording.
+const FILE_BYTES_MIN: u64 = 6;
+const FILE_BYTES_MAX: u64 = 20_000_000;
+const MEDIA_BYTES_MAX: u64 = 10_000_000;
+const VOICE_BYTES_MAX: u64 = 2_000_000;
 /// Of one answer: more than the longest answer needs.
 const PARTS_MAX: usize = 400;
 /// How long a message is not delivered again: the 50 min for which an answer is tried.

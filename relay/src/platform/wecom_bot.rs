@@ -12,17 +12,19 @@
 use std::fmt;
 
 use protocol::json::{self, Json};
-use protocol::{AccountId, Timestamp, from_json, object};
+use protocol::{AccountId, FileKind, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::{conversation_id, key};
 use super::markdown::{self, Style, Table};
+use super::media::from_url;
 use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key};
 use super::{
-    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, Download, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method,
+    NoToken, Outbound, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
+use crate::file::in_words;
 use crate::store::Origin;
 
 /// What the operator copies from the bot's page in the admin console.
@@ -127,6 +129,8 @@ pub struct Received {
     pub from: String,
     /// What it says, if it can be said in words, and what it quotes.
     pub text: Option<String>,
+    /// What comes with it, and with what it quotes.
+    pub attached: Vec<Attached>,
     /// Where its answer may go, once.
     pub response_url: Option<String>,
 }
@@ -146,7 +150,8 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     };
     let (from, group) = (required(&event, "from.userid")?, text_at(&event, "chatid"));
     let content = |path: &str| at(&event, path).and_then(Json::as_str).map(str::to_owned);
-    let text = match required(&event, "msgtype")?.as_str() {
+    let kind = required(&event, "msgtype")?;
+    let text = match kind.as_str() {
         "event" => {
             return Ok(match text_at(&event, "event.eventtype").unwrap_or_default() {
                 // The first time of a day, alone with the bot.
@@ -175,8 +180,36 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         group,
         from,
         text,
+        attached: attached(&event, &kind),
         response_url: text_at(&event, "response_url"),
     }))
+}
+
+/// The files of a message, and of what it quotes.
+fn attached(event: &Json, kind: &str) -> Vec<Attached> {
+    let mut files = Vec::new();
+    let mut add = |message: &Json, kind: &str| {
+        let of = match kind {
+            "file" => FileKind::File,
+            "image" => FileKind::Image,
+            "video" => FileKind::Video,
+            _ => return,
+        };
+        files.extend(message.get(kind).and_then(|file| from_url(of, file.text("url")?)));
+    };
+    let quote = event.get("quote").map(|quote| (quote, quote.text("msgtype").unwrap_or_default()));
+    for (message, kind) in [(event, kind)].into_iter().chain(quote) {
+        add(message, kind);
+        for item in at(message, "mixed.msg_item").and_then(Json::as_list).unwrap_or_default() {
+            add(item, item.text("msgtype").unwrap_or_default());
+        }
+    }
+    files
+}
+
+/// By its own URL, for 5 min; encrypted as callbacks are.
+pub(super) fn download(settings: &Settings, key: &str) -> Option<Download> {
+    Some(Download::Sealed(HttpRequest::get(key.to_owned(), Auth::None), Key::read(&settings.encoding_aes_key)?))
 }
 
 /// What an event means to the relay: words are a question. In groups a bot hears only what mentions it.
@@ -202,9 +235,11 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             };
         }
     };
-    // TODO(#6): images, files and videos.
-    let Some(text) = &received.text else { return Inbound::Ignored("message type") };
-    let text = if received.group.is_some() { without_mention(text, &settings.name) } else { text.clone() };
+    if received.text.is_none() && received.attached.is_empty() {
+        return Inbound::Ignored("message type");
+    }
+    let text = received.text.as_deref().unwrap_or_default();
+    let text = if received.group.is_some() { without_mention(text, &settings.name) } else { text.to_owned() };
     // Answers go nowhere but to the platform.
     let url = received.response_url.as_deref().filter(|url| is_response_url(settings, url)).unwrap_or_default();
     let address = format!("{} {url}", received.stream_id());
@@ -212,8 +247,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         Some(group) => format!("group-{group}"),
         None => received.from.clone(),
     };
-    Words { id: received.id, chat, group: received.group, sender: received.from, address, text, attached: Vec::new() }
-        .ask(NAME, account)
+    let Received { id, group, from: sender, attached, .. } = received;
+    Words { id, chat, group, sender, address, text, attached }.ask(NAME, account)
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.
@@ -269,14 +304,14 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
 
 /// The response to `enter_chat`, as bare text.
 pub fn greet(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
-    let text = message("text", &object! { "content": content(&outbound.text) });
+    let text = message("text", &object! { "content": content(outbound) });
     let key = Key::read(&settings.encoding_aes_key)?;
     Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
 }
 
 fn stream(settings: &Settings, outbound: &Outbound, fresh: &Fresh, finish: bool) -> Option<Reply> {
     let (id, _) = outbound.origin.message.split_once(' ')?;
-    let content = if outbound.text.trim().is_empty() && !finish { String::new() } else { content(&outbound.text) };
+    let content = if outbound.text.trim().is_empty() && !finish { String::new() } else { content(outbound) };
     let text = message("stream", &object! { "id": id, "finish": finish, "content": content });
     let key = Key::read(&settings.encoding_aes_key)?;
     Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
@@ -290,7 +325,7 @@ pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupport
             "这条消息没有带来回复地址 · the message came without an address for its answer".into(),
         ));
     };
-    let body = message("markdown", &object! { "content": content(&outbound.text) });
+    let body = message("markdown", &object! { "content": content(outbound) });
     Ok(Call { request: HttpRequest::post(url.to_owned(), body, Auth::None), is_last: true })
 }
 
@@ -299,12 +334,23 @@ fn message(kind: &str, content: &str) -> String {
     [r#"{"msgtype":""#, kind, r#"",""#, kind, r#"":"#, content, "}"].concat()
 }
 
-/// An answer as far as the platform takes it: there is no second message for the rest.
-fn content(text: &str) -> String {
-    let fits = |part: &str| part.len() <= CONTENT_BYTES_MAX;
+/// An answer as far as the platform takes it: there is no second message for the rest, nor for its files.
+fn content(outbound: &Outbound) -> String {
+    let mut links = String::new();
+    for link in outbound.files_after().iter().map(in_words) {
+        if links.len() + link.len() < LINKS_BYTES_MAX {
+            links.extend(["\n", &link]);
+        }
+    }
+    let fits = |part: &str| part.len() + links.len() <= CONTENT_BYTES_MAX;
     // In a group this would call people, whoever made the model say it.
-    let text = text.replace("<@", "＜@");
-    markdown::part(&text, 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default()
+    let text = outbound.text.replace("<@", "＜@");
+    markdown::part(&text, 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default() + &links
+}
+
+/// Whether this part was said with the first: a file, by its link.
+pub(super) fn is_said(outbound: &Outbound) -> bool {
+    outbound.part > FILE_PART || outbound.part == FILE_PART && !outbound.text.is_empty()
 }
 
 /// What the response to [`send`] means.
@@ -357,5 +403,9 @@ pub(super) const RATES: &[Rate] = &[
 const LABEL: &str = "WeCom";
 /// A stream's content, and a Markdown message's.
 const CONTENT_BYTES_MAX: usize = 20_480;
+/// Of those, for links to files.
+const LINKS_BYTES_MAX: usize = 12_000;
+/// Where files are, as the platform's page has it.
+pub(super) const FILE_HOSTS: &[&str] = &["ww-aibot-img-1258476243.cos.ap-guangzhou.myqcloud.com", ".qq.com"];
 /// How old a signature may be: tries follow each other within seconds, and what is known is known for 72 h.
 const SIGNATURE_AGE_S_MAX: u64 = 3_600;

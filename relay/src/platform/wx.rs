@@ -4,12 +4,14 @@
 mod answer;
 mod crypto;
 mod fields;
+mod media;
 mod message;
 
 pub(super) use answer::{Answer, expiring_token, read, read_found};
 pub(super) use crypto::check_signature;
-pub use crypto::{Key, signature};
+pub use crypto::{Key, Opening, signature};
 pub(super) use fields::{Fields, cdata};
+pub(super) use media::{FILE_HOSTS, download, is_of, located, upload, uploaded};
 pub use message::Event;
 pub(super) use message::{Checked, read_event, text_message};
 

@@ -1,10 +1,11 @@
 //! DingTalk.
 
-use protocol::Timestamp;
+use protocol::{File, FileKind, Timestamp};
 use relay::platform::dingtalk::{self, Settings};
 use relay::platform::wx::{Key, signature};
 use relay::platform::{
-    self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Rejected, Sent, Verdict,
+    self, Account, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw,
+    Rejected, Sent, Upload, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -73,8 +74,71 @@ fn messages_and_answers() {
 }
 
 #[test]
+fn files_of_messages() {
+    let check = |message: Value, text: &str, expected: &[(FileKind, Option<&str>, &str)]| {
+        let Ok(Inbound::Message { question, attached, .. }) = received(&message) else { panic!("{message}") };
+        let attached: Vec<_> =
+            attached.iter().map(|file| (file.kind, file.name.as_deref(), file.key.as_str())).collect();
+        assert_eq!((question.text.as_str(), attached.as_slice()), (text, expected), "{message}");
+    };
+    let content = json!({ "downloadCode": "a/+=", "fileName": "表.xlsx", "recognition": "你好" });
+    check(
+        json!({ "msgtype": "picture", "content": { "downloadCode": "a/+=" } }),
+        "",
+        &[(FileKind::Image, None, "a/+=")],
+    );
+    check(json!({ "msgtype": "file", "content": content }), "", &[(FileKind::File, Some("表.xlsx"), "a/+=")]);
+    check(json!({ "msgtype": "audio", "content": content }), "你好", &[(FileKind::Audio, Some("表.xlsx"), "a/+=")]);
+    check(json!({ "msgtype": "video", "content": { "downloadCode": "v" } }), "", &[(FileKind::Video, None, "v")]);
+    let pictures = json!([{ "downloadCode": "1", "type": "picture" }, { "text": "看" }, { "downloadCode": "2", "type": "picture" }]);
+    let both = [(FileKind::Image, None, "1"), (FileKind::Image, None, "2")];
+    check(json!({ "msgtype": "richText", "content": { "richText": pictures } }), "看", &both);
+
+    let account = account();
+    let Some(Download::Ask(request)) = platform::download(&account, "a/+=") else { panic!() };
+    let url = "https://api.dingtalk.com/v1.0/robot/messageFiles/download".into();
+    let body = r#"{"downloadCode":"a/+=","robotCode":"ding1"}"#.into();
+    assert_eq!(request, HttpRequest::post(url, body, Auth::Dingtalk));
+    let oss = "wukong-file-im-zjk.oss-cn-zhangjiakou.aliyuncs.com/a.jpg?x-oss-signature=b%2B";
+    let body = format!(r#"{{"downloadUrl":"http://{oss}"}}"#);
+    let answer = HttpResponse { status: 200, retry_after_s: None, body };
+    assert_eq!(platform::verdict(&account, &answer), Verdict::Sent(Sent::Taken));
+    let located = platform::located(&account, &answer).unwrap();
+    assert_eq!(located, HttpRequest::get(format!("https://{oss}"), Auth::None));
+    assert!(platform::may_fetch(&account, &located.url));
+    assert!(!platform::may_fetch(&account, "https://evil.oss-cn-zhangjiakou.aliyuncs.com/a"));
+}
+
+#[test]
+fn pictures_of_answers() {
+    let file = |media_type: &str| File {
+        id: "fil_1".parse().unwrap(),
+        name: "a".into(),
+        kind: FileKind::of(media_type),
+        media_type: Some(media_type.into()),
+        bytes: Some(9),
+        url: "https://r.example/v1/files/x".into(),
+    };
+    let outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "user staff" })).unwrap(),
+        conversation: "dingtalk:main:x".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: String::new(),
+        files: vec![file("image/png")],
+        buttons: Vec::new(),
+        part: FILE_PART,
+        question: None,
+    };
+    assert_eq!(platform::upload(&account(), &outbound, &file("image/png")), Some(Upload::Url));
+    assert_eq!(platform::upload(&account(), &outbound, &file("application/pdf")), None);
+    let call = platform::attach(&account(), &outbound, &outbound.files[0], &outbound.files[0].url).unwrap();
+    let body = r#"{"robotCode":"ding1","userIds":["staff"],"msgKey":"sampleImageMsg","msgParam":"{\"photoURL\":\"https://r.example/v1/files/x\"}"}"#;
+    assert_eq!(call.request.body.as_deref(), Some(body));
+}
+
+#[test]
 fn what_is_no_question() {
-    let picture = json!({ "msgtype": "picture", "content": { "downloadCode": "x" } });
+    let picture = json!({ "msgtype": "picture", "content": {} });
     assert_eq!(received(&picture), Ok(Inbound::Ignored("message type")));
     let outsider = json!({ "senderStaffId": null, "text": { "content": "hi" } });
     assert_eq!(received(&outsider), Ok(Inbound::Ignored("an outsider, to whom robots cannot write")));

@@ -1,9 +1,10 @@
 //! QQ's official bots.
 
-use protocol::Timestamp;
+use protocol::{File, FileKind, Timestamp};
 use relay::platform::qq::{self, Settings};
 use relay::platform::{
-    self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Rejected, Sent, Verdict,
+    self, Account, Attached, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
+    Platform, Raw, Rejected, Sent, Upload, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -131,7 +132,7 @@ fn what_is_no_question() {
     check("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": " ", "author": author }), "empty");
     check(
         "C2C_MESSAGE_CREATE",
-        json!({ "id": "m", "author": author, "attachments": [{ "url": "x" }] }),
+        json!({ "id": "m", "author": author, "attachments": [{ "filename": "without a URL" }] }),
         "message type",
     );
     check(
@@ -146,6 +147,107 @@ fn what_is_no_question() {
     );
     let bot = json!({ "id": "A", "user_openid": "U", "bot": true });
     check("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": "hi", "author": bot }), "sent by a bot");
+}
+
+#[test]
+fn files_of_messages() {
+    let author = json!({ "id": "A", "user_openid": "U" });
+    let check =
+        |file: Value, kind: FileKind, name: Option<&str>, media_type: Option<&str>, bytes: Option<u64>, key: &str| {
+            let d = json!({ "id": "m", "content": "", "author": author, "attachments": [file] });
+            let Inbound::Message { question, attached, .. } = received("C2C_MESSAGE_CREATE", d) else {
+                panic!("{key}")
+            };
+            assert_eq!(question.text, "");
+            let expected = Attached {
+                kind,
+                name: name.map(Into::into),
+                media_type: media_type.map(Into::into),
+                bytes,
+                key: key.into(),
+            };
+            assert_eq!(attached, [expected]);
+            let Some(Download::Get(request)) = platform::download(&account("s"), key) else { panic!("{key}") };
+            assert_eq!(request, HttpRequest::get(key.into(), Auth::None));
+            assert!(platform::may_fetch(&account("s"), key), "{key}");
+        };
+    check(
+        json!({ "content_type": "image/png", "filename": "a.png", "size": 12, "url": "multimedia.nt.qq.com.cn/download?a=1" }),
+        FileKind::Image,
+        Some("a.png"),
+        Some("image/png"),
+        Some(12),
+        "https://multimedia.nt.qq.com.cn/download?a=1",
+    );
+    check(
+        json!({ "content_type": "file", "filename": "表.xlsx", "url": "http://gchat.qpic.cn/a" }),
+        FileKind::File,
+        Some("表.xlsx"),
+        None,
+        None,
+        "https://gchat.qpic.cn/a",
+    );
+    let wav = "https://grouptalk.c2c.qq.com/a.wav";
+    check(
+        json!({ "content_type": "voice", "filename": "a.amr", "size": 5, "url": "https://x.qq.com/a.amr", "voice_wav_url": wav }),
+        FileKind::Audio,
+        None,
+        None,
+        None,
+        wav,
+    );
+    check(
+        json!({ "content_type": "video/mp4", "url": "https://x.qq.com/v" }),
+        FileKind::Video,
+        None,
+        Some("video/mp4"),
+        None,
+        "https://x.qq.com/v",
+    );
+    for elsewhere in
+        ["https://qq.com.evil.example/a", "https://evilqq.com/a", "https://x.qq.com:8080/a", "http://x.qq.com/a"]
+    {
+        assert!(!platform::may_fetch(&account("s"), elsewhere), "{elsewhere}");
+    }
+}
+
+#[test]
+fn files_of_answers() {
+    let file = |name: &str, media_type: &str| File {
+        id: "fil_1".parse().unwrap(),
+        name: name.into(),
+        kind: FileKind::of(media_type),
+        media_type: Some(media_type.into()),
+        bytes: Some(9),
+        url: format!("https://r.example/v1/files/{name}"),
+    };
+    let (account, image) = (account("s"), file("a.png", "image/png"));
+    let mut outbound = Outbound { part: FILE_PART, files: vec![image.clone(); 5], ..outbound("group/G/m", "hi") };
+    let Some(Upload::ByUrl(request)) = platform::upload(&account, &outbound, &file("b.csv", "text/csv")) else {
+        panic!()
+    };
+    let body = r#"{"file_type":4,"url":"https://r.example/v1/files/b.csv","srv_send_msg":false,"file_name":"b.csv"}"#;
+    assert_eq!(
+        (request.url.as_str(), request.body.as_deref()),
+        ("https://api.bot.qq.com/v2/groups/G/files", Some(body))
+    );
+    let answer =
+        HttpResponse { status: 200, retry_after_s: None, body: r#"{"file_uuid":"u","file_info":"i","ttl":60}"#.into() };
+    assert_eq!(platform::verdict(&account, &answer), Verdict::Sent(Sent::Taken));
+    let handle = platform::uploaded(&account, &answer).unwrap();
+    let call = platform::attach(&account, &outbound, &image, &handle).unwrap();
+    let body = r#"{"msg_type":7,"content":" ","media":{"file_info":"i"},"msg_id":"m","msg_seq":61}"#;
+    assert_eq!(call.request.body.as_deref(), Some(body));
+    // Of the 8 numbers that an answer has, text takes 4.
+    outbound.part = FILE_PART + 3;
+    assert!(platform::send(&account, &outbound).unwrap().request.body.unwrap().contains(r#""msg_seq":64}"#));
+    outbound.part += 1;
+    assert!(platform::send(&account, &outbound).is_err());
+    outbound.origin.message = "channel/2/m".into();
+    assert_eq!(platform::upload(&account, &outbound, &image), Some(Upload::Url));
+    assert_eq!(platform::upload(&account, &outbound, &file("b.csv", "text/csv")), None);
+    let call = platform::attach(&account, &outbound, &image, &image.url).unwrap();
+    assert_eq!(call.request.body.as_deref(), Some(r#"{"image":"https://r.example/v1/files/a.png","msg_id":"m"}"#));
 }
 
 #[test]

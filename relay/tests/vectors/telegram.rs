@@ -1,8 +1,12 @@
 //! Telegram.
 
 use hmac::{Hmac, Mac};
+use protocol::{File, FileKind};
 use relay::platform::telegram::{self, Settings};
-use relay::platform::{self, Account, HttpResponse, Inbound, NoEvent, Outbound, Platform, Raw, Sent, Verdict};
+use relay::platform::{
+    self, Account, Attached, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
+    Platform, Raw, Sent, Upload, Verdict,
+};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -56,6 +60,9 @@ fn messages() {
     check(json!({ "text": "hi @all", "chat": me }), Ok(("hi @all", "5")));
     check(json!({ "caption": "what is it", "photo": [], "chat": me }), Ok(("what is it", "5")));
     check(json!({ "photo": [], "chat": me }), Err("message type"));
+    check(json!({ "caption": "@the_bot look", "photo": [{ "file_id": "a" }], "chat": group }), Ok(("look", "-100")));
+    check(json!({ "photo": [{ "file_id": "a" }], "chat": group }), Err("the bot is not mentioned"));
+    check(json!({ "sticker": { "file_id": "a", "is_animated": true }, "chat": me }), Err("message type"));
     check(json!({ "text": "hi", "chat": group }), Err("the bot is not mentioned"));
     check(json!({ "text": "hi @the_boter", "chat": group }), Err("the bot is not mentioned"));
     check(json!({ "text": "@The_Bot hi", "chat": group }), Ok(("hi", "-100")));
@@ -63,6 +70,114 @@ fn messages() {
     let reply = json!({ "from": { "id": 9, "is_bot": true, "username": "the_bot" } });
     check(json!({ "text": "and then?", "chat": group, "reply_to_message": reply }), Ok(("and then?", "-100")));
     check(json!({ "text": "hi", "chat": me, "from": { "id": 6, "is_bot": true } }), Err("sent by a bot"));
+}
+
+#[test]
+fn files_of_messages() {
+    let check = |message: Value,
+                 kind: FileKind,
+                 name: Option<&str>,
+                 media_type: Option<&str>,
+                 bytes: Option<u64>,
+                 key: &str| {
+        let mut message = message;
+        message["chat"] = json!({ "id": 5, "type": "private" });
+        let Inbound::Message { question, attached, .. } = received(&message) else { panic!("{message}") };
+        assert_eq!(question.text, "");
+        let expected = Attached {
+            kind,
+            name: name.map(Into::into),
+            media_type: media_type.map(Into::into),
+            bytes,
+            key: key.into(),
+        };
+        assert_eq!(attached, [expected]);
+    };
+    let sizes = json!([{ "file_id": "small", "file_size": 1 }, { "file_id": "la-r_ge", "file_size": 90 }]);
+    check(json!({ "photo": sizes }), FileKind::Image, None, None, Some(90), "la-r_ge");
+    let document = json!({ "file_id": "d", "file_name": "表.pdf", "mime_type": "application/pdf", "file_size": 7 });
+    check(json!({ "document": document }), FileKind::File, Some("表.pdf"), Some("application/pdf"), Some(7), "d");
+    let scan = json!({ "file_id": "d", "file_name": "a.png", "mime_type": "image/png" });
+    check(json!({ "document": scan }), FileKind::Image, Some("a.png"), Some("image/png"), None, "d");
+    check(
+        json!({ "voice": { "file_id": "v", "mime_type": "audio/ogg" } }),
+        FileKind::Audio,
+        None,
+        Some("audio/ogg"),
+        None,
+        "v",
+    );
+    check(
+        json!({ "audio": { "file_id": "v", "file_name": "a.mp3" } }),
+        FileKind::Audio,
+        Some("a.mp3"),
+        None,
+        None,
+        "v",
+    );
+    check(json!({ "video": { "file_id": "v" } }), FileKind::Video, None, None, None, "v");
+    check(json!({ "video_note": { "file_id": "v" } }), FileKind::Video, None, None, None, "v");
+    check(
+        json!({ "animation": { "file_id": "g" }, "document": { "file_id": "d" } }),
+        FileKind::Video,
+        None,
+        None,
+        None,
+        "g",
+    );
+    check(json!({ "sticker": { "file_id": "s", "is_animated": false } }), FileKind::Image, None, None, None, "s");
+    check(json!({ "sticker": { "file_id": "s", "is_video": true } }), FileKind::Video, None, None, None, "s");
+    let path = json!({ "document": { "file_id": "../x" }, "chat": { "id": 5, "type": "private" } });
+    assert_eq!(received(&path), Inbound::Ignored("message type"));
+
+    let account = account("s");
+    let Some(Download::Ask(request)) = platform::download(&account, "d") else { panic!() };
+    let asked =
+        HttpRequest::post("https://api.telegram.org/bot1:a/getFile".into(), r#"{"file_id":"d"}"#.into(), Auth::None);
+    assert_eq!(request, asked);
+    let located = |path: &str| {
+        let body = format!(r#"{{"ok":true,"result":{{"file_id":"d","file_path":"{path}"}}}}"#);
+        platform::located(&account, &response(200, &body)).map(|request| request.url)
+    };
+    let url = located("documents/file_3.pdf").unwrap();
+    assert_eq!(url, "https://api.telegram.org/file/bot1:a/documents/file_3.pdf");
+    assert!(platform::may_fetch(&account, &url));
+    for wrong in ["/var/lib/file", "../bot1:a/getMe", "a?b"] {
+        assert_eq!(located(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn files_of_answers() {
+    let outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+        conversation: "telegram:main:-100.7".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: String::new(),
+        files: Vec::new(),
+        buttons: Vec::new(),
+        part: FILE_PART,
+        question: None,
+    };
+    let check = |media_type: &str, bytes: u64, method: &str, expected: &str| {
+        let (media_type, kind) = (Some(media_type.to_owned()), FileKind::of(media_type));
+        let (id, name, url) = ("fil_1".parse().unwrap(), "a".into(), "https://r.example/v1/files/x".into());
+        let file = File { id, name, kind, media_type, bytes: Some(bytes), url };
+        let Some(Upload::Whole { request, fields, field }) = platform::upload(&account("s"), &outbound, &file) else {
+            panic!("{method}")
+        };
+        assert_eq!((request.url, field), (format!("https://api.telegram.org/bot1:a/{method}"), expected));
+        let reply = r#"{"message_id":3,"allow_sending_without_reply":true}"#;
+        let of = [("chat_id", "-100"), ("reply_parameters", reply), ("message_thread_id", "7")];
+        assert_eq!(fields, of.map(|(name, value)| (name, value.to_owned())));
+    };
+    check("image/png", 10_000_000, "sendPhoto", "photo");
+    check("image/png", 10_000_001, "sendDocument", "document");
+    check("image/gif", 9, "sendAnimation", "animation");
+    check("audio/mpeg", 9, "sendAudio", "audio");
+    check("audio/ogg", 9, "sendVoice", "voice");
+    check("video/mp4", 9, "sendVideo", "video");
+    check("text/csv", 9, "sendDocument", "document");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! WeChat official accounts, and mini programs, whose messages are pushed alike.
 
-use protocol::Timestamp;
+use protocol::{File, FileKind, Timestamp};
 use relay::platform::wechat::Settings;
 use relay::platform::wx::{Key, signature};
-use relay::platform::{self, Account, Fresh, Inbound, Method, NoEvent, Outbound, Platform, Raw};
+use relay::platform::{
+    self, Account, Attached, Auth, Download, FILE_PART, Fresh, HttpRequest, HttpResponse, Inbound, Method, NoEvent,
+    Outbound, Platform, Raw, Sent, Verdict,
+};
 use serde_json::{Value, json};
 
 use crate::{each, name, text};
@@ -110,13 +113,93 @@ fn kinds_of_messages() {
     check("text", "<Content><![CDATA[ <b> & ]]></Content><bizmsgmenuid>1</bizmsgmenuid>", Ok("<b> &"));
     check("text", "<Content><![CDATA[ ]]></Content>", Err("empty"));
     check("voice", "<MediaId>1</MediaId><Recognition><![CDATA[你好。]]></Recognition>", Ok("你好。"));
-    check("voice", "<MediaId>1</MediaId><Recognition><![CDATA[]]></Recognition>", Err("message type"));
-    check("image", "<PicUrl>http://a</PicUrl><MediaId>1</MediaId>", Err("message type"));
+    check("image", "<MediaId>../1</MediaId>", Err("message type"));
     check("link", "<Title>A</Title><Url>https://a.b</Url>", Ok("[A](https://a.b)"));
     check("location", "<Location_X>1.5</Location_X><Location_Y>2</Location_Y><Label>家</Label>", Ok("📍 家 (1.5, 2)"));
     check("event", "<Event>CLICK</Event><EventKey>/new</EventKey>", Ok("/new"));
     check("event", "<Event>VIEW</Event><EventKey>https://a</EventKey>", Err("event type"));
     check("event", "<Event>unsubscribe</Event>", Err("event: someone follows no more"));
+}
+
+#[test]
+fn files_of_messages() {
+    let (input, account) = (json!({ "token": "AAAAA" }), account(&json!({ "token": "AAAAA" })));
+    let check = |kind: &str, fields: &str, text: &str, of: FileKind, key: &str, expected: &str| {
+        let Inbound::Message { question, attached, .. } = ask(&input, kind, fields) else { panic!("{kind}") };
+        let [Attached { kind: found, key: known, .. }] = attached.as_slice() else { panic!("{attached:?}") };
+        assert_eq!((question.text.as_str(), *found, known.as_str()), (text, of, key), "{kind}");
+        let Some(Download::Get(request)) = platform::download(&account, known) else { panic!("{kind}") };
+        assert_eq!(request.url(Some("t")), expected);
+        assert!(platform::may_fetch(&account, &request.url), "{}", request.url);
+    };
+    let get = "https://api.weixin.qq.com/cgi-bin/media/get?media_id=a-B_1&access_token=t";
+    let pic = "https://mmbiz.qpic.cn/x/0?a=1&b";
+    check(
+        "image",
+        "<PicUrl>http://mmbiz.qpic.cn/x/0?a=1&amp;b</PicUrl><MediaId>1</MediaId>",
+        "",
+        FileKind::Image,
+        pic,
+        pic,
+    );
+    check("image", "<PicUrl></PicUrl><MediaId>a-B_1</MediaId>", "", FileKind::Image, "a-B_1", get);
+    check("voice", "<MediaId>a-B_1</MediaId><Recognition>听</Recognition>", "听", FileKind::Audio, "a-B_1", get);
+    check("video", "<MediaId>a-B_1</MediaId><ThumbMediaId>2</ThumbMediaId>", "", FileKind::Video, "a-B_1", get);
+    check("shortvideo", "<MediaId>a-B_1</MediaId>", "", FileKind::Video, "a-B_1", get);
+    let answer = |body: &str| HttpResponse { status: 200, retry_after_s: None, body: body.into() };
+    let located = platform::located(&account, &answer(r#"{"video_url":"http://v.weixin.qq.com/a?k=1"}"#)).unwrap();
+    assert_eq!(located, HttpRequest::get("https://v.weixin.qq.com/a?k=1".into(), Auth::None));
+    assert_eq!(platform::located(&account, &answer(r#"{"errcode":40007}"#)), None);
+    // An upload that worked has no code.
+    let uploaded = answer(r#"{"type":"image","media_id":"m1","created_at":1}"#);
+    assert_eq!(platform::verdict(&account, &uploaded), Verdict::Sent(Sent::Taken));
+    assert_eq!(platform::uploaded(&account, &uploaded).as_deref(), Some("m1"));
+}
+
+/// Files follow a text: a reader whose account can send nothing by itself is told to ask for them.
+#[test]
+fn files_go_as_pictures_or_links() {
+    let bare = json!({ "token": "AAAAA", "customer_service": false });
+    let file = |name: &str, media_type: &str| File {
+        id: "fil_1".parse().unwrap(),
+        name: name.into(),
+        kind: FileKind::of(media_type),
+        media_type: Some(media_type.into()),
+        bytes: Some(9),
+        url: format!("https://r.example/v1/files/{name}"),
+    };
+    let files = vec![file("a.png", "image/png"), file("b.pdf", "application/pdf")];
+    let mut outbound = Outbound {
+        origin: relay::store::Origin { account: "main".parse().unwrap(), message: "o1/gh_1".into() },
+        conversation: "wechat:main:o1".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: "你好".into(),
+        files: files.clone(),
+        buttons: Vec::new(),
+        part: 0,
+        question: None,
+    };
+    let said = |account: &Account, outbound: &Outbound| {
+        platform::passive(account, outbound, &fresh()).map(|held| held.reply.body)
+    };
+    let (bare, full) = (account(&bare), account(&json!({ "token": "AAAAA" })));
+    let first = said(&bare, &outbound).unwrap();
+    assert!(first.contains("你好") && first.contains("继续"), "{first}");
+    outbound.part = FILE_PART;
+    let second = said(&bare, &outbound).unwrap();
+    assert!(second.contains("📎 <a href=\"https://r.example/v1/files/a.png\">a.png</a>"), "{second}");
+    assert!(second.contains("继续"), "{second}");
+    assert_eq!(said(&full, &outbound), None, "by a call");
+    outbound.part += 1;
+    let third = said(&bare, &outbound).unwrap();
+    assert!(third.contains("b.pdf</a>") && !third.contains("继续"), "{third}");
+    assert!(platform::upload(&full, &outbound, &files[0]).is_some());
+    for (account, file) in [(&bare, &files[0]), (&full, &files[1])] {
+        assert!(platform::upload(account, &outbound, file).is_none());
+    }
+    let call = platform::attach(&full, &outbound, &files[0], "m1").unwrap();
+    let body = r#"{"touser":"o1","msgtype":"image","image":{"media_id":"m1"}}"#;
+    assert_eq!((call.request.body.as_deref(), call.request.auth, call.is_last), (Some(body), Auth::Query, true));
 }
 
 /// Sends a message of this kind as the platform would.
@@ -168,6 +251,7 @@ fn account(input: &Value) -> Account {
         "app_secret": "secret",
         "token": or("token", ""),
         "encoding_aes_key": or("encoding_aes_key", ""),
+        "customer_service": input.get("customer_service").and_then(Value::as_bool).unwrap_or(true),
     }))
     .unwrap();
     Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Wechat(settings) }

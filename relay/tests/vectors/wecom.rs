@@ -1,9 +1,12 @@
 //! WeCom: apps and AI bots.
 
-use protocol::Timestamp;
+use protocol::{File, FileKind, Timestamp};
 use relay::platform::wecom::{self, Settings};
 use relay::platform::wx::{Key, signature};
-use relay::platform::{self, Account, Fresh, Inbound, Method, NoEvent, Outbound, Platform, Raw, Rejected, wecom_bot};
+use relay::platform::{
+    self, Account, Auth, Download, FILE_PART, Fresh, HttpResponse, Inbound, Method, NoEvent, Outbound, Platform, Raw,
+    Rejected, Sent, Upload, Verdict, wecom_bot,
+};
 use serde_json::{Value, json};
 
 use crate::{each, hex, name, text, unhex};
@@ -198,6 +201,7 @@ fn bot_answers_go_only_to_the_platform() {
             group: None,
             from: "zhangsan".into(),
             text: Some("hi".into()),
+            attached: Vec::new(),
             response_url: Some(url.into()),
         });
         let settings = bot_settings(&json!({}));
@@ -211,6 +215,141 @@ fn bot_answers_go_only_to_the_platform() {
     check("https://qyapi.weixin.qq.com@evil.com/cgi-bin/aibot/response?response_code=a", false);
     check("http://169.254.169.254/", false);
     check("https://qyapi.weixin.qq.com/cgi-bin/aibot/response?a b", false);
+}
+
+#[test]
+fn bot_files() {
+    let input = json!({ "encoding_aes_key": "A".repeat(43) });
+    let received = |event: Value| {
+        let text = event.to_string();
+        let encrypt = key(&input).seal(b"0123456789abcdef", &text, "");
+        let signed = signature(&["token", "1732233600", "n", &encrypt]);
+        let query = format!("msg_signature={signed}&timestamp=1732233600&nonce=n");
+        let body = json!({ "encrypt": encrypt }).to_string();
+        let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
+        platform::receive(&bot(&input), &raw, crate::NOW).unwrap()
+    };
+    let host = "https://ww-aibot-img-1258476243.cos.ap-guangzhou.myqcloud.com";
+    let url = |name: &str| format!("{host}/{name}?sign=q%3D1%26b");
+    let check = |fields: Value, text: &str, expected: &[(FileKind, &str)]| {
+        let mut event = json!({ "msgid": "m1", "from": { "userid": "u" }, "chattype": "single" });
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let Inbound::Message { question, attached, .. } = received(event) else { panic!("{fields}") };
+        let expected: Vec<_> = expected.iter().map(|&(kind, name)| (kind, url(name))).collect();
+        let attached: Vec<_> = attached.into_iter().map(|file| (file.kind, file.key)).collect();
+        assert_eq!((question.text.as_str(), attached), (text, expected), "{fields}");
+    };
+    let image = json!({ "msgtype": "image", "image": { "url": url("i") } });
+    check(image.clone(), "", &[(FileKind::Image, "i")]);
+    check(json!({ "msgtype": "file", "file": { "url": url("f") } }), "", &[(FileKind::File, "f")]);
+    check(json!({ "msgtype": "video", "video": { "url": url("v") } }), "", &[(FileKind::Video, "v")]);
+    let items = json!([{ "msgtype": "text", "text": { "content": "看" } }, image]);
+    check(json!({ "msgtype": "mixed", "mixed": { "msg_item": items } }), "看", &[(FileKind::Image, "i")]);
+    let quoting = json!({ "msgtype": "text", "text": { "content": "what" }, "quote": image });
+    check(quoting, "what", &[(FileKind::Image, "i")]);
+
+    let account = bot(&input);
+    let Some(Download::Sealed(request, _)) = platform::download(&account, &url("i")) else { panic!() };
+    assert_eq!((request.url.clone(), request.auth), (url("i"), Auth::None));
+    assert!(platform::may_fetch(&account, &request.url));
+    assert!(!platform::may_fetch(&account, "https://ww-aibot-img-1.cos.ap-guangzhou.myqcloud.com/a"));
+}
+
+/// As WeCom's own files: the same, however the bytes come in pieces.
+#[test]
+fn files_are_decrypted_as_they_come() {
+    let key = Key::read(&"A".repeat(43)).unwrap();
+    for length in [0, 1, 11, 12, 13, 31, 32, 33, 100, 1_000] {
+        let text: String = "0123456789".chars().cycle().take(length).collect();
+        let sealed = key.seal(b"0123456789abcdef", &text, "x");
+        let sealed = <base64ct::Base64 as base64ct::Encoding>::decode_vec(&sealed).unwrap();
+        let whole = key.decrypt(&sealed).unwrap();
+        for size in [1, 7, 16, 33, 64, 4_096] {
+            let mut opening = key.opening();
+            let mut plain: Vec<u8> = sealed.chunks(size).flat_map(|piece| opening.next(piece)).collect();
+            plain.extend(opening.end().unwrap());
+            assert_eq!(plain, whole, "{length} in {size}");
+        }
+        let mut cut = key.opening();
+        cut.next(sealed.split_last().unwrap().1);
+        assert_eq!(cut.end(), Err(Rejected::BadLength));
+    }
+    assert_eq!(key.opening().end(), Err(Rejected::BadLength));
+}
+
+/// There is one message for an answer: it holds the links.
+#[test]
+fn bot_answers_hold_links() {
+    let account = bot(&json!({ "encoding_aes_key": "A".repeat(43) }));
+    let url = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=a";
+    let files = vec![file("a.png", "image/png", 9), file("b.pdf", "application/pdf", 9)];
+    let mut outbound = Outbound { files, ..to(&format!("m1 {url}"), "hi") };
+    let said = |outbound: &Outbound| {
+        let body: Value =
+            serde_json::from_str(&platform::send(&account, outbound).unwrap().request.body.unwrap()).unwrap();
+        body["markdown"]["content"].as_str().unwrap().to_owned()
+    };
+    let links = "📎 [a.png](https://r.example/v1/files/a.png)\n📎 [b.pdf](https://r.example/v1/files/b.pdf)";
+    assert_eq!(said(&outbound), format!("hi\n{links}"));
+    assert!(!platform::is_said(&account, &outbound));
+    outbound.part = FILE_PART;
+    assert!(platform::is_said(&account, &outbound));
+    outbound.text = String::new();
+    assert!(!platform::is_said(&account, &outbound));
+    assert_eq!(said(&outbound), links);
+    outbound.part += 1;
+    assert!(platform::is_said(&account, &outbound));
+    (outbound.part, outbound.text) = (0, "字".repeat(20_000));
+    assert!(said(&outbound).len() <= 20_480 && said(&outbound).ends_with(links));
+    assert_eq!(platform::upload(&account, &outbound, &outbound.files[0]), None);
+}
+
+#[test]
+fn app_files() {
+    let account = account(&json!({ "encoding_aes_key": "A".repeat(43) }));
+    let mut outbound = Outbound { part: FILE_PART, ..to("alice", "") };
+    let check = |file: File, kind: &str| {
+        let Some(Upload::Form { request, fields, field }) = platform::upload(&account, &outbound, &file) else {
+            panic!("{kind}")
+        };
+        let url = format!("https://qyapi.weixin.qq.com/cgi-bin/media/upload?type={kind}");
+        assert_eq!((request.url, request.auth, fields, field), (url, Auth::Query, vec![], "media"));
+        let body = platform::attach(&account, &outbound, &file, "m1").unwrap().request.body.unwrap();
+        let expected = format!(r#"{{"touser":"alice","msgtype":"{kind}","agentid":218,"{kind}":{{"media_id":"m1"}},"#);
+        assert!(body.starts_with(&expected), "{body}");
+    };
+    check(file("a", "image/png", 10_000_000), "image");
+    check(file("a", "image/png", 10_000_001), "file");
+    check(file("a", "image/webp", 9), "file");
+    check(file("a", "audio/amr", 2_000_000), "voice");
+    check(file("a", "audio/mpeg", 9), "file");
+    check(file("a", "video/mp4", 9), "video");
+    check(file("a", "text/csv", 20_000_000), "file");
+    for bytes in [5, 20_000_001] {
+        assert_eq!(platform::upload(&account, &outbound, &file("a", "text/csv", bytes)), None);
+    }
+    let uploaded = HttpResponse {
+        status: 200,
+        retry_after_s: None,
+        body: r#"{"errcode":0,"errmsg":"ok","type":"file","media_id":"m1","created_at":"1"}"#.into(),
+    };
+    assert_eq!(platform::verdict(&account, &uploaded), Verdict::Sent(Sent::Taken));
+    assert_eq!(platform::uploaded(&account, &uploaded).as_deref(), Some("m1"));
+    // By a call, and not as words in the response to a callback.
+    outbound.files = vec![file("a", "image/png", 9)];
+    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [0; 16] };
+    assert_eq!(platform::passive(&account, &outbound, &fresh), None);
+}
+
+fn file(name: &str, media_type: &str, bytes: u64) -> File {
+    File {
+        id: "fil_1".parse().unwrap(),
+        name: name.into(),
+        kind: FileKind::of(media_type),
+        media_type: Some(media_type.into()),
+        bytes: Some(bytes),
+        url: format!("https://r.example/v1/files/{name}"),
+    }
 }
 
 fn to(address: &str, text: &str) -> Outbound {

@@ -3,6 +3,7 @@
 // over is not documented: here it is one of each kind.
 
 import { createPrivateKey, createPublicKey, randomUUID, sign, verify } from 'node:crypto'
+import { answerFile, read as fetched } from './files.mjs'
 import { json, must, serve } from './server.mjs'
 
 const BOT_ID = '7024880180391440000'
@@ -23,6 +24,11 @@ export async function startQq() {
     account: ACCOUNT,
     ack: '{"op":12,"d":0}',
     sent: [],
+    /** Files that people sent, by path: { bytes, type }; and those that QQ fetched, by file_info. */
+    files: new Map(),
+    uploads: new Map(),
+    /** Answers the next of those calls. */
+    nextUpload: [],
     calls: [],
     next: [],
     tokens: 0,
@@ -37,11 +43,11 @@ export async function startQq() {
     chatOf: ({ from = 'USER_ALICE', group, channel, dm }) =>
       channel ? `channels/${channel}` : dm ? `dms/${dm}` : group ? `v2/groups/${group}` : `v2/users/${from}`,
     /** Words of a person: alone with the bot, or mentioning it in a group, a channel, or as a member of a guild. */
-    question(id, text, options = {}) {
+    question(id, text, options = {}, more = {}) {
       const { from = 'USER_ALICE', group, channel, dm, t } = options
       const path = fake.chatOf(options)
       if (!messages.has(id)) messages.set(id, { path, at: Date.now(), replies: new Set() })
-      const common = { id, timestamp: new Date().toISOString() }
+      const common = { id, timestamp: new Date().toISOString(), ...more }
       if (channel) {
         const content = `<@!${BOT_ID}> ${text}`
         const d = { ...common, channel_id: channel, guild_id: 'g1', author: { id: from, bot: false }, content }
@@ -60,8 +66,12 @@ export async function startQq() {
   const refuse = (response, status, err_code, message) =>
     json(response, status, { err_code, message, trace_id: randomUUID() })
 
-  const server = await serve((request, body, response) => {
+  const server = await serve(async (request, body, response) => {
     const { pathname } = new URL(request.url, 'http://fake')
+    if (fake.files.has(pathname)) {
+      must(request.method === 'GET' && !request.headers.authorization, 'a file by its own address alone')
+      return answerFile(response, fake.files.get(pathname))
+    }
     if (pathname === '/app/getAppAccessToken') {
       must(request.method === 'POST', 'method of the token call')
       // Failures, too, come with 200.
@@ -79,12 +89,29 @@ export async function startQq() {
     if (!valid.has(token)) return refuse(response, 401, 11243, 'token expired')
     if (!fake.isListed) return refuse(response, 403, 11298, 'ip not in whitelist')
     if (pathname === '/users/@me') return json(response, 200, { id: BOT_ID, username: '助手', bot: true })
+    const [, of] = pathname.match(/^\/(v2\/(?:users|groups)\/[^/]+)\/files$/) ?? []
+    if (of) return upload(of, JSON.parse(body), response)
     const [, path] = pathname.match(/^\/((?:v2\/users|v2\/groups|channels|dms)\/[^/]+)\/messages$/) ?? []
     must(path && request.method === 'POST', `${request.method} ${pathname}`)
     return send(path, JSON.parse(body), token, response)
   })
 
-  function send(path, message, token, response) {
+  /** QQ fetches the file; what it is called then is good in one place alone. */
+  async function upload(path, { file_type, url, srv_send_msg, file_name }, response) {
+    const scripted = fake.nextUpload.shift()
+    if (scripted) return json(response, scripted.status, scripted.body)
+    must(srv_send_msg === false && file_name && [1, 2, 3, 4].includes(file_type), 'the fields of an upload')
+    const { status, headers, bytes } = await fetched(url)
+    if (status !== 200) return refuse(response, 400, 850026, 'download failed')
+    const type = headers.get('content-type')
+    const types = { 1: /^image\/(png|jpeg)$/, 2: /^video\/mp4$/, 3: /^audio\/(silk|wav|mpeg)$/, 4: /./ }
+    if (!types[file_type].test(type)) return refuse(response, 400, 850018, 'file format')
+    const file_info = `info-${randomUUID()}`
+    fake.uploads.set(file_info, { path, file_type, name: file_name, type, bytes })
+    return json(response, 200, { file_uuid: randomUUID(), file_info, ttl: 259_200, id: '' })
+  }
+
+  async function send(path, message, token, response) {
     const at = Date.now()
     fake.calls.push({ at, path, msg_seq: message.msg_seq })
     const scripted = fake.next.shift()
@@ -93,7 +120,11 @@ export async function startQq() {
     must(!isGuild || !('msg_type' in message || 'msg_seq' in message), 'msg_type or msg_seq in a guild')
     const isMarkdown = message.msg_type === 2
     if (isMarkdown && !fake.may.markdown) return refuse(response, 400, 304036, 'no permission to send markdown')
-    const content = isMarkdown ? message.markdown.content : message.content
+    const isMedia = message.msg_type === 7
+    if (message.image) must(isGuild && !message.content, 'a picture of a guild')
+    const file = isMedia ? fake.uploads.get(message.media.file_info) : message.image && (await fetched(message.image))
+    if (isMedia) must(file?.path === path, 'a file_info of this place')
+    const content = isMarkdown ? message.markdown.content : (message.content ?? (file && ' '))
     if (!content) return refuse(response, 400, 40034003, 'content is empty')
     if ([...content].length > 5000) return refuse(response, 400, 40054018, 'content too long')
     if (/https?:\/\//.test(content) && !fake.may.links) return refuse(response, 400, 304003, 'url not allowed')
@@ -114,7 +145,7 @@ export async function startQq() {
     const read = (text) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
     must(!isGuild || !/<[@#]/.test(content), 'a mention in a guild')
     const text = isGuild ? read(content) : content
-    fake.sent.push({ to: path, text, token, at, isMarkdown, isReply: true, replyTo: message.msg_id })
+    fake.sent.push({ to: path, text, file, token, at, isMarkdown, isReply: true, replyTo: message.msg_id })
     if (fake.losesNext) {
       fake.losesNext = false
       return response.destroy()

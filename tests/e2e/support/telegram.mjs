@@ -1,6 +1,7 @@
 // Telegram's Bot API, as far as the relay can tell: it refuses what Telegram refuses. Facts: core.telegram.org/bots/api.
 
-import { json, must, serve } from './server.mjs'
+import { answerFile } from './files.mjs'
+import { form, json, must, serve } from './server.mjs'
 
 const ACCOUNT = {
   id: 'main',
@@ -20,6 +21,8 @@ export async function startTelegram() {
     account: ACCOUNT,
     ack: '{}',
     sent: [],
+    /** Files that people sent, by file_id: { bytes, path }. */
+    files: new Map(),
     calls: [],
     next: [],
     /** Chats that blocked the bot. */
@@ -51,7 +54,13 @@ export async function startTelegram() {
   const refuse = (response, error_code, description, parameters) =>
     json(response, error_code, { ok: false, error_code, description, ...(parameters && { parameters }) })
 
-  const server = await serve((request, body, response) => {
+  const server = await serve(async (request, body, response) => {
+    const [, of, path] = request.url.match(/^\/file\/bot([^/]+)\/(.+)$/) ?? []
+    if (of) {
+      must(of === ACCOUNT.bot_token && request.method === 'GET', 'the address of a file')
+      const file = [...fake.files.values()].find((known) => known.path === path)
+      return file ? answerFile(response, file) : refuse(response, 404, 'Not Found')
+    }
     const [, token, method] = request.url.match(/^\/bot([^/]+)\/(\w+)$/) ?? []
     must(token, request.url)
     must(!request.headers.authorization, 'the token is in the URL alone')
@@ -59,7 +68,14 @@ export async function startTelegram() {
     if (method === 'getMe') {
       return json(response, 200, { ok: true, result: { id: 123456, is_bot: true, first_name: 'C', username: NAME } })
     }
-    must(method === 'sendMessage' && request.method === 'POST', method)
+    must(request.method === 'POST', method)
+    if (method === 'getFile') {
+      const file = fake.files.get(JSON.parse(body).file_id)
+      if (!file) return refuse(response, 400, 'Bad Request: wrong file_id or the file is temporarily unavailable')
+      if (file.bytes.length > 20_000_000) return refuse(response, 400, 'Bad Request: file is too big')
+      return json(response, 200, { ok: true, result: { file_id: 'x', file_path: file.path } })
+    }
+    if (method !== 'sendMessage') return sendFile(method, await form(request), response)
     const message = JSON.parse(body)
     const at = Date.now()
     fake.calls.push({ at, parse_mode: message.parse_mode })
@@ -85,6 +101,33 @@ export async function startTelegram() {
     fake.sent.push({ chat: chat_id, to, text: plain, raw: text, at })
     return json(response, 200, { ok: true, result: { message_id: 5000 + fake.sent.length } })
   })
+
+  /** "Sending files" */
+  function sendFile(method, { chat_id, message_thread_id, reply_parameters, ...files }, response) {
+    const at = Date.now()
+    const [field, types, bytesMax] = {
+      sendAnimation: ['animation', /^image\/gif$/, 50_000_000],
+      sendAudio: ['audio', /^audio\/(mpeg|mp4)$/, 50_000_000],
+      sendDocument: ['document', /./, 50_000_000],
+      sendPhoto: ['photo', /^image\/(png|jpeg|webp)$/, 10_000_000],
+      sendVideo: ['video', /^video\/mp4$/, 50_000_000],
+      sendVoice: ['voice', /^audio\/ogg$/, 50_000_000],
+    }[method]
+    const file = files[field]
+    must(file?.name && Object.keys(files).length === 1, `the file of ${method}`)
+    must(JSON.parse(reply_parameters).allow_sending_without_reply, 'reply_parameters')
+    fake.calls.push({ at, method })
+    const scripted = fake.next.shift()
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    const chat = Number(chat_id)
+    if (!chats.has(chat)) return refuse(response, 400, 'Bad Request: chat not found')
+    if (!types.test(file.type)) return refuse(response, 400, 'Bad Request: wrong file type')
+    if (file.bytes.length > bytesMax) return refuse(response, 413, 'Request Entity Too Large')
+    const to = [chat, message_thread_id].filter(Boolean).join('/')
+    fake.sent.push({ chat, to, text: '', file, method, at })
+    return json(response, 200, { ok: true, result: { message_id: 5000 + fake.sent.length } })
+  }
+
   return Object.assign(fake, server)
 }
 

@@ -3,7 +3,8 @@
 // "消息加解密说明", "全局返回码".
 
 import { randomBytes, randomUUID } from 'node:crypto'
-import { json, must, serve } from './server.mjs'
+import { answerFile } from './files.mjs'
+import { form, json, must, serve } from './server.mjs'
 import { sealed, sha1, xml } from './wecom.mjs'
 
 const APP_ID = 'wx1a2b3c4d5e6f7a8b'
@@ -30,6 +31,9 @@ export async function startWechat() {
     account: ACCOUNT,
     ack: 'success',
     sent: [],
+    /** Files that readers sent, by path or media_id: { bytes, type, name }; and those that were uploaded. */
+    files: new Map(),
+    uploads: new Map(),
     calls: [],
     next: [],
     tokens: 0,
@@ -57,8 +61,13 @@ export async function startWechat() {
   }
   const answer = (response, errcode, errmsg, more = {}) => json(response, 200, { errcode, errmsg, ...more })
 
-  const server = await serve((request, body, response) => {
+  const server = await serve(async (request, body, response) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
+    // Pictures and videos are for everybody who knows where.
+    if (fake.files.has(pathname)) {
+      must(request.method === 'GET' && !query.has('access_token'), 'a picture by its own address alone')
+      return answerFile(response, fake.files.get(pathname))
+    }
     const notListed = () => answer(response, 40164, 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist')
     if (pathname === '/cgi-bin/stable_token') {
       must(request.method === 'POST', 'method of the token call')
@@ -77,25 +86,47 @@ export async function startWechat() {
     if (!given) return answer(response, 41001, 'access_token missing')
     if (given !== token) return answer(response, 40001, 'invalid credential, access_token is invalid or not latest')
     if (pathname === '/cgi-bin/getcallbackip') return json(response, 200, { ip_list: ['203.0.113.1'] })
+    if (pathname === '/cgi-bin/media/get') {
+      must(request.method === 'GET', 'method of media/get')
+      const file = fake.files.get(query.get('media_id'))
+      if (!file) return answer(response, 40007, 'invalid media_id')
+      if (!file.video_url) return answerFile(response, { ...file, name: `${query.get('media_id')}.amr` })
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      return response.end(JSON.stringify({ video_url: file.video_url }))
+    }
+    if (pathname === '/cgi-bin/media/upload') return upload(query.get('type'), await form(request), response)
     must(pathname === '/cgi-bin/message/custom/send' && request.method === 'POST', `${request.method} ${pathname}`)
     const at = Date.now()
     fake.calls.push({ at })
     const scripted = fake.next.shift()
     if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
     if (/\\u[0-9a-f]{4}/i.test(body)) return answer(response, 40033, 'invalid charset')
-    const { touser, msgtype, text } = JSON.parse(body)
-    must(msgtype === 'text', `msgtype ${msgtype}`)
+    const { touser, msgtype, text, image } = JSON.parse(body)
+    must(['text', 'image'].includes(msgtype), `msgtype ${msgtype}`)
     const reader = readers.get(touser)
     if (!fake.isVerified) return answer(response, 48001, 'api unauthorized')
     if (!reader) return answer(response, 40003, 'invalid openid')
-    if (!text.content) return answer(response, 44004, 'empty content')
-    if (Buffer.byteLength(text.content) > 2048) return answer(response, 45002, 'content size out of limit')
+    const file = fake.uploads.get(image?.media_id)
+    if (image && !file) return answer(response, 40007, 'invalid media_id')
+    if (text && !text.content) return answer(response, 44004, 'empty content')
+    if (text && Buffer.byteLength(text.content) > 2048) return answer(response, 45002, 'content size out of limit')
     if (at - reader.at > 48 * 3_600_000) return answer(response, 45015, 'response out of time limit')
     if (reader.sent >= 5) return answer(response, 45047, 'out of response count limit')
     reader.sent += 1
-    fake.sent.push({ to: touser, text: text.content, token, at })
+    fake.sent.push({ to: touser, text: text?.content ?? '', file, token, at })
     return answer(response, 0, 'ok')
   })
+
+  /** A picture of up to 10 MB. An answer that is none of an error has no errcode. */
+  function upload(type, { media }, response) {
+    must(type === 'image' && media?.name, 'the type and name of an upload')
+    if (!/^image\/(png|jpeg|gif)$/.test(media.type)) return answer(response, 40005, 'invalid file type')
+    if (media.bytes.length > 10_000_000) return answer(response, 40009, 'invalid image size')
+    const media_id = `up-${fake.uploads.size + 1}-${randomUUID()}`
+    fake.uploads.set(media_id, media)
+    return json(response, 200, { type, media_id, created_at: Math.floor(Date.now() / 1000), item: [] })
+  }
+
   return Object.assign(fake, server)
 }
 

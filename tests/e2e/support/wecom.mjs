@@ -2,8 +2,9 @@
 // callbacks, encrypted and signed. Facts: developer.work.weixin.qq.com, "获取access_token", "发送应用消息", "智能机器人",
 // "加解密方案说明", "全局错误码".
 
-import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
-import { json, must, serve } from './server.mjs'
+import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
+import { answerFile } from './files.mjs'
+import { form, json, must, serve } from './server.mjs'
 
 const CORP = 'ww1a2b3c4d5e6f7a8b'
 const AGENT_ID = 1000002
@@ -44,6 +45,9 @@ export async function startWecom() {
     account: APP,
     ack: '',
     sent: [],
+    /** Files that members sent, by path or media_id: { bytes, type, name }; and those that were uploaded. */
+    files: new Map(),
+    uploads: new Map(),
     calls: [],
     next: [],
     tokens: 0,
@@ -52,14 +56,21 @@ export async function startWecom() {
     expireToken: () => valid.clear(),
     chatOf: ({ from = 'alice' }) => from,
     /** Words of a member. */
-    question: (id, text, { from = 'alice' } = {}) => sealed(APP, CORP, messageXml({ id, from, text })),
+    question: (id, text, { from = 'alice' } = {}) => fake.message(id, { MsgType: 'text', Content: text }, { from }),
+    /** A message of a member. */
+    message: (id, fields, { from = 'alice' } = {}) => sealed(APP, CORP, messageXml({ id, from, ...fields })),
     /** Any callback. */
     callback: (fields) => sealed(APP, CORP, xml(fields)),
   }
   const answer = (response, errcode, errmsg, more = {}) => json(response, 200, { errcode, errmsg, ...more })
 
-  const server = await serve((request, body, response) => {
+  const server = await serve(async (request, body, response) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
+    // Pictures are for everybody who knows where.
+    if (fake.files.has(pathname)) {
+      must(request.method === 'GET' && !query.has('access_token'), 'a picture by its own address alone')
+      return answerFile(response, fake.files.get(pathname))
+    }
     if (pathname === '/cgi-bin/gettoken') {
       must(request.method === 'GET', 'method of the token call')
       if (query.get('corpid') !== CORP) return answer(response, 40013, 'invalid corpid')
@@ -80,9 +91,32 @@ export async function startWecom() {
       if (Number(query.get('agentid')) !== AGENT_ID) return answer(response, 40056, 'invalid agentid')
       return answer(response, 0, 'ok', { agentid: AGENT_ID, name: '助手' })
     }
+    if (pathname === '/cgi-bin/media/get') {
+      must(request.method === 'GET', 'method of media/get')
+      const file = fake.files.get(query.get('media_id'))
+      return file ? answerFile(response, file) : answer(response, 40007, 'invalid media_id')
+    }
+    if (pathname === '/cgi-bin/media/upload') return upload(query.get('type'), await form(request), response)
     must(pathname === '/cgi-bin/message/send' && request.method === 'POST', `${request.method} ${pathname}`)
     return send(JSON.parse(body), token, response)
   })
+
+  /** "上传临时素材" */
+  function upload(type, { media }, response) {
+    must(media?.name, 'the file of an upload')
+    const [bytesMax, types] = {
+      image: [10_000_000, /^image\/(png|jpeg)$/],
+      voice: [2_000_000, /^audio\/amr$/],
+      video: [10_000_000, /^video\/mp4$/],
+      file: [20_000_000, /./],
+    }[type]
+    const { length } = media.bytes
+    if (length <= 5 || length > bytesMax) return answer(response, 40006, 'invalid file size')
+    if (!types.test(media.type)) return answer(response, 40005, 'invalid file type')
+    const media_id = `up-${fake.uploads.size + 1}-${randomUUID()}`
+    fake.uploads.set(media_id, { ...media, kind: type })
+    return answer(response, 0, 'ok', { type, media_id, created_at: String(Math.floor(Date.now() / 1000)) })
+  }
 
   function send(message, token, response) {
     const { touser, msgtype, agentid, enable_duplicate_check, duplicate_check_interval = 1800 } = message
@@ -94,7 +128,12 @@ export async function startWecom() {
     if (touser === '@all' || /\|/.test(touser)) must(false, 'an answer to several people')
     if (!touser) return answer(response, 82001, 'all touser & totag & toparty are empty')
     if (!MEMBERS.test(touser)) return answer(response, 81013, 'user & party & tag all invalid')
-    must(['text', 'markdown'].includes(msgtype), `msgtype ${msgtype}`)
+    const file = fake.uploads.get(message[msgtype].media_id)
+    if (!['text', 'markdown'].includes(msgtype)) {
+      if (file?.kind !== msgtype) return answer(response, 40007, 'invalid media_id')
+      fake.sent.push({ to: touser, text: '', file, token, msgtype, at })
+      return answer(response, 0, 'ok', { invaliduser: '', msgid: randomUUID() })
+    }
     let { content } = message[msgtype]
     if (!content) return answer(response, 44004, 'empty content')
     const bytes = Buffer.from(content)
@@ -128,6 +167,8 @@ export async function startWecomBot() {
     account: BOT,
     ack: '',
     sent: [],
+    /** Files that members sent, by path: bytes, which come encrypted; null when their time is over. */
+    files: new Map(),
     calls: [],
     next: [],
     expire: (id) => codes.delete(codeOf.get(id)),
@@ -161,6 +202,13 @@ export async function startWecomBot() {
   const server = await serve((request, body, response) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
     const answer = (errcode, errmsg) => json(response, 200, { errcode, errmsg })
+    if (fake.files.has(pathname)) {
+      must(request.method === 'GET' && !request.headers.authorization, 'a file by its own address alone')
+      const bytes = fake.files.get(pathname)
+      if (bytes) return answerFile(response, { bytes: encrypted(BOT_AES_KEY, bytes) })
+      response.writeHead(403, { 'content-type': 'application/xml' })
+      return response.end('<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>')
+    }
     if (pathname === '/cgi-bin/getcallbackip') return answer(41001, 'access_token missing')
     must(pathname === '/cgi-bin/aibot/response' && request.method === 'POST', `${request.method} ${pathname}`)
     must(!query.has('access_token') && !request.headers.authorization, 'a bot has no access token')
@@ -205,15 +253,35 @@ function sealedParts(account, receiver, text, { at = Date.now(), token = account
 
 /** WXBizMsgCrypt: 16 random bytes, the length, the text, whom it is for; padded to blocks of 32; AES-256-CBC. */
 export function seal(encodingAesKey, receiver, text) {
-  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
   const message = Buffer.from(text)
   const length = Buffer.alloc(4)
   length.writeUInt32BE(message.length)
-  const plain = Buffer.concat([randomBytes(16), length, message, Buffer.from(receiver)])
+  return encrypted(encodingAesKey, Buffer.concat([randomBytes(16), length, message, Buffer.from(receiver)])).toString(
+    'base64',
+  )
+}
+
+/** AES-256-CBC, PKCS#7 to blocks of 32. */
+function encrypted(encodingAesKey, plain) {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
   const padding = 32 - (plain.length % 32)
   const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
   const whole = Buffer.concat([plain, Buffer.alloc(padding, padding)])
-  return Buffer.concat([cipher.update(whole), cipher.final()]).toString('base64')
+  return Buffer.concat([cipher.update(whole), cipher.final()])
+}
+
+/** The XML in a sealed reply. */
+export function opened(account, reply) {
+  return decrypt(account.encoding_aes_key, reply.match(/<Encrypt><!\[CDATA\[(.*?)\]\]>/)[1])
+}
+
+/** 16 random bytes, the length, the text, the receiver; padded to 32. */
+export function decrypt(encodingAesKey, encrypt) {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
+  const cipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+  const plain = Buffer.concat([cipher.update(encrypt, 'base64'), cipher.final()])
+  const length = plain.readUInt32BE(16)
+  return plain.subarray(20, 20 + length).toString()
 }
 
 export function sha1(text) {
@@ -227,13 +295,12 @@ export function xml(fields) {
   return `<xml>${parts.join('')}</xml>`
 }
 
-function messageXml({ id, from, text }) {
+function messageXml({ id, from, ...fields }) {
   return xml({
     ToUserName: CORP,
     FromUserName: from,
     CreateTime: Math.floor(Date.now() / 1000),
-    MsgType: 'text',
-    Content: text,
+    ...fields,
     MsgId: id,
     AgentID: AGENT_ID,
   })

@@ -3,8 +3,9 @@
 use base64ct::{Base64, Encoding};
 use protocol::json::{Json, parse};
 
-use crate::platform::Malformed;
+use super::media::attached;
 use crate::platform::webhook::{at, missing, required, text_at};
+use crate::platform::{Attached, Malformed};
 
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Received {
     pub transcript: Option<String>,
     /// There are pictures or files.
     pub has_files: bool,
+    /// Those that can be fetched.
+    pub attached: Vec<Attached>,
 }
 
 /// Where a message was written.
@@ -115,6 +118,7 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         content: text_at(d, "content").unwrap_or_default(),
         transcript: files.iter().find_map(|file| text_at(file, "asr_refer_text")),
         has_files: !files.is_empty(),
+        attached: attached(files),
     }))
 }
 
@@ -185,6 +189,7 @@ mod tests {
                 content: content.into(),
                 transcript: Some("heard".into()),
                 has_files: true,
+                attached: Vec::new(),
             };
             assert_eq!(received.readable(bot_id).as_deref(), expected, "{content}");
         };

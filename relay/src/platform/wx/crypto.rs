@@ -55,14 +55,51 @@ impl Key {
         Base64::encode_string(&cipher.encrypt_padded_vec_mut::<NoPadding>(&plain))
     }
 
-    /// Decrypts bytes, as files of AI bots are, too. The padding is removed by hand: libraries expect it to fill blocks
-    /// of 16 bytes, and refuse every second message.
+    /// Decrypts bytes.
     pub fn decrypt(&self, bytes: &[u8]) -> Result<Vec<u8>, Rejected> {
-        if bytes.is_empty() {
+        let mut opening = self.opening();
+        let mut plain = opening.next(bytes);
+        plain.append(&mut opening.end()?);
+        Ok(plain)
+    }
+
+    /// Decrypts bytes as they come, as files of AI bots are.
+    pub fn opening(&self) -> Opening {
+        Opening { cipher: cbc::Decryptor::new(&self.0.into(), &self.iv().into()), held: Vec::new() }
+    }
+
+    fn iv(&self) -> [u8; 16] {
+        let Key([iv @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _]) = self;
+        *iv
+    }
+}
+
+/// Something that is being decrypted. The padding is removed by hand: libraries expect it to fill blocks of 16 bytes, and
+/// refuse every second message.
+pub struct Opening {
+    cipher: cbc::Decryptor<Aes256>,
+    /// What may be padding, and what is no whole block yet.
+    held: Vec<u8>,
+}
+
+impl Opening {
+    /// As much as is certain after these bytes.
+    pub fn next(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let whole = self.held.len().saturating_sub(PAD_BYTES_MAX) / BLOCK_BYTES * BLOCK_BYTES;
+        let rest = self.held.split_off(whole);
+        let mut plain = std::mem::replace(&mut self.held, rest);
+        self.decrypt(&mut plain);
+        plain
+    }
+
+    /// The rest.
+    pub fn end(mut self) -> Result<Vec<u8>, Rejected> {
+        let mut plain = std::mem::take(&mut self.held);
+        if plain.is_empty() || !plain.len().is_multiple_of(BLOCK_BYTES) {
             return Err(Rejected::BadLength);
         }
-        let cipher = cbc::Decryptor::<Aes256>::new(&self.0.into(), &self.iv().into());
-        let mut plain = cipher.decrypt_padded_vec_mut::<NoPadding>(bytes).map_err(|_| Rejected::BadLength)?;
+        self.decrypt(&mut plain);
         let padding = plain.last().copied().unwrap_or_default();
         let kept = plain.len().checked_sub(padding.into()).ok_or(Rejected::BadPadding)?;
         let is_filled = plain.iter().skip(kept).all(|&byte| byte == padding);
@@ -73,11 +110,14 @@ impl Key {
         Ok(plain)
     }
 
-    fn iv(&self) -> [u8; 16] {
-        let Key([iv @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _]) = self;
-        *iv
+    fn decrypt(&mut self, blocks: &mut [u8]) {
+        for block in blocks.chunks_exact_mut(BLOCK_BYTES) {
+            self.cipher.decrypt_block_mut(Block::from_mut_slice(block));
+        }
     }
 }
+
+type Block = cbc::cipher::generic_array::GenericArray<u8, cbc::cipher::consts::U16>;
 
 /// hex(SHA-1(the parts, sorted, joined)).
 pub fn signature(parts: &[&str]) -> String {
@@ -119,3 +159,4 @@ const KEY_CHARS: usize = 43;
 const RANDOM_BYTES: usize = 16;
 const LENGTH_BYTES: usize = 4;
 const PAD_BYTES_MAX: usize = 32;
+const BLOCK_BYTES: usize = 16;

@@ -1,8 +1,9 @@
 //! Messages as apps and official accounts get and give them.
 
+use super::media::attached;
 use super::{Fields, cdata};
 use crate::platform::webhook::missing;
-use crate::platform::{Fresh, Malformed, markdown};
+use crate::platform::{Attached, Fresh, Malformed, markdown};
 
 /// What was proved: a body, or what an address check wants to hear.
 pub(in crate::platform) enum Checked {
@@ -25,6 +26,8 @@ pub enum Event {
         to: String,
         /// What it says, if it can be said in words.
         text: Option<String>,
+        /// What comes with it.
+        file: Option<Attached>,
     },
     /// Something that is no message, by its kind: `subscribe`, `enter_agent`, `VIEW` …
     Other(String),
@@ -58,7 +61,7 @@ pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malform
         }
         let key = required("EventKey")?;
         let id = [&from, "/", &required("CreateTime")?, "/", &key].concat();
-        return Ok(Event::Message { id, from, to, text: Some(key) });
+        return Ok(Event::Message { id, from, to, text: Some(key), file: None });
     }
     let text = match kind.as_str() {
         "text" => Some(or_empty("Content")),
@@ -71,7 +74,7 @@ pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malform
         }
         _ => None,
     };
-    Ok(Event::Message { id: required("MsgId")?, from, to, text })
+    Ok(Event::Message { id: required("MsgId")?, from, to, text, file: attached(&kind, &fields) })
 }
 
 /// A text in a callback's own response.
