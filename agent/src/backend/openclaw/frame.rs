@@ -99,6 +99,49 @@ pub fn text_of(content: &Value) -> String {
     }
 }
 
+/// What was said at last: its text, and the files with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// May be empty beside files.
+    pub text: String,
+    /// Kept by the gateway.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A file that a gateway keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// For `artifacts.download`.
+    pub id: String,
+    /// What it is called, or empty.
+    pub name: String,
+    /// What the gateway takes it for, or empty.
+    pub media_type: String,
+}
+
+impl Said {
+    /// From a message's `content`; nothing if there is neither.
+    pub fn of(content: &Value) -> Option<Said> {
+        let said = Said { text: text_of(content), artifacts: artifacts_of(content) };
+        (!said.text.trim().is_empty() || !said.artifacts.is_empty()).then_some(said)
+    }
+}
+
+/// Images, sounds and films are parts of their own; any other file is within a part of type `attachment`.
+fn artifacts_of(content: &Value) -> Vec<Artifact> {
+    let parts = content.as_array().into_iter().flatten().map(|part| part.get("attachment").unwrap_or(part));
+    let artifacts = parts.filter_map(|part| {
+        let word = |name: &str| part.get(name).and_then(Value::as_str);
+        let name = word("fileName").or(word("label")).or(word("alt")).unwrap_or_default().to_owned();
+        Some(Artifact {
+            id: word("artifactId")?.to_owned(),
+            name,
+            media_type: word("mimeType").unwrap_or_default().to_owned(),
+        })
+    });
+    artifacts.collect()
+}
+
 /// Whatever a gateway asks for, it is tried again within this time.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
@@ -147,5 +190,21 @@ mod tests {
             "ab",
         );
         check(json!(null), "");
+    }
+
+    #[test]
+    fn files_of_messages() {
+        let image =
+            json!({ "type": "image", "artifactId": "a-1", "url": "/x", "alt": "cat.png", "mimeType": "image/png" });
+        let paper = json!({ "type": "attachment", "attachment": { "artifactId": "a-2", "label": "b.pdf", "mimeType": "application/pdf" } });
+        let said = Said::of(&json!([{ "type": "text", "text": "Here." }, image, paper, { "type": "image" }])).unwrap();
+        let artifact = |id: &str, name: &str, media_type: &str| Artifact {
+            id: id.into(),
+            name: name.into(),
+            media_type: media_type.into(),
+        };
+        let artifacts = [artifact("a-1", "cat.png", "image/png"), artifact("a-2", "b.pdf", "application/pdf")];
+        assert_eq!(said, Said { text: "Here.".into(), artifacts: artifacts.into() });
+        assert_eq!(Said::of(&json!([{ "type": "text", "text": " " }])), None);
     }
 }
