@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use protocol::Timestamp;
-use protocol::from_json;
 use protocol::json::{FromJson, Json};
+use protocol::{FileId, Timestamp, from_json};
 use relay::auth::hash;
 use relay::auth::seal::Place;
+use relay::map::Set;
 use relay::platform::{
     self, Account as Settings, Auth, Budget, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Verdict,
 };
@@ -23,7 +23,7 @@ use crate::draft::{self, Drafts};
 use crate::error::{self, Error};
 use crate::outbound::Way;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
-use crate::{directory, outbound, request};
+use crate::{directory, media, outbound, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
 pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
@@ -48,6 +48,8 @@ pub struct Account {
     token: Rc<RefCell<Option<Held>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) drafts: RefCell<Drafts>,
+    /// Files that are being fetched.
+    pub(crate) bringing: RefCell<Set<FileId>>,
 }
 
 #[wasm_bindgen]
@@ -55,7 +57,14 @@ impl Account {
     /// Called by the runtime.
     #[wasm_bindgen(constructor)]
     pub fn new(state: State, env: Env) -> Account {
-        Account { state, env, token: Rc::default(), budget: RefCell::default(), drafts: RefCell::default() }
+        Account {
+            state,
+            env,
+            token: Rc::default(),
+            budget: RefCell::default(),
+            drafts: RefCell::default(),
+            bringing: RefCell::default(),
+        }
     }
 
     /// Called by [`send`].
@@ -82,6 +91,9 @@ impl Account {
         if let Some((is_end, outbound)) = draft::asked(&body) {
             return self.drafted(is_end, &outbound).await;
         }
+        if let Some(link) = media::asked(&body) {
+            return self.bring(&link).await;
+        }
         let outbound = Outbound::from_json(body).map_err(|error| Error::internal("an answer", error))?;
         Ok(Response::from_json(&self.hand_over(outbound).await?)?)
     }
@@ -102,12 +114,23 @@ impl Account {
         {
             return Ok(sent);
         }
+        let (rates, chat) = (platform::rates(settings), outbound.conversation.as_str());
+        if let Some(file) = outbound.file() {
+            if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
+                return Ok(Sent::Wait { ms });
+            }
+            if let Some(sent) = self.hand_over_file(&bot, &outbound, file).await? {
+                return Ok(sent);
+            }
+        }
         let mut call = match platform::send(settings, &outbound) {
             Ok(call) => call,
             Err(unsupported) => return Ok(Sent::Refused(unsupported.0)),
         };
-        let (rates, chat) = (platform::rates(settings), outbound.conversation.as_str());
-        if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
+        if outbound.file().is_some() {
+            // Whether there is room or not: asked to wait, it would begin with the file again.
+            self.budget.borrow_mut().spend(now(), rates, chat);
+        } else if let Err(ms) = self.budget.borrow_mut().take(now(), rates, chat) {
             return Ok(Sent::Wait { ms });
         }
         let (mut sent, mut response) = self.call(&bot, &call.request).await;
@@ -155,7 +178,7 @@ impl Account {
 
     /// The access token, renewed if it is old or is the one that `expired`. While it is being renewed every other
     /// event of this object waits, so that however many calls find it expired, one renews it.
-    async fn token(&self, bot: &Bot, expired: Option<&str>) -> Result<String, NoToken> {
+    pub(crate) async fn token(&self, bot: &Bot, expired: Option<&str>) -> Result<String, NoToken> {
         let of = fingerprint(&bot.account);
         if let Some(value) = usable(&self.token.borrow(), &of, expired) {
             return Ok(value);

@@ -10,7 +10,7 @@ use relay::hub::{Log, Options};
 use relay::limit::{FRAMES_PER_S_CEILING, SOCKETS_CEILING};
 
 use crate::error::Error;
-use crate::runtime::{D1Database, Env, Limiter, ObjectNamespace};
+use crate::runtime::{Bucket, D1Database, Env, Limiter, ObjectNamespace};
 
 /// What the Worker was deployed with.
 #[derive(Clone)]
@@ -122,6 +122,11 @@ impl Config {
     /// One Account per bot account, named by the account's id.
     pub fn accounts(&self) -> Result<ObjectNamespace, Error> {
         self.env.durable_object("ACCOUNT").map_err(|error| Error::unavailable("binding ACCOUNT", error))
+    }
+
+    /// Where files are kept; none: this relay was deployed without R2.
+    pub fn files(&self) -> Option<Bucket> {
+        self.env.bucket("FILES").ok()
     }
 
     /// A rate limit; none when the operator turned them off (`RATE_LIMITS`).

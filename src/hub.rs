@@ -544,7 +544,8 @@ impl Object {
         if self.is_awake() {
             return Ok(());
         }
-        let mut options = Config::from_env(self.env.clone()).hub_options()?;
+        let config = Config::from_env(self.env.clone());
+        let (mut options, keys) = (config.hub_options()?, config.keys()?);
         options.salt = u64::from_le_bytes(random_bytes()?);
         let storage = self.state.storage();
         let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
@@ -573,7 +574,8 @@ impl Object {
         console_log!("hub restored with {} sockets", self.sockets.len());
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
-                let mut core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
+                let core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;
+                let mut core = core.with_keys(keys.clone());
                 let mut outputs = core.handle(now(), Input::Woken(alarm))?;
                 for id in closed {
                     outputs.extend(core.handle(now(), Input::Closed(id))?);

@@ -77,9 +77,9 @@ pub async fn once(op: Op, call: &Call, handle: Awaited<'_, Response>) -> Result<
     rebuilt(status, &body, false)
 }
 
-/// A push has its key checked by the Hub.
+/// A push has its key checked by the Hub; a file is no answer that could be kept: sent again, it is another.
 fn applies(op: Op, call: &Call) -> bool {
-    call.request.inner().method() == "POST" && op != Op::MessagePush
+    call.request.inner().method() == "POST" && !matches!(op, Op::MessagePush | Op::FileUpload)
 }
 
 /// Whom an answer signed in: with them goes what was kept of it.

@@ -6,7 +6,7 @@ use relay::platform::{HttpRequest, HttpResponse};
 use crate::ask::{self, Ask};
 use crate::clock::random;
 use crate::config::Config;
-use crate::runtime::{Headers, RequestInit, Result, fetch};
+use crate::runtime::{Headers, RequestInit, Response, Result, fetch};
 
 /// How calls leave: some platforms take them from listed addresses only, and Cloudflare's are not fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +33,36 @@ pub async fn perform(
     if let Way::Agent { user, agent } = way {
         return carry(config, user, agent, call, token).await;
     }
-    attempt(call, token).await.map_err(|error| match error.to_string() {
-        // An address may hold a secret.
-        error if error.contains("://") => NO_ANSWER.to_owned(),
-        error => format!("{NO_ANSWER}: {error}"),
-    })
+    attempt(call, token).await.map_err(|error| without_url(&error.to_string()))
+}
+
+/// An address may hold a secret.
+fn without_url(error: &str) -> String {
+    if error.contains("://") { NO_ANSWER.to_owned() } else { format!("{NO_ANSWER}: {error}") }
+}
+
+/// Makes a call from here whose answer, or whose body, goes through in pieces; `body`: with its media type.
+pub async fn open(
+    call: &HttpRequest,
+    token: Option<&str>,
+    body: Option<(&str, &web_sys::ReadableStream)>,
+    ms_max: u32,
+) -> std::result::Result<Response, String> {
+    let opened = async {
+        let headers = Headers::new();
+        if let Some((name, value)) = call.token_header(token) {
+            headers.set(name, &value)?;
+        }
+        if let Some((kind, _)) = body {
+            headers.set("Content-Type", kind)?;
+        }
+        let mut init = RequestInit::new(&call.method).headers(&headers).without_redirects().timeout(ms_max);
+        if let Some((_, stream)) = body {
+            init = init.stream(stream);
+        }
+        fetch(&call.url(token), &init).await
+    };
+    opened.await.map_err(|error| without_url(&error.to_string()))
 }
 
 async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse> {
@@ -49,7 +74,11 @@ async fn attempt(call: &HttpRequest, token: Option<&str>) -> Result<HttpResponse
     if let Some(body) = &call.body {
         init = init.body(body);
     }
-    let response = fetch(&call.url(token), &init).await?;
+    answered(&fetch(&call.url(token), &init).await?).await
+}
+
+/// An answer, read whole.
+pub async fn answered(response: &Response) -> Result<HttpResponse> {
     let headers = response.headers();
     let wait = |name: &str| headers.get(name).ok().flatten().and_then(|text| text.parse().ok());
     let retry_after_s = wait("x-ogw-ratelimit-reset").or_else(|| wait("Retry-After"));

@@ -55,6 +55,8 @@ routes! {
     Events => "GET" "/v1/events",
     Config => "GET" "/v1/config",
     ConfigPut => "PUT" "/v1/config",
+    FileUpload => "POST" "/v1/files",
+    FileRead => "GET" "/v1/files/{file}",
     Ticket => "POST" "/v1/tickets",
     WebSocket => "GET" "/v1/ws",
     ManServerStream => "GET" "/ocms/v1/stream",

@@ -1,6 +1,7 @@
 //! From a request to its handler, and what holds for all of them: limits, origins, keys that make a POST repeatable.
 
 use protocol::Code;
+use relay::file;
 
 use crate::call::{Awaited, Call};
 use crate::config::Config;
@@ -40,8 +41,9 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     if path.starts_with("/v1/") || path.starts_with("/ocms/") {
         headers.extend([("Cache-Control", "no-store".to_owned()), ("X-Content-Type-Options", "nosniff".to_owned())]);
     }
-    // A handshake has no headers to add to.
-    if response.status_code() == 101 || headers.is_empty() {
+    // A handshake has no headers to add to, and a file has its own.
+    let is_file = path.starts_with(file::PATH) && response.status_code() < 400;
+    if response.status_code() == 101 || headers.is_empty() || is_file {
         Ok(response)
     } else {
         Ok(response.with_headers(&headers)?)
@@ -96,6 +98,8 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::Conversations => Box::pin(api::timeline::conversations(call)),
         Op::Messages => Box::pin(api::timeline::messages(call)),
         Op::MessagePush => Box::pin(api::timeline::push(call)),
+        Op::FileUpload => Box::pin(api::files::upload(call)),
+        Op::FileRead => Box::pin(api::files::read(call)),
         Op::DeadLetters => Box::pin(api::timeline::dead_letters(call)),
         Op::DeadLetterReplay => Box::pin(api::timeline::replay(call)),
         Op::Events => Box::pin(api::timeline::events(call)),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use protocol::{AccountId, Code, ConversationId, Seq};
+use protocol::limit::FILE_MS;
+use protocol::{AccountId, Code, ConversationId, Seq, UserId};
 use relay::auth::{code, hash};
+use relay::file::Link;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
+use relay::platform::{self, Attached, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
 use relay::store::Question;
 use relay::{greeting, pairing};
 
@@ -15,7 +17,7 @@ use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
 use crate::hold::{self, Plan, Waited};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
-use crate::{account, ask, db, origin, request};
+use crate::{account, ask, db, file, media, origin, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
@@ -59,7 +61,7 @@ pub async fn receive(
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
-        Inbound::Message { sender, group, question } => {
+        Inbound::Message { sender, group, mut question, attached } => {
             let speaker = if group.is_none() && pairing::is_asked_for(&question.text) && bot.has_pairing() {
                 Speaker::Stranger
             } else {
@@ -68,6 +70,7 @@ pub async fn receive(
             match speaker {
                 Speaker::User(user) => {
                     let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
+                    let links = attach(&config, &user, &mut question, attached, &origin::own(&request))?;
                     let mut plan = hold::plan(&bot);
                     let collected = match plan {
                         Some(plan) => hold::collect(&config, &bot, &user, &question, plan).await?,
@@ -76,6 +79,10 @@ pub async fn receive(
                     match collected {
                         Some((older, its)) => (id, plan) = (older, Some(its)),
                         None => ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?,
+                    }
+                    for link in links {
+                        let config = config.clone();
+                        context.wait_until(async move { bring(&config, &link).await });
                     }
                     if let Some(plan) = plan {
                         waited = hold::wait(&config, &bot, &user, &id, plan, &nonce).await?;
@@ -152,6 +159,35 @@ pub async fn receive(
     }
     let response = ResponseBuilder::new().with_header("Content-Type", reply.content_type)?;
     Ok(response.text(&reply.body)?)
+}
+
+/// Puts what came with a question beside it, and says what is to be fetched. A relay that keeps no files says so in its
+/// place.
+fn attach(
+    config: &Config,
+    user: &UserId,
+    question: &mut Question,
+    attached: Vec<Attached>,
+    origin: &str,
+) -> Result<Vec<Link>, Error> {
+    if attached.is_empty() {
+        return Ok(Vec::new());
+    }
+    if config.files().is_none() {
+        question.text = platform::cut(format!("{}\n{NO_FILES}", question.text).trim().to_owned());
+        return Ok(Vec::new());
+    }
+    let links = file::links(user, question, attached)?;
+    let (keys, now) = (config.keys()?, now());
+    question.files = links.iter().map(|link| link.file(&keys, origin, now, now.plus_ms(FILE_MS))).collect();
+    Ok(links)
+}
+
+/// Fetches a file at once, since some platforms give it for minutes only. If that fails, whoever reads it tries again.
+async fn bring(config: &Config, link: &Link) {
+    if let Err(error) = media::fetch(config, link).await {
+        console_log!("file {}: {}", link.id, error.detail());
+    }
 }
 
 impl Bot {
@@ -235,6 +271,8 @@ async fn code_for(
     Ok(is_new.then_some((text, Some(hash))))
 }
 
+/// What stands in the place of a file.
+const NO_FILES: &str = "[文件未收到：此中继没有文件存储 · a file did not get here: this relay keeps none]";
 /// Of the 30 s that the runtime gives to what goes on after an answer.
 const WELCOME_TRIES: u32 = 8;
 const WELCOME_WAIT_MS_MAX: u64 = 2_000;

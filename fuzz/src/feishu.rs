@@ -27,6 +27,7 @@ pub fn account(encrypt_key: &str, verification_token: &str) -> Account {
         encrypt_key: encrypt_key.into(),
         verification_token: verification_token.into(),
         bot_open_id: BOT.into(),
+        streaming: true,
         api_base: "https://open.feishu.cn".into(),
     };
     Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings) }
@@ -71,6 +72,15 @@ pub fn check(account: &Account, inbound: &Inbound) {
             assert!(origin.message.bytes().all(plain), "part of a path: {}", origin.message);
             assert!(origin.message.len() <= ID_BYTES_MAX, "a message's id of {} bytes", origin.message.len());
             assert!(sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", sender.len());
+        }
+        Inbound::Entered { sender, conversation, origin, .. } => {
+            assert!(conversation.as_str().starts_with("feishu:main:"));
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            assert!(origin.message.bytes().all(plain), "part of an address: {}", origin.message);
+            assert!(sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", sender.len());
+        }
+        Inbound::Halt { conversation, id, .. } => {
+            assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));
         }
         Inbound::Refresh { .. } => panic!("Feishu asks for no answers"),
         Inbound::Recall { conversation, id } => {

@@ -19,8 +19,9 @@ fn run(text: &str) {
     let account = feishu::account("", feishu::TOKEN);
     let origin = Origin { account: account.id.clone(), message: "om_1".into() };
     let conversation = "feishu:main:oc_1".parse().unwrap();
-    let mut outbound = Outbound { origin, conversation, seq: Seq(2), text: text.to_owned(), files: Vec::new(), part: 0 };
-    let (mut joined, mut keys) = (String::new(), BTreeSet::new());
+    let (seq, text_of, files) = (Seq(2), text.to_owned(), Vec::new());
+    let mut outbound = Outbound { origin, conversation, seq, text: text_of, files, part: 0, question: None };
+    let (mut joined, mut keys, mut is_rich) = (String::new(), BTreeSet::new(), false);
     loop {
         let call = send(&account, &outbound).expect("a part that was announced");
         if outbound.part == 0 {
@@ -31,7 +32,8 @@ fn run(text: &str) {
         assert!(body.len() <= 150_000, "part {} has {} bytes", outbound.part, body.len());
         let body: Value = serde_json::from_str(&body).unwrap();
         let content: Value = serde_json::from_str(body["content"].as_str().unwrap()).unwrap();
-        let part = content["text"].as_str().unwrap();
+        is_rich |= body["msg_type"] == "post";
+        let part = content["text"].as_str().or(content["zh_cn"]["content"][0][0]["text"].as_str()).unwrap();
         assert!(!part.is_empty() || text.is_empty(), "an empty part would be refused");
         joined.push_str(part);
         let key = body["uuid"].as_str().unwrap().to_owned();
@@ -41,10 +43,11 @@ fn run(text: &str) {
             break;
         }
     }
-    assert_eq!(
-        joined.replace("＜at", "<at").replace("＜/at", "</at"),
-        text.replace("＜at", "<at").replace("＜/at", "</at")
-    );
+    // In parts, Markdown is written anew: a block of code that is cut begins again.
+    if !is_rich {
+        let readable = |text: &str| text.replace("＜at", "<at").replace("＜/at", "</at");
+        assert_eq!(readable(&joined), readable(text));
+    }
     assert!(!joined.contains("<at") && !joined.contains("</at"));
     assert!(send(&account, &outbound).is_err(), "nothing follows the last part");
 }

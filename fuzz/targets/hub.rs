@@ -79,7 +79,7 @@ fn happens(world: &mut World, what: char, which: char, rest: String) -> Option<I
             let conversation = format!("feishu:main:{which}").parse().ok()?;
             let origin = Some(Origin { account: "main".parse().unwrap(), message: message.into() });
             let (via, sender, text) = ("feishu".into(), Some("ou_1".into()), text.to_owned());
-            return Some(Input::Posted(Question { id, conversation, via, sender, text, origin }));
+            return Some(Input::Posted(Question { id, conversation, via, sender, text, files: Vec::new(), origin }));
         }
         'R' => return Some(Input::Recalled(format!("feishu:main:{rest}").parse().ok()?)),
         'T' => world.now.0 = (world.now.0 + (1 << (which as u64 % 32))).min(1 << 50),

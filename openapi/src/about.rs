@@ -178,6 +178,11 @@ pub fn about(op: Op) -> About {
             .fails(&[NotFound, Conflict]),
         Op::Conversations => mine("My conversations").before(200).gives::<relay::hub::ConversationPage>(),
         Op::Messages => mine("The messages of a conversation").before(200).gives::<relay::hub::Page>(),
+        Op::FileUpload => new(Auth::AccessOrAgent, "Upload a file, to be named in a message")
+            .asks("name", "What it is called.", false)
+            .creates::<protocol::File>()
+            .fails(&[BadRequest, BodyTooLarge, Forbidden]),
+        Op::FileRead => open("Read a file, whole or a `Range` of it").fails(&[NotFound]),
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()
             .creates::<Pushed>()

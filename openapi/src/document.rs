@@ -57,7 +57,7 @@ pub fn document() -> Value {
 fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut SchemaGenerator) -> Value {
     let mut parameters: Vec<Value> = names(path).map(path_parameter).collect();
     parameters.extend(about.query.iter().map(query_parameter));
-    let is_repeatable = method == "POST";
+    let is_repeatable = method == "POST" && op != Op::FileUpload;
     if is_repeatable {
         let kept = match op {
             Op::Ticket => "30 s",
@@ -78,6 +78,9 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
         "responses": responses(op, &about, path, is_repeatable, generator),
         "security": security(about.auth),
     });
+    if op == Op::FileUpload {
+        operation["requestBody"] = json!({ "required": true, "content": bytes() });
+    }
     if let Some((schema, is_required)) = about.body {
         let schema = schema(generator);
         operation["requestBody"] =
@@ -94,6 +97,11 @@ fn responses(op: Op, about: &About, path: &str, is_repeatable: bool, generator: 
         answer["content"] = json!({ "application/json": { "schema": schema(generator) } });
     }
     responses.insert(status.to_string(), answer);
+    if op == Op::FileRead {
+        responses.clear();
+        responses.insert("200".into(), json!({ "description": "Here it is.", "content": bytes() }));
+        responses.insert("206".into(), json!({ "description": "A part of it.", "content": bytes() }));
+    }
     let mut codes: BTreeSet<u16> = about.fails.iter().map(|code| code.status()).collect();
     codes.insert(Code::Unavailable.status());
     if op != Op::Health {
@@ -118,6 +126,10 @@ fn responses(op: Op, about: &About, path: &str, is_repeatable: bool, generator: 
         responses.insert(status.to_string(), json!({ "$ref": "#/components/responses/Problem" }));
     }
     Value::Object(responses)
+}
+
+fn bytes() -> Value {
+    json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } })
 }
 
 fn security(auth: Auth) -> Value {

@@ -12,7 +12,7 @@ use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::error::Error;
 use crate::runtime::Response;
-use crate::{db, directory, limit, session};
+use crate::{db, directory, file, limit, session};
 
 /// `GET /v1/me`
 pub async fn me(call: &Call) -> Result<Response, Error> {
@@ -123,6 +123,7 @@ pub async fn erase(config: &Config, by: &Caller, user: &UserId, audit_id: &str) 
         return Err(is_last());
     }
     directory::forget();
+    file::delete_all(config, user).await?;
     // Whatever came in between. From now on their tokens lead nowhere: an empty Hub is not begun for a user who is gone.
     ask::erase(config, user).await
 }

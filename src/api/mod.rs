@@ -4,6 +4,7 @@ pub mod agents;
 pub mod auth;
 pub mod config;
 pub mod export;
+pub mod files;
 pub mod identities;
 pub mod manserver;
 pub mod me;

@@ -17,6 +17,11 @@ impl Headers {
         Headers(web_sys::Headers::new().expect("no argument to refuse"))
     }
 
+    /// JavaScript's own.
+    pub fn inner(&self) -> &web_sys::Headers {
+        &self.0
+    }
+
     /// A header.
     pub fn get(&self, name: &str) -> Result<Option<String>> {
         Ok(self.0.get(name)?)
@@ -75,8 +80,7 @@ impl Request {
 
     /// Its body, piece by piece.
     pub fn body(&self) -> Option<Body> {
-        let stream: BodyStream = self.0.body()?.unchecked_into();
-        Some(Body(stream.reader()))
+        self.0.body().as_ref().map(Body::of)
     }
 }
 
@@ -84,14 +88,24 @@ impl Request {
 pub struct Body(BodyReader);
 
 impl Body {
-    /// The next piece, if there is one.
+    /// Of a stream.
+    pub(super) fn of(stream: &web_sys::ReadableStream) -> Body {
+        Body(stream.unchecked_ref::<BodyStream>().reader())
+    }
+
+    /// The next piece, if there is one, in our own memory.
     pub async fn next(&self) -> Option<Result<Vec<u8>>> {
+        Some(self.next_piece().await?.map(|piece| piece.to_vec()))
+    }
+
+    /// The next piece, if there is one, where it is.
+    pub async fn next_piece(&self) -> Option<Result<Uint8Array>> {
         let read = match settled(self.0.read()).await {
             Ok(read) => read.unchecked_into::<BodyRead>(),
             Err(error) => return Some(Err(error)),
         };
         let value = read.value();
-        if value.is_undefined() { None } else { Some(Ok(Uint8Array::unchecked_from_js(value).to_vec())) }
+        if value.is_undefined() { None } else { Some(Ok(Uint8Array::unchecked_from_js(value))) }
     }
 }
 
@@ -190,6 +204,11 @@ impl Response {
     /// Our end of the socket that it opened.
     pub fn websocket(&self) -> Option<WebSocket> {
         self.0.unchecked_ref::<SocketInit>().websocket()
+    }
+
+    /// Its body, piece by piece.
+    pub fn body(&self) -> Option<Body> {
+        self.0.body().as_ref().map(Body::of)
     }
 
     /// Its body.

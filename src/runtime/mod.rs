@@ -1,6 +1,7 @@
 //! The Workers runtime's JavaScript API, bound as far as it is used and no further. Names follow the `worker` crate,
 //! which binds all of it, and whose generality made up a third of the bundle when it was measured.
 
+mod bucket;
 mod d1;
 mod delay;
 mod http;
@@ -19,9 +20,10 @@ use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+pub use bucket::{Bucket, Fixed, Parts, Stored};
 pub use d1::{D1Database, D1PreparedStatement};
 pub use delay::Delay;
-pub use http::{Headers, Request, RequestInit, Response, ResponseBuilder, fetch};
+pub use http::{Body, Headers, Request, RequestInit, Response, ResponseBuilder, fetch};
 pub use limit::Limiter;
 pub use lobby::{first_words, pass_on};
 pub use object::{ObjectNamespace, State, Storage};
@@ -189,6 +191,11 @@ impl Env {
 
     /// D1.
     pub fn d1(&self, name: &str) -> Result<D1Database> {
+        self.binding(name).map(JsCast::unchecked_into)
+    }
+
+    /// R2.
+    pub fn bucket(&self, name: &str) -> Result<Bucket> {
         self.binding(name).map(JsCast::unchecked_into)
     }
 

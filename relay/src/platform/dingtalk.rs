@@ -152,7 +152,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         false => return Inbound::Ignored("an outsider, to whom robots cannot write"),
     };
     let group = event.is_group.then(|| event.conversation.clone());
-    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text }.ask(NAME, account)
+    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// Nothing in particular is expected.

@@ -8,6 +8,7 @@ mod card;
 mod crypto;
 mod event;
 pub mod long_connection;
+mod media;
 
 use std::fmt;
 
@@ -32,6 +33,7 @@ pub use crypto::{check_card_v1_signature, decrypt};
 pub use event::{
     Action, CardAction, CardContext, Content, Entered, Event, Mention, Operator, Recalled, Received, Resource,
 };
+pub use media::{attach, download, upload, uploaded};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -171,10 +173,13 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if !received.is_direct && !received.mentions(&settings.bot_open_id) {
         return Inbound::Ignored("the bot is not mentioned");
     }
-    // TODO(#6): images, files, audio and video.
-    let Content::Text(text) = &received.content else { return Inbound::Ignored("message type") };
-    let text = cut(received.readable(text, &settings.bot_open_id));
-    if text.is_empty() {
+    let text = match &received.content {
+        Content::Text(text) => cut(received.readable(text, &settings.bot_open_id)),
+        Content::Resource(_) => String::new(),
+        Content::Unsupported => return Inbound::Ignored("message type"),
+    };
+    let attached = media::attached(&received);
+    if text.is_empty() && attached.is_empty() {
         return Inbound::Ignored("empty");
     }
     let id = question_id(account, &received.dedupe_key);
@@ -189,16 +194,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let question = Question {
-        id,
-        conversation,
-        via: "feishu".into(),
-        sender: Some(sender.clone()),
-        text,
-        files: Vec::new(),
-        origin: Some(origin),
-    };
-    Inbound::Message { sender, group, question }
+    let (via, files, writer) = ("feishu".into(), Vec::new(), Some(sender.clone()));
+    let question = Question { id, conversation, via, sender: writer, text, files, origin: Some(origin) };
+    Inbound::Message { sender, group, question, attached }
 }
 
 /// The body that the platform expects.

@@ -16,6 +16,7 @@ mod call;
 mod draft;
 mod encoding;
 mod markdown;
+mod media;
 mod split;
 mod webhook;
 pub mod wx;
@@ -33,6 +34,7 @@ pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
+pub use media::{Attached, Download, Upload, attach, download, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.

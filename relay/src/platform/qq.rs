@@ -137,7 +137,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
-    Words { id: received.id, chat, group, sender: received.author, address, text }.ask(NAME, account)
+    Words { id: received.id, chat, group, sender: received.author, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// The body that the platform expects.

@@ -155,6 +155,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         chat,
         sender: from.to_string(),
         text: mentioned.unwrap_or(text),
+        attached: Vec::new(),
     }
     .ask(NAME, account)
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use protocol::json::Json;
-use protocol::limit::{ID_BYTES_MAX, TEXT_BYTES_MAX};
+use protocol::limit::{FILES_MAX, ID_BYTES_MAX, TEXT_BYTES_MAX};
 use protocol::{AccountId, ConversationId, MessageId};
 
+use super::Attached;
 use super::encoding::{conversation_id, question_id, unpercent};
 use crate::store::{Origin, Question};
 
@@ -182,6 +183,8 @@ pub enum Inbound {
         group: Option<String>,
         /// The question.
         question: Question,
+        /// Files that came with it.
+        attached: Vec<Attached>,
     },
     /// A writer took a message back.
     Recall {
@@ -266,14 +269,17 @@ pub(super) struct Words {
     pub(super) address: String,
     /// What it says.
     pub(super) text: String,
+    /// Files that came with it.
+    pub(super) attached: Vec<Attached>,
 }
 
 impl Words {
     /// The question in them.
     pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
-        let Words { id, chat, group, sender, address, text } = self;
+        let Words { id, chat, group, sender, address, text, mut attached } = self;
         let text = cut(text.trim().to_owned());
-        if text.is_empty() {
+        attached.truncate(FILES_MAX);
+        if text.is_empty() && attached.is_empty() {
             return Inbound::Ignored("empty");
         }
         let ids = question_id(platform, account, &id).zip(conversation_id(platform, account, &chat));
@@ -283,7 +289,7 @@ impl Words {
         let (origin, via) = (Some(Origin { account: account.clone(), message: address }), platform.to_owned());
         let question =
             Question { id, conversation, via, sender: Some(sender.clone()), text, files: Vec::new(), origin };
-        Inbound::Message { sender, group, question }
+        Inbound::Message { sender, group, question, attached }
     }
 }
 

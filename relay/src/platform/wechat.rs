@@ -131,7 +131,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         }
         Event::Message { id, from, to, text: Some(text) } => {
             let address = format!("{from}/{to}");
-            Words { id, chat: from.clone(), group: None, sender: from, address, text }.ask(NAME, account)
+            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached: Vec::new() }
+                .ask(NAME, account)
         }
     }
 }

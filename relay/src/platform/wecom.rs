@@ -110,9 +110,16 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         // TODO(#6): images, files, recordings and videos.
         Event::Message { text: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),
-        Event::Message { id, from, text: Some(text), .. } => {
-            Words { id, chat: from.clone(), group: None, address: from.clone(), sender: from, text }.ask(NAME, account)
+        Event::Message { id, from, text: Some(text), .. } => Words {
+            id,
+            chat: from.clone(),
+            group: None,
+            address: from.clone(),
+            sender: from,
+            text,
+            attached: Vec::new(),
         }
+        .ask(NAME, account),
     }
 }
 

@@ -212,7 +212,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         Some(group) => format!("group-{group}"),
         None => received.from.clone(),
     };
-    Words { id: received.id, chat, group: received.group, sender: received.from, address, text }.ask(NAME, account)
+    Words { id: received.id, chat, group: received.group, sender: received.from, address, text, attached: Vec::new() }
+        .ask(NAME, account)
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.

@@ -2,7 +2,7 @@
 // Facts: open.feishu.cn; codes as in the reply and tenant_access_token references.
 
 import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
-import { json, must, serve } from './server.mjs'
+import { form, json, must, serve } from './server.mjs'
 
 export const APP = { app_id: 'cli_a1b2c3d4e5f60001', app_secret: 'app-secret-that-must-not-leak' }
 export const ENCRYPT_KEY = 'encrypt-key-that-must-not-leak'
@@ -19,12 +19,19 @@ export async function startFeishu() {
     /** Whether the app has the scope `cardkit:card:write`, and how often cards were asked for without. */
     mayDraw: true,
     refusedCards: 0,
+    /** Answers the next uploads with these. */
+    nextUpload: [],
     /** Answers the next calls about cards with these. */
     nextCard: [],
     /** Messages that were taken away again. */
     withdrawn: [],
     /** Every call of the reply API, also refused and repeated ones. */
     calls: [],
+    /** Files that people sent: `message/key/type` → { bytes, type, name }; and those that the bot uploaded, by key. */
+    resources: new Map(),
+    uploads: new Map(),
+    /** How often one was fetched. */
+    fetched: 0,
     /** How many access tokens were given out. */
     tokens: 0,
     /** Answers the next calls of the reply API with these: [{ status, body, headers }]. */
@@ -36,7 +43,7 @@ export async function startFeishu() {
   const valid = new Set()
   const byUuid = new Map()
 
-  const server = await serve((request, body, response) => {
+  const server = await serve(async (request, body, response) => {
     const { pathname } = new URL(request.url, 'http://fake')
     if (pathname === '/open-apis/auth/v3/tenant_access_token/internal') {
       must(request.method === 'POST', 'method of the token call')
@@ -68,9 +75,46 @@ export async function startFeishu() {
       fake.withdrawn.push(...fake.replies.splice(at, 1))
       return json(response, 200, { code: 0, msg: 'success', data: {} })
     }
+    const [, of, key] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/resources\/([^/]+)$/) ?? []
+    if (of) {
+      must(request.method === 'GET', 'method of the resource call')
+      const type = new URL(request.url, 'http://fake').searchParams.get('type')
+      const resource = fake.resources.get(`${of}/${key}/${type}`)
+      if (!resource) return json(response, 400, { code: 234003, msg: 'File not in msg.' })
+      fake.fetched += 1
+      const headers = { 'content-type': resource.type, 'content-disposition': `attachment; filename="${key}"` }
+      if (resource.chunked) {
+        response.writeHead(200, headers)
+        response.write(resource.bytes.subarray(0, 100))
+        return response.end(resource.bytes.subarray(100))
+      }
+      response.writeHead(200, { ...headers, 'content-length': resource.bytes.length })
+      return response.end(resource.bytes)
+    }
+    if (pathname === '/open-apis/im/v1/images' || pathname === '/open-apis/im/v1/files') {
+      must(request.method === 'POST', 'method of an upload')
+      const scripted = fake.nextUpload.shift()
+      if (scripted) return json(response, scripted.status, scripted.body)
+      return upload(pathname.endsWith('images'), await form(request), response)
+    }
     if (pathname.startsWith('/open-apis/cardkit/v1/cards')) return draw(request, pathname, body, response)
     json(response, 404, { code: 404, msg: `no such api ${request.method} ${pathname}` })
   })
+
+  /** A picture of up to 10 MB, or a file of up to 30 MB. */
+  function upload(isImage, fields, response) {
+    const file = isImage ? fields.image : fields.file
+    must(file?.bytes && file.name, 'the file of an upload')
+    if (file.bytes.length === 0) return json(response, 400, { code: 234010, msg: 'empty' })
+    if (file.bytes.length > (isImage ? 10_000_000 : 30_000_000)) {
+      return json(response, 400, { code: 234006, msg: 'The file size exceed the max value.' })
+    }
+    if (isImage) must(fields.image_type === 'message' && /^image\//.test(file.type), 'fields of a picture')
+    else must(/^(opus|mp4|pdf|doc|xls|ppt|stream)$/.test(fields.file_type) && fields.file_name, 'fields of a file')
+    const key = `${isImage ? 'img' : 'file'}_v3_${fake.uploads.size + 1}`
+    fake.uploads.set(key, { ...file, name: isImage ? file.name : fields.file_name })
+    json(response, 200, { code: 0, msg: 'success', data: isImage ? { image_key: key } : { file_key: key } })
+  }
 
   /** CardKit: made, its text changed, replaced whole. */
   function draw(request, pathname, body, response) {
@@ -154,6 +198,7 @@ export async function startFeishu() {
       const text = () => said.card?.text ?? said.text
       Object.defineProperty(message, 'text', { get: text, enumerable: true })
       message.card = said.card
+      message.file = said.file
       byUuid.set(uuid, message)
       fake.replies.push(message)
     }
@@ -166,6 +211,11 @@ export async function startFeishu() {
       const card = fake.cards.get(content.data.card_id)
       must(content.type === 'card' && card, 'a card that was made')
       return { card }
+    }
+    if (['image', 'file', 'audio'].includes(type)) {
+      const key = type === 'image' ? content.image_key : content.file_key
+      must(fake.uploads.has(key), 'a key that an upload answered')
+      return { text: `[${type}]`, file: fake.uploads.get(key) }
     }
     must(type === 'text' || type === 'post', 'msg_type')
     const node = type === 'post' ? content.zh_cn.content[0][0] : { tag: 'md', ...content }

@@ -10,8 +10,9 @@ export async function serve(handle, port = 0) {
   const server = createServer(async (request, response) => {
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
+    request.bytes = Buffer.concat(chunks)
     try {
-      await handle(request, Buffer.concat(chunks).toString('utf8'), response)
+      await handle(request, request.bytes.toString('utf8'), response)
     } catch (error) {
       faults.push(error)
       if (!response.headersSent) json(response, 500, { code: 1, msg: String(error) })
@@ -29,6 +30,19 @@ export async function serve(handle, port = 0) {
 export function json(response, status, body, headers = {}) {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers })
   response.end(JSON.stringify(body))
+}
+
+/** The fields of a form that was sent, each a text or a file: { name, type, bytes }. */
+export async function form(request) {
+  const { headers, bytes } = request
+  must(/^multipart\/form-data; boundary=/.test(headers['content-type'] ?? ''), 'content type of a form')
+  must(Number(headers['content-length']) === bytes.length, 'the length of a form is declared')
+  const fields = await new Response(bytes, { headers: { 'content-type': headers['content-type'] } }).formData()
+  const read = async (value) =>
+    typeof value === 'string'
+      ? value
+      : { name: value.name, type: value.type, bytes: Buffer.from(await value.arrayBuffer()) }
+  return Object.fromEntries(await Promise.all([...fields].map(async ([key, value]) => [key, await read(value)])))
 }
 
 /** What a platform would not answer to but cannot happen: the test must find it in `faults`. */

@@ -70,6 +70,8 @@ pub struct Received {
     pub message_type: String,
     /// What it says.
     pub content: Content,
+    /// Pictures and videos inside a rich text.
+    pub inside: Vec<Resource>,
     /// The platform says that the bot is mentioned, without saying where (schema 1.0).
     pub mentions_bot: bool,
     /// Who is mentioned in it, and where (schema 2.0).
@@ -352,6 +354,7 @@ fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
     Ok(Received {
         dedupe_key: message.message_id.clone(),
         content: read_content(&message.message_type, &message.content)?,
+        inside: read_inside(&message.message_type, &message.content),
         message_id: message.message_id,
         chat_id: message.chat_id,
         is_direct: message.chat_type == "p2p",
@@ -376,6 +379,7 @@ fn read_message_v1(uuid: String, event: MessageEventV1) -> Received {
         sender_open_id: event.open_id,
         sender_is_bot: false,
         content: if is_text { Content::Text(event.text_without_at_bot) } else { Content::Unsupported },
+        inside: Vec::new(),
         message_type: event.msg_type,
         mentions_bot: event.is_mention,
         mentions: Vec::new(),
@@ -403,6 +407,22 @@ fn read_content(message_type: &str, content: &str) -> Result<Content, Malformed>
         "image" => resource(required("image_key")?, "image"),
         _ => resource(required("file_key")?, "file"),
     })
+}
+
+/// The files in a rich text, which its words name in their places.
+fn read_inside(message_type: &str, content: &str) -> Vec<Resource> {
+    let Some(post) = parse(content).ok().filter(|_| message_type == "post") else { return Vec::new() };
+    let paragraphs = post.get("content").and_then(Json::as_list).unwrap_or_default();
+    let nodes = paragraphs.iter().filter_map(Json::as_list).flatten();
+    let resource = |node: &Json| {
+        let (field, kind) = match node.text("tag")? {
+            "img" => ("image_key", "image"),
+            "media" => ("file_key", "file"),
+            _ => return None,
+        };
+        Some(Resource { key: node.text(field)?.to_owned(), kind, name: None, duration_ms: None })
+    };
+    nodes.filter_map(resource).collect()
 }
 
 /// A rich text as Markdown. A received post has no locale around it, unlike one that is sent.

@@ -1,0 +1,221 @@
+//! The bytes of files: kept in R2 under their user, for as long as [`FILE_MS`](protocol::limit::FILE_MS); they go through in pieces and are never
+//! held whole.
+
+use futures_util::future::join;
+use js_sys::{Array, Uint8Array};
+use protocol::limit::FILE_BYTES_MAX;
+use protocol::{Code, FileId, FileKind, UserId};
+use relay::auth::hash;
+use relay::file::{self, Link, Source};
+use relay::platform::Attached;
+use relay::store::Question;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::runtime::{self, Body, Bucket, Fixed, console_log};
+
+/// What was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// As its first bytes show, or its sender says.
+    pub media_type: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Why nothing was.
+#[derive(Debug)]
+pub enum Fault {
+    /// There was nothing.
+    Empty,
+    /// The other end gave up, or said another length than it had.
+    Cut,
+    /// R2 does not answer.
+    Store(runtime::Error),
+    /// More than [`FILE_BYTES_MAX`].
+    TooLarge,
+}
+
+/// Where a file's bytes are in the bucket.
+pub fn key(user: &UserId, id: &FileId) -> String {
+    format!("{user}/{id}")
+}
+
+/// Keeps a body. `length`: as its sender declares it; `said`: its media type, likewise.
+pub async fn keep(
+    bucket: &Bucket,
+    key: &str,
+    body: &Body,
+    length: Option<u64>,
+    said: Option<&str>,
+) -> Result<Kept, Fault> {
+    if length.is_some_and(|length| length > FILE_BYTES_MAX) {
+        return Err(Fault::TooLarge);
+    }
+    let (mut pieces, mut head, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while head.len() < HEAD_BYTES {
+        let Some(piece) = next(body).await? else { break };
+        let wanted = (HEAD_BYTES - head.len()).min(piece.length() as usize) as u32;
+        head.extend(piece.subarray(0, wanted).to_vec());
+        bytes += u64::from(piece.length());
+        pieces.push(piece);
+    }
+    if bytes == 0 {
+        return Err(Fault::Empty);
+    }
+    let media_type = file::media_type(&head, said);
+    let bytes = match length {
+        Some(length) => keep_known(bucket, key, pieces, body, length, &media_type).await?,
+        None => keep_unknown(bucket, key, pieces, body, &media_type).await?,
+    };
+    Ok(Kept { media_type, bytes })
+}
+
+async fn next(body: &Body) -> Result<Option<Uint8Array>, Fault> {
+    body.next_piece().await.transpose().map_err(|_| Fault::Cut)
+}
+
+async fn keep_known(
+    bucket: &Bucket,
+    key: &str,
+    pieces: Vec<Uint8Array>,
+    body: &Body,
+    length: u64,
+    media_type: &str,
+) -> Result<u64, Fault> {
+    let fixed = Fixed::new(length).map_err(Fault::Store)?;
+    let readable = fixed.readable();
+    let pumped = async {
+        let outcome = pump(&fixed, &pieces, body, "").await;
+        if outcome.is_err() {
+            fixed.abort();
+        }
+        outcome
+    };
+    let (put, pumped) = join(bucket.put(key, &readable, media_type), pumped).await;
+    pumped?;
+    put.map_err(Fault::Store)?;
+    Ok(length)
+}
+
+/// Writes pieces, a body, and what stands after it; then it ends.
+pub async fn pump(fixed: &Fixed, before: &[Uint8Array], body: &Body, after: &str) -> Result<(), Fault> {
+    let cut = |_| Fault::Cut;
+    for piece in before {
+        fixed.write(piece).await.map_err(cut)?;
+    }
+    while let Some(piece) = next(body).await? {
+        fixed.write(&piece).await.map_err(cut)?;
+    }
+    if !after.is_empty() {
+        fixed.write(&Uint8Array::from(after.as_bytes())).await.map_err(cut)?;
+    }
+    fixed.close().await.map_err(|_| Fault::Cut)
+}
+
+/// A body whose length nobody said: in parts, each collected first.
+async fn keep_unknown(
+    bucket: &Bucket,
+    key: &str,
+    pieces: Vec<Uint8Array>,
+    body: &Body,
+    media_type: &str,
+) -> Result<u64, Fault> {
+    let (mut collected, mut held, mut bytes, mut parts) = (Array::new(), 0, 0, None);
+    let mut pieces = pieces.into_iter();
+    loop {
+        let piece = match pieces.next() {
+            Some(piece) => Some(piece),
+            None => next(body).await?,
+        };
+        let Some(mut piece) = piece else { break };
+        bytes += u64::from(piece.length());
+        if bytes > FILE_BYTES_MAX {
+            if let Some(parts) = parts.take() {
+                abort(parts).await;
+            }
+            return Err(Fault::TooLarge);
+        }
+        // All parts have one length, but the last.
+        while held + piece.length() >= PART_BYTES {
+            let cut = PART_BYTES - held;
+            collected.push(&piece.subarray(0, cut));
+            piece = piece.subarray(cut, piece.length());
+            if parts.is_none() {
+                parts = Some(bucket.put_parts(key, media_type).await.map_err(Fault::Store)?);
+            }
+            if let Some(parts) = &parts {
+                parts.put(&collected).await.map_err(Fault::Store)?;
+            }
+            (collected, held) = (Array::new(), 0);
+        }
+        held += piece.length();
+        collected.push(&piece);
+    }
+    match parts {
+        None => bucket.put_pieces(key, &collected, media_type).await.map_err(Fault::Store)?,
+        Some(parts) => {
+            if held > 0 {
+                parts.put(&collected).await.map_err(Fault::Store)?;
+            }
+            parts.finish().await.map_err(Fault::Store)?;
+        }
+    }
+    Ok(bytes)
+}
+
+async fn abort(parts: runtime::Parts) {
+    if let Err(error) = parts.abort().await {
+        // R2 forgets parts that nobody completes after 7 days.
+        console_log!("an upload in parts: {error}");
+    }
+}
+
+/// The files that came with a question.
+pub fn links(user: &UserId, question: &Question, attached: Vec<Attached>) -> Result<Vec<Link>, Error> {
+    let Some(from) = &question.origin else { return Ok(Vec::new()) };
+    let link = |(at, attached): (usize, Attached)| {
+        let Attached { kind, name, media_type, bytes, key } = attached;
+        // The same for a webhook that comes again.
+        let digest = hash(&format!("{user}\n{}\n{at}", question.id));
+        let id = format!("fil_{}", digest.get(..ID_CHARACTERS).unwrap_or_default());
+        let id = id.parse().map_err(|error| Error::internal("a file's id", error))?;
+        let fallback = match kind {
+            FileKind::Audio => "audio",
+            FileKind::File => "file",
+            FileKind::Image => "image",
+            FileKind::Video => "video",
+        };
+        let name = file::name(name.as_deref().unwrap_or_default(), fallback);
+        let source = Some(Source { account: from.account.clone(), key });
+        Ok(Link { user: user.clone(), id, name, kind, media_type, bytes, source })
+    };
+    attached.into_iter().enumerate().map(link).collect()
+}
+
+/// Deletes everything of a user who is gone.
+pub async fn delete_all(config: &Config, user: &UserId) -> Result<(), Error> {
+    let Some(bucket) = config.files() else { return Ok(()) };
+    while !bucket.delete_all(&format!("{user}/")).await? {}
+    Ok(())
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Error {
+        match fault {
+            Fault::Empty => Error::new(Code::BadRequest, "body: the file is empty"),
+            Fault::Cut => {
+                Error::new(Code::BadRequest, "body: it ended early, or is not as long as Content-Length says")
+            }
+            Fault::Store(error) => Error::unavailable("the files' bucket does not answer", error),
+            Fault::TooLarge => Error::new(Code::BodyTooLarge, format!("body: at most {FILE_BYTES_MAX} bytes")),
+        }
+    }
+}
+
+/// So much of a file tells what it is.
+const HEAD_BYTES: usize = 32;
+/// 5 MiB: the least that R2 takes as a part that is not the last.
+const PART_BYTES: u32 = 5 * 1024 * 1024;
+/// 128 bits and more.
+const ID_CHARACTERS: usize = 22;

@@ -1,0 +1,301 @@
+//! Files from and to platforms: fetched once and kept, or sent as the platform wants it. Both go through the [`Account`],
+//! which has the access token.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use js_sys::Uint8Array;
+use protocol::json::{FromJson, Json};
+use protocol::{Code, File, from_json};
+use relay::file::Link;
+use relay::platform::{self, Auth, Download, HttpRequest, HttpResponse, Outbound, Sent, Upload, Verdict};
+use serde::Serialize;
+
+use crate::account::Account;
+use crate::clock::random;
+use crate::config::Config;
+use crate::directory::{self, Bot};
+use crate::error::Error;
+use crate::file::{self, Fault};
+use crate::outbound::{self, Way};
+use crate::runtime::{self, Delay, Fixed, RequestInit, Response, console_log};
+
+/// What is asked of a bot's account about a file.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Ask<'a> {
+    /// Fetch it from the platform, and keep it.
+    Keep(&'a Link),
+}
+
+/// Why a file is not here.
+struct Answer {
+    error: Option<String>,
+}
+
+from_json! { struct Answer { error } }
+
+/// Has a file fetched from its platform and kept, unless it is here.
+pub async fn fetch(config: &Config, link: &Link) -> Result<(), Error> {
+    let gone =
+        |why: &str| Error::new(Code::NotFound, format!("the file could not be fetched from its platform: {why}"));
+    let Some(source) = &link.source else { return Err(gone("it came from none")) };
+    let body = serde_json::to_string(&Ask::Keep(link)).map_err(|error| Error::internal("a file", error))?;
+    let account = config.accounts()?.get_by_name(source.account.as_str())?;
+    let unavailable = |error| Error::unavailable("the account does not answer", error);
+    let response =
+        account.fetch("https://account/", &RequestInit::new("POST").body(&body)).await.map_err(unavailable)?;
+    let Answer { error } = response.read().await.map_err(unavailable)?;
+    error.map_or(Ok(()), |why| Err(gone(&why)))
+}
+
+/// What an account is asked, if it is about a file.
+pub fn asked(body: &Json) -> Option<Link> {
+    Link::from_json(body.get("keep")?.clone()).ok()
+}
+
+impl Account {
+    /// Answers [`Ask`].
+    pub async fn bring(&self, link: &Link) -> Result<Response, Error> {
+        // Two may ask for it at once: whoever brings it and whoever reads it.
+        for _ in 0..BUSY_LOOKS {
+            if !self.bringing.borrow().contains(&link.id) {
+                break;
+            }
+            Delay::from(BUSY_LOOK).await;
+        }
+        self.bringing.borrow_mut().insert(link.id.clone());
+        let error = self.try_to_bring(link).await.err();
+        self.bringing.borrow_mut().remove(&link.id);
+        if let Some(why) = &error {
+            console_log!("file {}: {why}", link.id);
+        }
+        Ok(Response::json(&protocol::object! { "error": error })?)
+    }
+
+    async fn try_to_bring(&self, link: &Link) -> Result<(), String> {
+        let config = Config::from_env(self.env.clone());
+        let told = |error: Error| error.detail().to_owned();
+        let source = link.source.as_ref().ok_or("it came from no platform")?;
+        let bot = directory::bot(&config, source.account.as_str()).await.map_err(told)?;
+        let bot = bot.ok_or("the bot account was deleted")?;
+        let bucket = config.files().ok_or("this relay keeps no files")?;
+        let key = file::key(&link.user, &link.id);
+        if bucket.get(&key, None).await.map_err(|error| error.to_string())?.is_some() {
+            return Ok(());
+        }
+        let request = match platform::download(&bot.account, &source.key).ok_or("not a file of this platform")? {
+            Download::Get(request) => request,
+            Download::Ask(request) => match self.call(&bot, &request).await {
+                (Sent::Taken, Some(response)) => {
+                    platform::located(&bot.account, &response).ok_or("the platform does not say where it is")?
+                }
+                (sent, _) => return Err(why(sent)),
+            },
+        };
+        let response = self.download(&bot, request).await?;
+        let length = response.headers().get("Content-Length").ok().flatten().and_then(|text| text.parse().ok());
+        // What was compressed on its way is longer than was said.
+        let is_packed = response.headers().get("Content-Encoding").ok().flatten().is_some();
+        let length = length.filter(|_| !is_packed);
+        let said = link.media_type.clone().or_else(|| response.headers().get("Content-Type").ok().flatten());
+        let body = response.body().ok_or("the platform sent nothing")?;
+        let kept = file::keep(&bucket, &key, &body, length, said.as_deref()).await;
+        kept.map(drop).map_err(|fault| Error::from(fault).detail().to_owned())
+    }
+
+    /// The response that holds a file's bytes, from a host that may.
+    async fn download(&self, bot: &Bot, request: HttpRequest) -> Result<Response, String> {
+        if bot.way != Way::Direct {
+            return Err("the bot's calls leave by an agent, which carries no files yet".into());
+        }
+        let (mut request, mut expired) = (request, None);
+        for _ in 0..HOPS_MAX {
+            if !platform::may_fetch(&bot.account, &request.url) {
+                return Err("the platform names a host that files do not come from".into());
+            }
+            let token = match request.auth {
+                Auth::None => None,
+                _ => Some(self.token(bot, expired.as_deref()).await.map_err(|no_token| match no_token {
+                    platform::NoToken::Later(why) | platform::NoToken::Refused(why) => why,
+                })?),
+            };
+            let response = outbound::open(&request, token.as_deref(), None, DOWNLOAD_MS_MAX).await?;
+            let header = |name: &str| response.headers().get(name).ok().flatten();
+            match response.status_code() {
+                300..=399 => {
+                    let to = header("Location").ok_or("the platform leads nowhere")?;
+                    // Whoever it leads to has no right to the token.
+                    request = HttpRequest::get(to, Auth::None);
+                }
+                200..=299 if !header("Content-Type").is_some_and(|kind| kind.starts_with("application/json")) => {
+                    return Ok(response);
+                }
+                status => {
+                    // Its words, unless it is a file of words.
+                    let is_named = header("Content-Disposition").is_some();
+                    if status == 200 && is_named {
+                        return Ok(response);
+                    }
+                    let body = response.text().await.unwrap_or_default();
+                    let said = HttpResponse { status, retry_after_s: None, body };
+                    match platform::verdict(&bot.account, &said) {
+                        Verdict::TokenExpired if expired.is_none() => expired = token,
+                        Verdict::TokenExpired => return Err("the platform refuses even a new access token".into()),
+                        Verdict::Sent(sent) => return Err(why(sent)),
+                    }
+                }
+            }
+        }
+        Err("the platform leads from one place to another".into())
+    }
+
+    /// Hands over a file of an answer: as the platform wants it, or else as a link.
+    pub async fn hand_over_file(&self, bot: &Bot, outbound: &Outbound, file: &File) -> Result<Option<Sent>, Error> {
+        let settings = &bot.account;
+        let Some(upload) = platform::upload(settings, outbound, file) else { return Ok(None) };
+        let handle = match upload {
+            Upload::Url => file.url.clone(),
+            Upload::ByUrl(request) => match self.call(bot, &request).await {
+                (Sent::Taken, Some(response)) => match platform::uploaded(settings, &response) {
+                    Some(handle) => handle,
+                    None => return Ok(None),
+                },
+                (sent @ (Sent::Later { .. } | Sent::Wait { .. }), _) => return Ok(Some(sent)),
+                (sent, _) => {
+                    console_log!("account {}: file {} goes as a link: {}", settings.id, file.id, why(sent));
+                    return Ok(None);
+                }
+            },
+            Upload::Form { request, fields, field } => {
+                match self.send_form(bot, file, &request, &fields, field).await? {
+                    Ok(handle) => handle,
+                    Err(sent @ (Sent::Later { .. } | Sent::Wait { .. })) => return Ok(Some(sent)),
+                    Err(sent) => {
+                        console_log!("account {}: file {} goes as a link: {}", settings.id, file.id, why(sent));
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let Some(call) = platform::attach(settings, outbound, file, &handle) else { return Ok(None) };
+        match self.call(bot, &call.request).await.0 {
+            Sent::Refused(why) => {
+                console_log!("account {}: file {} goes as a link: {why}", settings.id, file.id);
+                Ok(None)
+            }
+            sent => Ok(Some(sent)),
+        }
+    }
+
+    /// Sends a file that is kept as the last field of a form (RFC 7578), and says what the platform calls it from then on.
+    async fn send_form(
+        &self,
+        bot: &Bot,
+        file: &File,
+        request: &HttpRequest,
+        fields: &[(&'static str, String)],
+        field: &str,
+    ) -> Result<Result<String, Sent>, Error> {
+        if bot.way != Way::Direct {
+            return Ok(Err(Sent::Refused("the bot's calls leave by an agent, which carries no files yet".into())));
+        }
+        let config = Config::from_env(self.env.clone());
+        let gone = || Ok(Err(Sent::Refused("it is not here any more".into())));
+        let token = file.url.rsplit_once(relay::file::PATH).map_or("", |(_, token)| token);
+        let Ok(link) = config.keys()?.verify::<Link>(token, crate::clock::now()) else { return gone() };
+        let Some(bucket) = config.files() else { return gone() };
+        let key = file::key(&link.user, &link.id);
+        let later = |why: String| Ok(Err(Sent::Later { after_ms: None, why }));
+        let mut expired = None;
+        for _ in 0..2 {
+            let stored = match bucket.get(&key, None).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return gone(),
+                Err(error) => return later(error.to_string()),
+            };
+            let token = match self.token(bot, expired.as_deref()).await {
+                Ok(token) => token,
+                Err(platform::NoToken::Later(why)) => return later(why),
+                Err(platform::NoToken::Refused(why)) => return Ok(Err(Sent::Refused(why))),
+            };
+            let boundary = format!("claw-relay-{}", random::<18>()?);
+            let (before, after) = form(&boundary, fields, field, file);
+            let Some(body) = stored.pieces() else { return gone() };
+            let answered = post(request, &token, &boundary, &before, stored.bytes(), &body, &after).await;
+            let response = match answered {
+                Ok(response) => response,
+                Err(why) => return later(why),
+            };
+            match platform::verdict(&bot.account, &response) {
+                Verdict::TokenExpired => expired = Some(token),
+                Verdict::Sent(Sent::Taken) => {
+                    let handle = platform::uploaded(&bot.account, &response);
+                    return Ok(handle.ok_or_else(|| Sent::Refused("the platform names no file".into())));
+                }
+                Verdict::Sent(sent) => return Ok(Err(sent)),
+            }
+        }
+        later("the platform refuses even a new access token".into())
+    }
+}
+
+/// What stands before the file's bytes in a form, and after them.
+fn form(boundary: &str, fields: &[(&'static str, String)], field: &str, file: &File) -> (String, String) {
+    let mut before = String::new();
+    for (name, value) in fields {
+        before += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    }
+    // As browsers write it: quotes and line breaks percent-encoded.
+    let name = file.name.replace('"', "%22");
+    let kind = file.media_type.as_deref().unwrap_or("application/octet-stream");
+    before += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n");
+    before += &format!("Content-Type: {kind}\r\n\r\n");
+    (before, format!("\r\n--{boundary}--\r\n"))
+}
+
+async fn post(
+    request: &HttpRequest,
+    token: &str,
+    boundary: &str,
+    before: &str,
+    bytes: u64,
+    body: &runtime::Body,
+    after: &str,
+) -> Result<HttpResponse, String> {
+    let fixed = Fixed::new((before.len() + after.len()) as u64 + bytes).map_err(|error| error.to_string())?;
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    let readable = fixed.readable();
+    let sent = outbound::open(request, Some(token), Some((&kind, &readable)), UPLOAD_MS_MAX);
+    let pumped = async {
+        let outcome = file::pump(&fixed, &[Uint8Array::from(before.as_bytes())], body, after).await;
+        if outcome.is_err() {
+            fixed.abort();
+        }
+        outcome
+    };
+    let (response, pumped) = join(sent, pumped).await;
+    let response = response?;
+    // One that answers before it has read everything has its reasons, and says them.
+    if let Err(fault @ Fault::Store(_)) = pumped {
+        return Err(Error::from(fault).detail().to_owned());
+    }
+    outbound::answered(&response).await.map_err(|error| error.to_string())
+}
+
+fn why(sent: Sent) -> String {
+    match sent {
+        Sent::Later { why, .. } | Sent::Refused(why) => why,
+        Sent::Wait { .. } => "the bot may not ask so often".to_owned(),
+        Sent::Kept | Sent::Partly | Sent::Taken => "the platform answers something else".to_owned(),
+    }
+}
+
+/// Longer than one is fetched.
+const BUSY_LOOKS: usize = 1_400;
+const BUSY_LOOK: Duration = Duration::from_millis(50);
+/// The first call, an access token once more, and as many redirects as are left.
+const HOPS_MAX: usize = 5;
+/// 60 s: 30 MB at 4 Mbit/s.
+const DOWNLOAD_MS_MAX: u32 = 60_000;
+const UPLOAD_MS_MAX: u32 = 60_000;
