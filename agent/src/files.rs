@@ -1,5 +1,5 @@
-//! Files beside messages: read from the relay, uploaded to it, and said in words. Their addresses come from the relay and
-//! lead to it: any other is refused, so that whoever has the relay cannot look around in this network.
+//! Files beside messages: read from the relay, uploaded to it, and said in words. No address leads anywhere but to the
+//! relay, so that whoever has it cannot look around in this network.
 
 use std::time::Duration;
 
@@ -8,10 +8,12 @@ use protocol::{File, FileKind};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Bytes;
 use tracing::warn;
 
+use crate::backend::shorten;
 use crate::error::Stop;
 use crate::tls;
 
@@ -69,18 +71,23 @@ impl Files {
 
     /// The beginning of a file, at most so many bytes of it.
     pub async fn peek(&self, file: &File, bytes_max: usize) -> Result<Body, String> {
-        let url = Url::parse(&file.url).ok().filter(|url| url.origin() == self.relay.origin());
-        let Some(url) = url else {
-            warn!(
-                "file {} is not fetched: its address is not at {}",
-                file.id,
-                self.relay.host_str().unwrap_or_default()
-            );
-            return Err("its address is not the relay's".to_owned());
+        let Some(url) = self.address(file) else {
+            warn!("file {} is not read: its address is none of the relay's", file.id);
+            return Err("its address is none of the relay's".to_owned());
         };
         let body = self.get(&url, bytes_max).await.inspect_err(|why| warn!("file {} is not read: {why}", file.id))?;
         let known = file.media_type.clone().unwrap_or_default();
         Ok(if body.media_type.is_empty() { Body { media_type: known, ..body } } else { body })
+    }
+
+    /// Where this relay has it. It may go by several names: the file's address has the one by which its message came, and
+    /// this program takes the one by which it is connected.
+    fn address(&self, file: &File) -> Option<Url> {
+        let url = Url::parse(&file.url).ok()?;
+        let path = url.path().strip_prefix('/').filter(|path| path.starts_with(PATH))?;
+        let mut address = self.relay.join(path).ok()?;
+        address.set_query(url.query());
+        Some(address)
     }
 
     /// The whole of what is at an address that is known to be harmless.
@@ -147,20 +154,29 @@ impl Files {
 
 /// Sends, and sorts the answers that are no success.
 async fn send(request: RequestBuilder) -> Result<Response, Trouble> {
-    let response = request.send().await.map_err(|error| broken(&error))?;
+    let mut response = request.send().await.map_err(|error| broken(&error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    Err(match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Trouble::Final("it does not exist any more".to_owned()),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Final("it is not allowed".to_owned()),
-        StatusCode::PAYLOAD_TOO_LARGE => Trouble::Final("too large".to_owned()),
-        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Trouble::Passing(format!("HTTP {}", status.as_u16()))
-        }
-        status => Trouble::Final(format!("HTTP {}", status.as_u16())),
-    })
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await
+        && body.len() <= PROBLEM_BYTES_MAX
+    {
+        body.extend_from_slice(&chunk);
+    }
+    let why = match serde_json::from_slice::<Problem>(&body).unwrap_or_default().detail {
+        Some(detail) => format!("HTTP {}: {}", status.as_u16(), shorten(&detail)),
+        None => format!("HTTP {}", status.as_u16()),
+    };
+    let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    Err(if may_pass { Trouble::Passing(why) } else { Trouble::Final(why) })
+}
+
+/// What a relay says when it does not do something.
+#[derive(Default, Deserialize)]
+struct Problem {
+    detail: Option<String>,
 }
 
 /// Without the error's own words: they quote the address, which is as good as the file.
@@ -211,6 +227,9 @@ pub fn size(bytes: u64) -> String {
 /// One file in one direction. The first who reads a file of a chat platform waits until the relay has fetched it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of a file's address, below the relay's.
+const PATH: &str = "v1/files/";
+const PROBLEM_BYTES_MAX: usize = 16 * 1024;
 const RETRY_BASE: Duration = Duration::from_millis(300);
 const TRIES_MAX: u32 = 3;
 
@@ -225,7 +244,7 @@ mod tests {
             kind: FileKind::of(media_type.unwrap_or("image/x")),
             media_type: media_type.map(str::to_owned),
             bytes,
-            url: "https://relay.example/f/1".to_owned(),
+            url: "https://relay.example/v1/files/1".to_owned(),
         }
     }
 
@@ -241,20 +260,20 @@ mod tests {
         assert_eq!([size(999), size(1_000), size(29_950_001)], ["999 B", "1 KB", "30.0 MB"]);
     }
 
-    #[tokio::test]
-    async fn only_the_relay_is_asked() {
-        let files = |relay: &str| Files::new(&Url::parse(relay).unwrap(), "k").unwrap();
-        for (relay, url) in [
-            ("wss://relay.example/v1/ws", "https://evil.example/f/1"),
-            ("wss://relay.example/v1/ws", "http://relay.example/f/1"),
-            ("wss://relay.example/v1/ws", "https://relay.example:8443/f/1"),
-            ("wss://relay.example/v1/ws", "https://relay.example@127.0.0.1/f/1"),
-            ("wss://relay.example/v1/ws", "file:///etc/passwd"),
-            ("ws://127.0.0.1:1/v1/ws", "http://127.0.0.1:2/f/1"),
-        ] {
+    #[test]
+    fn no_address_leads_elsewhere() {
+        let check = |relay: &str, url: &str, expected: Option<&str>| {
+            let files = Files::new(&Url::parse(relay).unwrap(), "k").unwrap();
             let file = File { url: url.to_owned(), ..file("a.png", None, None) };
-            assert_eq!(files(relay).peek(&file, 9).await.unwrap_err(), "its address is not the relay's", "{url}");
+            assert_eq!(files.address(&file).as_ref().map(Url::as_str), expected, "{url}");
+        };
+        let at = "https://relay.example/v1/files/x.y";
+        check("wss://relay.example/v1/ws", at, Some(at));
+        check("wss://relay.example/v1/ws", "https://relay.workers.example/v1/files/x.y", Some(at));
+        check("wss://relay.example/v1/ws", "http://127.0.0.1:8080/v1/files/x.y?a=b", Some(&format!("{at}?a=b")));
+        check("ws://127.0.0.1:1/sub/v1/ws", at, Some("http://127.0.0.1:1/sub/v1/files/x.y"));
+        for elsewhere in ["https://relay.example/v1/agents", "https://relay.example//evil.example/v1/files/x", "x"] {
+            check("wss://relay.example/v1/ws", elsewhere, None);
         }
-        assert_eq!(files("wss://relay.example/sub/v1/ws").relay.as_str(), "https://relay.example/sub/");
     }
 }
