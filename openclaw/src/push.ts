@@ -3,21 +3,18 @@
 
 import { randomUUID } from 'node:crypto'
 import { envelope } from '../../web/src/lib/codec'
-import type { Envelope } from '../../web/src/lib/frame'
+import type { Envelope, File } from '../../web/src/lib/frame'
 import type { Account } from './account'
-import type { Clock } from './clock'
+import type { Around } from './files'
 import { bounded } from './stream'
 
 export interface Push {
   conversation: string
+  /** May be empty beside files. */
   text: string
+  files?: File[]
   /** The same for every try of the same message. */
   key?: string
-}
-
-export interface Around extends Pick<Clock, 'after'> {
-  fetch: typeof fetch
-  random(): number
 }
 
 /** Sends until the relay has it, or says why not. Throws what a person can act upon. */
@@ -36,7 +33,7 @@ export async function push(account: Account, message: Push, around: Around, sign
 /** The message as the relay keeps it, or why to try again. */
 async function attempt(
   account: Account,
-  { conversation, text }: Push,
+  { conversation, text, files = [] }: Push,
   key: string,
   around: Around,
   signal: AbortSignal | undefined,
@@ -51,7 +48,7 @@ async function attempt(
         'content-type': 'application/json',
         'idempotency-key': key,
       },
-      body: JSON.stringify({ text: bounded(text), conversation }),
+      body: JSON.stringify({ text: bounded(text), conversation, ...(files.length > 0 && { files }) }),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     })
     if (response.ok) return envelope(((await response.json()) as { message: unknown }).message)

@@ -25,6 +25,7 @@ function relay(...answers: (Response | Error)[]) {
   return {
     calls,
     delays,
+    around,
     send: (key?: string) => push(account, { conversation: 'web', text: 'hi', ...(key && { key }) }, around),
   }
 }
@@ -38,6 +39,13 @@ test('a message is sent with the agent key and a key of its own', async () => {
   expect(calls[0]!.body).toEqual({ text: 'hi', conversation: 'web' })
   expect(calls[0]!.headers.get('authorization')).toBe('Bearer key')
   expect(calls[0]!.headers.get('idempotency-key')).toMatch(/^[0-9a-f-]{36}$/)
+})
+
+test('files go along', async () => {
+  const { calls, around } = relay(created())
+  const file = { id: 'fil_1', name: 'a.png', kind: 'image' as const, url: 'https://relay/v1/files/x' }
+  await push(account, { conversation: 'web', text: '', files: [file] }, around)
+  expect(calls[0]!.body).toEqual({ text: '', conversation: 'web', files: [file] })
 })
 
 test('what may pass is tried three times, with the same key', async () => {
