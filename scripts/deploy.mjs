@@ -9,6 +9,10 @@ import { newOperatorToken, newSecret } from './lib/secret.mjs'
 import { install } from './lib/tools.mjs'
 
 const CONFIG = join(ROOT, 'wrangler.toml')
+const BUCKET = 'claw-relay-files'
+/** As FILE_MS in protocol/src/limit.rs: what is older nobody can read any more. */
+const FILE_DAYS = 7
+const RULE = 'files-go-after-a-week'
 const PLACEHOLDER = '00000000-0000-0000-0000-000000000000'
 
 await main(async () => {
@@ -20,6 +24,7 @@ await main(async () => {
   await createDatabase()
   say('applying the D1 migrations')
   await run('wrangler', ['d1', 'migrations', 'apply', 'DB', '--remote'])
+  await createBucket()
   const secrets = await missingSecrets()
   keepCopy(secrets)
   say('building and deploying')
@@ -44,6 +49,25 @@ async function createDatabase() {
   }
   writeFileSync(CONFIG, config.replace(PLACEHOLDER, id))
   say(`wrote its id ${id} into wrangler.toml: commit that`)
+}
+
+/** Creates the bucket for files, whose objects go after a week; unless wrangler.toml has none. */
+async function createBucket() {
+  if (!readFileSync(CONFIG, 'utf8').includes(`bucket_name = "${BUCKET}"`)) return
+  const known = await capture('wrangler', ['r2', 'bucket', 'info', BUCKET])
+  if (known.code !== 0) {
+    say(`creating the R2 bucket ${BUCKET}`)
+    const { code, stdout, stderr } = await capture('wrangler', ['r2', 'bucket', 'create', BUCKET])
+    if (code !== 0) {
+      throw new Fix(
+        `no bucket for files: turn R2 on in the dashboard (10 GB are free), or take [[r2_buckets]] out of wrangler.toml, and the relay keeps no files\n${stdout}${stderr}`,
+      )
+    }
+  }
+  const rules = await capture('wrangler', ['r2', 'bucket', 'lifecycle', 'list', BUCKET])
+  if (rules.code === 0 && rules.stdout.includes(RULE)) return
+  const rule = [RULE, '', '--expire-days', String(FILE_DAYS), '--abort-multipart-days', '1', '--force']
+  await run('wrangler', ['r2', 'bucket', 'lifecycle', 'add', BUCKET, ...rule])
 }
 
 /** New values for the secrets that this Worker has not yet. What it has is never read, and never replaced. */

@@ -1,5 +1,29 @@
-//! A file beside a text, which ManServer has fields for and we do not: the last paragraph, as Markdown's image, so that
-//! everyone sees it. The relay keeps no files: a path leads wherever it leads for those who exchange it.
+//! A file beside a text, which ManServer has fields for: one of ours, or a path that leads wherever it leads for those who
+//! exchange it. That one is the last paragraph, as Markdown's image, so that everyone sees it.
+
+use protocol::json::Json;
+use protocol::{File, FileKind};
+
+use crate::file::PATH;
+
+/// What a message says, with its files as paragraphs, of which the first is the last.
+pub fn whole(message: &Json) -> String {
+    let files = message.get("files").and_then(Json::as_list).unwrap_or_default();
+    let mut whole = message.text("text").unwrap_or_default().to_owned();
+    for file in files.iter().rev() {
+        let (kind, url) = (file.text("kind").unwrap_or_default(), file.text("url").unwrap_or_default());
+        whole = join(&whole, kind, url).unwrap_or(whole);
+    }
+    whole
+}
+
+/// The file of ours that a path names: its URL proves the rest.
+pub fn ours(path: &str) -> Option<File> {
+    let (_, token) = path.rsplit_once(PATH)?;
+    let id = "fil_named".parse().ok().filter(|_| !token.is_empty())?;
+    let (name, kind) = (String::new(), FileKind::File);
+    Some(File { id, name, kind, media_type: None, bytes: None, url: path.to_owned() })
+}
 
 /// The text with its file. `kind` is what ManServer calls the media type. None: not a path that can be written.
 pub fn join(text: &str, kind: &str, path: &str) -> Option<String> {

@@ -7,7 +7,7 @@
 //! | both | `{"type":"ping"}` | `{"type":"pong"}` |
 
 use protocol::json::{Json, Wrong};
-use protocol::{AgentId, ConversationId, UserId};
+use protocol::{AgentId, ConversationId, File, UserId};
 
 use super::{Said, Sent, error, file, object, question, sender, seq, text, told};
 
@@ -20,7 +20,8 @@ pub(super) fn hear_robot(frame: &Json, fresh: &str) -> Result<Said, Wrong> {
         return Err(Wrong::expected(r#"{"type":"message","data":{…}} or {"type":"ping"}"#));
     };
     let conversation = conversation(data.text("conversationId").unwrap_or(CONVERSATION))?;
-    told(Some(conversation), words(data, "mediaUrl", "")?, fresh)
+    let (words, files) = words(data, "mediaUrl", "")?;
+    told(Some(conversation), words, files, fresh)
 }
 
 /// What a person says, in the conversation of their connection, unless they name another.
@@ -33,19 +34,21 @@ pub(super) fn hear_person(
     let data = match frame {
         Ok(data @ Json::Object(_)) => data,
         Err(wrong) if said.starts_with('{') => return Err(wrong),
-        _ => return question(here.clone(), said.to_owned(), fresh),
+        _ => return question(here.clone(), said.to_owned(), Vec::new(), fresh),
     };
     if let Some(named) = data.text("conversationId") {
         *here = conversation(named)?;
     }
-    question(here.clone(), words(&data, "filePath", text(&data, "mediaType"))?, fresh)
+    let (words, files) = words(&data, "filePath", text(&data, "mediaType"))?;
+    question(here.clone(), words, files, fresh)
 }
 
 /// A robot hears the questions that are meant for it.
 pub(super) fn tell_robot(user: &UserId, frame: &Json, sent: &mut Sent) {
     match text(frame, "type") {
         "message" => {
-            let (words, file) = file::split(text(frame, "text"));
+            let whole = file::whole(frame);
+            let (words, file) = file::split(&whole);
             let data = [
                 ("userId", Some(sender(frame, user))),
                 ("text", Some(words)),
@@ -72,7 +75,8 @@ pub(super) fn tell_person(robot: &AgentId, here: &ConversationId, frame: &Json, 
             if is_theirs || text(frame, "conversation") != here.as_str() {
                 return;
             }
-            let (words, file) = file::split(text(frame, "text"));
+            let whole = file::whole(frame);
+            let (words, file) = file::split(&whole);
             sent.texts.push(object(&[
                 ("sender", Some("Robot")),
                 ("robotId", author.or(Some(robot.as_str()))),
@@ -91,7 +95,8 @@ pub(super) fn tell_person(robot: &AgentId, here: &ConversationId, frame: &Json, 
 
 /// A message as the history shows it.
 pub fn remember(message: &Json) -> String {
-    let (words, file) = file::split(text(message, "text"));
+    let whole = file::whole(message);
+    let (words, file) = file::split(&whole);
     let (is_theirs, author) = author(message);
     let shown = object(&[
         ("id", message.text("id")),
@@ -115,12 +120,17 @@ fn conversation(id: &str) -> Result<ConversationId, Wrong> {
     id.parse().map_err(|_| Wrong::expected("letters, digits and . _ : @ -").of("conversationId"))
 }
 
-/// What a message says, with its file.
-fn words(data: &Json, file: &str, kind: &str) -> Result<String, Wrong> {
-    match (text(data, "text"), text(data, file)) {
-        ("", "") => Err(Wrong::expected("something to say").of("text")),
-        (words, "") => Ok(words.to_owned()),
-        (words, path) => file::join(words, kind, path).ok_or_else(|| Wrong::expected("a path on one line").of(file)),
+/// What a message says, and its file: beside it, if it is one of ours.
+fn words(data: &Json, file: &str, kind: &str) -> Result<(String, Vec<File>), Wrong> {
+    let (words, path) = (text(data, "text"), text(data, file));
+    match (words, path, file::ours(path)) {
+        ("", "", _) => Err(Wrong::expected("something to say").of("text")),
+        (words, "", _) => Ok((words.to_owned(), Vec::new())),
+        (words, _, Some(ours)) => Ok((words.to_owned(), vec![ours])),
+        (words, path, None) => {
+            let whole = file::join(words, kind, path).ok_or_else(|| Wrong::expected("a path on one line").of(file))?;
+            Ok((whole, Vec::new()))
+        }
     }
 }
 
@@ -158,6 +168,8 @@ mod tests {
         check(r#"{"text":"hi"}"#, Ok(("default", "hi")));
         check(r#"{"text":"hi","conversationId":"b"}"#, Ok(("b", "hi")));
         check(r#"{"text":"","filePath":"a.png","mediaType":"image"}"#, Ok(("b", "![image](a.png)")));
+        // One of ours goes beside the text.
+        check(r#"{"text":"see","filePath":"https://r.test/v1/files/a.b.c","mediaType":"image"}"#, Ok(("b", "see")));
         check("more", Ok(("b", "more")));
         check(r#"{"text":""}"#, Err("text: expected something to say"));
         check(r#"{"text":"hi","conversationId":"a b"}"#, Err("conversationId: expected letters, digits and . _ : @ -"));
@@ -174,6 +186,17 @@ mod tests {
         check(
             r#"{"seq":2,"id":"reply:1","conversation":"c","from":{"kind":"agent","id":"agt_1"},"at_ms":9,"text":"![](a.png)"}"#,
             r#"{"timestamp":9,"id":"reply:1","sender":"robot","text":"","mediaUrl":"a.png","robot_id":"agt_1","conversation_id":"c"}"#,
+        );
+        let file = |name: &str| {
+            format!(r#"{{"id":"fil_{name}","name":"{name}","kind":"image","url":"https://r.test/v1/files/{name}"}}"#)
+        };
+        check(
+            &format!(
+                r#"{{"seq":2,"id":"reply:1","conversation":"c","from":{{"kind":"agent","id":"agt_1"}},"at_ms":9,"text":"two","files":[{},{}]}}"#,
+                file("a"),
+                file("b")
+            ),
+            r#"{"timestamp":9,"id":"reply:1","sender":"robot","text":"two\n\n![image](https://r.test/v1/files/b)","mediaUrl":"https://r.test/v1/files/a","robot_id":"agt_1","conversation_id":"c"}"#,
         );
         check(
             r#"{"seq":3,"id":"notice:3","conversation":"c","from":{"kind":"relay"},"at_ms":9,"text":"no"}"#,

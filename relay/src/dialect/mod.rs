@@ -11,7 +11,7 @@ mod plugin;
 
 use protocol::json::{self, FromJson, Json, Wrong};
 use protocol::limit::FRAME_BYTES_MAX;
-use protocol::{AgentId, ClientFrame, ConversationId, DecodeError, MessageId, Seq, Timestamp, UserId, from_json};
+use protocol::{AgentId, ClientFrame, ConversationId, DecodeError, File, MessageId, Seq, Timestamp, UserId, from_json};
 use serde::Serialize;
 
 use crate::hub::{Input, PeerId, Told};
@@ -146,14 +146,14 @@ impl Dialect {
 }
 
 /// A question of this conversation, under a new id.
-fn question(conversation: ConversationId, text: String, fresh: &str) -> Result<Said, Wrong> {
+fn question(conversation: ConversationId, text: String, files: Vec<File>, fresh: &str) -> Result<Said, Wrong> {
     let id = new_id("msg-", fresh)?;
-    Ok(Said::Frames(vec![ClientFrame::Send { id, conversation: Some(conversation), text, files: Vec::new() }]))
+    Ok(Said::Frames(vec![ClientFrame::Send { id, conversation: Some(conversation), text, files }]))
 }
 
 /// What an agent says.
-fn told(conversation: Option<ConversationId>, text: String, fresh: &str) -> Result<Said, Wrong> {
-    Ok(Said::Told(Told { id: new_id("push:", fresh)?, conversation, text }))
+fn told(conversation: Option<ConversationId>, text: String, files: Vec<File>, fresh: &str) -> Result<Said, Wrong> {
+    Ok(Said::Told(Told { id: new_id("push:", fresh)?, conversation, text, files }))
 }
 
 fn new_id(kind: &str, fresh: &str) -> Result<MessageId, Wrong> {

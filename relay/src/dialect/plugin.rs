@@ -11,13 +11,14 @@
 use protocol::json::{Json, Wrong};
 use protocol::{Seq, UserId};
 
+use super::file::whole;
 use super::{Said, Sent, error, object, sender, seq, text, told};
 
 /// What the plugin says.
 pub(super) fn hear(frame: &Json, fresh: &str) -> Result<Said, Wrong> {
     match (text(frame, "type"), text(frame, "content")) {
         ("llm_request", "") => Err(Wrong::expected("something to say").of("content")),
-        ("llm_request", content) => told(None, content.to_owned(), fresh),
+        ("llm_request", content) => told(None, content.to_owned(), Vec::new(), fresh),
         _ => Err(Wrong::expected(r#"{"type":"llm_request","content"} or {"type":"ping"}"#)),
     }
 }
@@ -30,7 +31,7 @@ pub(super) fn tell(user: &UserId, frame: &Json, sent: &mut Sent) {
             let told = object(&[
                 ("type", Some("feishu_message")),
                 ("userToken", Some(user.as_str())),
-                ("content", frame.text("text")),
+                ("content", Some(&whole(frame))),
                 ("messageId", Some(of_platform(text(frame, "id")))),
                 // Which it was is not kept. An answer goes where the question came from in either case.
                 ("chatType", Some("p2p")),

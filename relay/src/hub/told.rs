@@ -1,7 +1,7 @@
 //! What an agent says whose words name no question: the answer to the oldest one that it was sent and that is open, or
 //! something unasked.
 
-use protocol::{Code, ConversationId, MessageId, Seq, Timestamp};
+use protocol::{Code, ConversationId, File, MessageId, Seq, Timestamp};
 
 use super::answer::Answer;
 use super::{Hub, PeerId, Push, Refusal};
@@ -17,6 +17,8 @@ pub struct Told {
     pub conversation: Option<ConversationId>,
     /// What it says. Over the limit it is cut, and says so: whoever waits has no other answer.
     pub text: String,
+    /// What comes with it.
+    pub files: Vec<File>,
 }
 
 impl<S: Sql> Hub<S> {
@@ -40,19 +42,26 @@ impl<S: Sql> Hub<S> {
                 self.error(id, Code::Forbidden, "this agent key lacks the scope send".into(), None);
                 return Ok(());
             }
-            return self.answer(now, id, agent, question, Answer::Text(text, Vec::new()));
+            return self.answer(now, id, agent, question, Answer::Text(text, told.files));
         }
         if !may_push {
             let detail = "no question waits for this, and this agent key lacks the scope push";
             self.error(id, Code::Forbidden, detail.into(), None);
             return Ok(());
         }
-        if let Err(Refusal { code, detail }) = self.check_unasked(now, &text, &[])? {
+        let files = match self.check_files(now, told.files) {
+            Ok(files) => files,
+            Err(Refusal { code, detail }) => {
+                self.error(id, code, detail, None);
+                return Ok(());
+            }
+        };
+        if let Err(Refusal { code, detail }) = self.check_unasked(now, &text, &files)? {
             self.error(id, code, detail, None);
             return Ok(());
         }
         let conversation = told.conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text, files: Vec::new() };
+        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text, files };
         self.say_unasked(now, push, conversation, None).map(drop)
     }
 }

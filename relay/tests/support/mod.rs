@@ -117,7 +117,7 @@ impl World {
     /// On a database that may hold something already.
     pub fn with(sql: Sqlite, options: Options) -> World {
         let now = Timestamp(1_800_000_000_000);
-        let hub = Hub::restore(Some(user()), sql.clone(), options, now, []).unwrap();
+        let hub = Hub::restore(Some(user()), sql.clone(), options, now, []).unwrap().with_keys(keys());
         let mut world = World {
             sql,
             now,
@@ -140,7 +140,7 @@ impl World {
     /// Everything in memory is lost; sockets and their attachments stay.
     pub fn hibernate(&mut self) {
         let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, peer)| (id, peer.clone())).collect();
-        self.hub = Hub::restore(None, self.sql.clone(), self.options, self.now, peers).unwrap();
+        self.hub = Hub::restore(None, self.sql.clone(), self.options, self.now, peers).unwrap().with_keys(keys());
         self.input(Input::Woken(self.alarm));
     }
 
@@ -337,6 +337,11 @@ impl World {
     }
 }
 
+/// What files are signed with.
+pub fn keys() -> relay::auth::Keys {
+    relay::auth::Keys::derive("a-secret-of-at-least-thirty-two-bytes").unwrap()
+}
+
 pub fn feishu(message: &str, text: &str) -> Question {
     Question {
         id: format!("feishu:main:{message}").parse().unwrap(),
@@ -349,6 +354,6 @@ pub fn feishu(message: &str, text: &str) -> Question {
     }
 }
 
-fn user() -> protocol::UserId {
+pub fn user() -> protocol::UserId {
     "usr_1".parse().unwrap()
 }
