@@ -2,13 +2,20 @@
 // CLAW_RELAY_OPENCLAW is set: a gateway takes 1.2 GB of memory, its installation 850 MB of disk.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
-import { answerTo, createOpenClaw, installOpenClaw, startClawModel } from './support/openclaw.mjs'
+import {
+  answerTo,
+  createOpenClaw,
+  installOpenClaw,
+  PICTURE,
+  picturesIn,
+  startClawModel,
+} from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
 const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
@@ -112,6 +119,30 @@ test('openclaw gateway', { skip }, async (t) => {
     model.onQuestion = undefined
     assert.ok(contexts[0] > 0, `${contexts}`)
     assert.equal(contexts[1], 0, `${contexts}`)
+  })
+
+  await t.test('files go both ways', async () => {
+    const shown = []
+    const texts = []
+    model.onQuestion = (messages) => {
+      shown.push(...picturesIn(messages))
+      texts.push(JSON.stringify(messages))
+    }
+    const resource = (type, key, bytes, of) =>
+      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of })
+    resource('image', 'img_v3_red', PICTURE, 'image/png')
+    await told(await writes('', { type: 'image', content: { image_key: 'img_v3_red' } }))
+    assert.equal(shown.length, 1)
+    resource('file', 'file_v3_b', Buffer.from('%PDF-1.7 '.repeat(30)), 'application/pdf')
+    await told(await writes('', { type: 'file', content: { file_key: 'file_v3_b', file_name: 'b.pdf' } }))
+    assert.match(texts.at(-1), /media attached: [^"]*\.pdf/)
+    model.onQuestion = undefined
+    writeFileSync(join(folder, 'ws', 'plot.png'), PICTURE)
+    const id = await writes('send: ./plot.png')
+    const sent = () => world.feishu.replies.filter(({ type }) => type === 'image')
+    await until(() => sent().length === 1, `a picture:\n${agent.log}\n${claw.gateway.output}`, 60_000)
+    assert.match(world.feishu.repliesTo(id)[0].text, /^Here it is\./)
+    assert.ok(sent()[0].file.bytes.equals(PICTURE))
   })
 
   await t.test('a gateway killed in the middle of two turns answers when it is back, once', async () => {
