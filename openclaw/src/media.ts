@@ -22,6 +22,7 @@ export type Media = { url: string; name?: string }
 /** What goes along, and a line for each that does not. */
 export type Sent = { files: File[]; words: string[] }
 
+/** Fetches the files of a question, one after another. What comes of it counts for nothing once `signal` fires. */
 export async function receive(
   runtime: Runtime,
   account: Account,
@@ -45,7 +46,7 @@ export async function receive(
       )
       saved.push({ path, contentType, fileName: file.name, sizeBytes: bytes.byteLength, messageId: question.id })
     } catch (error) {
-      signal.throwIfAborted()
+      if (signal.aborted) break
       log.warn(`file ${file.id} of a question was not received: ${reasonOf(error)}`)
       const facts = [file.name, file.media_type ?? file.kind, ...(file.bytes ? [sizeOf(file.bytes)] : [])]
       words.push(`[file: ${facts.join(', ')} — not received: ${reasonOf(error)}]`)

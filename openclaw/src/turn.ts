@@ -57,6 +57,7 @@ export class OpenClaw implements Agent {
     }
     // Only of whoever was let in.
     const received = await receive(this.runtime, this.account, question, this.around, this.log, turn.signal)
+    if (turn.signal.aborted) return 'over'
     const other = new OtherRun(this.runtime.events, route.sessionKey, turn, this.clock)
     try {
       if (await this.dispatch(question, received, facts, route, access, turn)) return 'over'

@@ -8,14 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
-import {
-  answerTo,
-  createOpenClaw,
-  installOpenClaw,
-  PICTURE,
-  picturesIn,
-  startClawModel,
-} from './support/openclaw.mjs'
+import { answerTo, createOpenClaw, installOpenClaw, PICTURE, picturesIn, startClawModel } from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
 const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
