@@ -144,9 +144,9 @@ async function send(context: SendContext): Promise<{ messageId: string }> {
     files,
     ...(deliveryQueueId !== undefined && { key: `${deliveryQueueId}-${deliveryPartIndex}` }),
   }
-  const { id } = await push(account, message, around, context.signal)
+  const messageId = await push(account, message, around, context.signal)
   desk?.pushed(conversation)
-  return { messageId: id }
+  return { messageId }
 }
 
 function conversationOf(target: string): string {
