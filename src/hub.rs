@@ -358,9 +358,10 @@ impl Object {
             return Ok(gone("the agent carries as many calls as it can"));
         }
         let id = fetch.id.clone();
+        let has_file = fetch.form.is_some() || fetch.save.is_some();
         self.fetches.borrow_mut().insert(id.clone(), None);
         self.sockets.send(&[peer], &encode(&ServerFrame::Fetch(fetch)));
-        let until = now().plus_ms(FETCH_MS_MAX);
+        let until = now().plus_ms(if has_file { FETCH_FILE_MS_MAX } else { FETCH_MS_MAX });
         loop {
             Delay::from(Duration::from_millis(FETCH_LOOK_MS)).await;
             let mut fetches = self.fetches.borrow_mut();
@@ -698,6 +699,8 @@ fn store_failed(error: SqliteError) -> Error {
 const FETCHES_MAX: usize = 64;
 /// Longer than an agent lets a call last.
 const FETCH_MS_MAX: u64 = 15_000;
+/// The same with a file.
+const FETCH_FILE_MS_MAX: u64 = 75_000;
 const FETCH_LOOK_MS: u64 = 15;
 /// How often an answer that does not grow is looked at.
 const DRAFT_LOOK_MS: u64 = 250;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::join;
 use js_sys::Uint8Array;
 use protocol::json::{FromJson, Json};
-use protocol::{Code, File, from_json};
-use relay::file::Link;
-use relay::platform::{self, Auth, Download, HttpRequest, HttpResponse, Outbound, Sent, Upload, Verdict};
+use protocol::{AgentId, Code, FetchForm, File, Header, UserId, from_json};
+use relay::file::{Link, Place};
+use relay::platform::{self, Auth, Download, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Upload, Verdict};
 use serde::Serialize;
 
 use crate::account::Account;
-use crate::clock::random;
+use crate::clock::{now, random};
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
@@ -93,6 +93,13 @@ impl Account {
                 (sent, _) => return Err(why(sent)),
             },
         };
+        if let Way::Agent { user, agent } = &bot.way
+            && platform::is_api(&bot.account, &request.url)
+        {
+            self.have_it_brought(&bot, link, (user, agent), &request).await?;
+            let kept = bucket.get(&key, None).await.map_err(|error| error.to_string())?;
+            return kept.map(drop).ok_or_else(|| "the agent did not bring it".to_owned());
+        }
         let response = self.download(&bot, request).await?;
         let length = response.headers().get("Content-Length").ok().flatten().and_then(|text| text.parse().ok());
         // What was compressed on its way is longer than was said.
@@ -104,11 +111,40 @@ impl Account {
         kept.map(drop).map_err(|fault| Error::from(fault).detail().to_owned())
     }
 
+    /// Has an agent fetch a file, and put it into its place.
+    async fn have_it_brought(
+        &self,
+        bot: &Bot,
+        link: &Link,
+        (user, agent): (&UserId, &AgentId),
+        request: &HttpRequest,
+    ) -> Result<(), String> {
+        let config = Config::from_env(self.env.clone());
+        let keys = config.keys().map_err(|error| error.detail().to_owned())?;
+        let place = Place { user: link.user.clone(), id: link.id.clone() };
+        let token = keys.sign(&place, now(), Some(now().plus_ms(PLACE_MS)));
+        let save = format!("{}{token}", relay::file::PATH);
+        let mut expired = None;
+        for _ in 0..2 {
+            let token = match request.auth {
+                Auth::None => None,
+                _ => Some(self.token(bot, expired.as_deref()).await.map_err(why_not)?),
+            };
+            let call = outbound::carry_file(&config, user, agent, request, token.as_deref(), None, Some(save.clone()));
+            let response = call.await?;
+            if response.body.is_empty() && (200..300).contains(&response.status) {
+                return Ok(());
+            }
+            match platform::verdict(&bot.account, &response) {
+                Verdict::TokenExpired => expired = token,
+                Verdict::Sent(sent) => return Err(why(sent)),
+            }
+        }
+        Err("the platform refuses even a new access token".into())
+    }
+
     /// The response that holds a file's bytes, from a host that may.
     async fn download(&self, bot: &Bot, request: HttpRequest) -> Result<Response, String> {
-        if bot.way != Way::Direct {
-            return Err("the bot's calls leave by an agent, which carries no files yet".into());
-        }
         let (mut request, mut expired) = (request, None);
         for _ in 0..HOPS_MAX {
             if !platform::may_fetch(&bot.account, &request.url) {
@@ -116,9 +152,7 @@ impl Account {
             }
             let token = match request.auth {
                 Auth::None => None,
-                _ => Some(self.token(bot, expired.as_deref()).await.map_err(|no_token| match no_token {
-                    platform::NoToken::Later(why) | platform::NoToken::Refused(why) => why,
-                })?),
+                _ => Some(self.token(bot, expired.as_deref()).await.map_err(why_not)?),
             };
             let response = outbound::open(&request, token.as_deref(), None, DOWNLOAD_MS_MAX).await?;
             let header = |name: &str| response.headers().get(name).ok().flatten();
@@ -197,13 +231,10 @@ impl Account {
         fields: &[(&'static str, String)],
         field: &str,
     ) -> Result<Result<String, Sent>, Error> {
-        if bot.way != Way::Direct {
-            return Ok(Err(Sent::Refused("the bot's calls leave by an agent, which carries no files yet".into())));
-        }
         let config = Config::from_env(self.env.clone());
         let gone = || Ok(Err(Sent::Refused("it is not here any more".into())));
         let token = file.url.rsplit_once(relay::file::PATH).map_or("", |(_, token)| token);
-        let Ok(link) = config.keys()?.verify::<Link>(token, crate::clock::now()) else { return gone() };
+        let Ok(link) = config.keys()?.verify::<Link>(token, now()) else { return gone() };
         let Some(bucket) = config.files() else { return gone() };
         let key = file::key(&link.user, &link.id);
         let later = |why: String| Ok(Err(Sent::Later { after_ms: None, why }));
@@ -216,13 +247,21 @@ impl Account {
             };
             let token = match self.token(bot, expired.as_deref()).await {
                 Ok(token) => token,
-                Err(platform::NoToken::Later(why)) => return later(why),
-                Err(platform::NoToken::Refused(why)) => return Ok(Err(Sent::Refused(why))),
+                Err(NoToken::Later(why)) => return later(why),
+                Err(NoToken::Refused(why)) => return Ok(Err(Sent::Refused(why))),
             };
-            let boundary = format!("claw-relay-{}", random::<18>()?);
-            let (before, after) = form(&boundary, fields, field, file);
-            let Some(body) = stored.pieces() else { return gone() };
-            let answered = post(request, &token, &boundary, &before, stored.bytes(), &body, &after).await;
+            let answered = match &bot.way {
+                Way::Agent { user, agent } => {
+                    let form = Some(form_of(fields, field, file));
+                    outbound::carry_file(&config, user, agent, request, Some(&token), form, None).await
+                }
+                Way::Direct => {
+                    let boundary = format!("claw-relay-{}", random::<18>()?);
+                    let (before, after) = form(&boundary, fields, field, file);
+                    let Some(body) = stored.pieces() else { return gone() };
+                    post(request, &token, &boundary, &before, stored.bytes(), &body, &after).await
+                }
+            };
             let response = match answered {
                 Ok(response) => response,
                 Err(why) => return later(why),
@@ -237,6 +276,19 @@ impl Account {
             }
         }
         later("the platform refuses even a new access token".into())
+    }
+}
+
+/// A form as an agent sends it.
+fn form_of(fields: &[(&'static str, String)], field: &str, file: &File) -> FetchForm {
+    let header = |(name, value): &(&str, String)| Header { name: (*name).to_owned(), value: value.clone() };
+    let from = file.url.find(relay::file::PATH).and_then(|at| file.url.get(at..)).unwrap_or_default();
+    FetchForm {
+        fields: fields.iter().map(header).collect(),
+        field: field.to_owned(),
+        name: file.name.clone(),
+        media_type: file.media_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
+        from: from.to_owned(),
     }
 }
 
@@ -283,6 +335,12 @@ async fn post(
     outbound::answered(&response).await.map_err(|error| error.to_string())
 }
 
+fn why_not(no_token: NoToken) -> String {
+    match no_token {
+        NoToken::Later(why) | NoToken::Refused(why) => why,
+    }
+}
+
 fn why(sent: Sent) -> String {
     match sent {
         Sent::Later { why, .. } | Sent::Refused(why) => why,
@@ -294,6 +352,8 @@ fn why(sent: Sent) -> String {
 /// Longer than one is fetched.
 const BUSY_LOOKS: usize = 1_400;
 const BUSY_LOOK: Duration = Duration::from_millis(50);
+/// 5 min: an agent that fetches it takes no longer.
+const PLACE_MS: u64 = 5 * 60 * 1000;
 /// The first call, an access token once more, and as many redirects as are left.
 const HOPS_MAX: usize = 5;
 /// 60 s: 30 MB at 4 Mbit/s.

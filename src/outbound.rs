@@ -1,6 +1,6 @@
 //! Calls of platforms' APIs.
 
-use protocol::{AgentId, Fetch, Fetched, Header, UserId};
+use protocol::{AgentId, Fetch, FetchForm, Fetched, Header, UserId};
 use relay::platform::{HttpRequest, HttpResponse};
 
 use crate::ask::{self, Ask};
@@ -93,14 +93,26 @@ async fn carry(
     call: &HttpRequest,
     token: Option<&str>,
 ) -> std::result::Result<HttpResponse, String> {
+    carry_file(config, user, agent, call, token, None, None).await
+}
+
+/// The same with a file: `form` is sent with one, or what is answered is saved at the relay's path `save`.
+pub async fn carry_file(
+    config: &Config,
+    user: &UserId,
+    agent: &AgentId,
+    call: &HttpRequest,
+    token: Option<&str>,
+    form: Option<FetchForm>,
+    save: Option<String>,
+) -> std::result::Result<HttpResponse, String> {
     let failed = |error: crate::error::Error| format!("{NO_ANSWER}: {}", error.detail());
-    let fetch = Fetch {
-        id: random::<12>().map_err(failed)?,
-        method: call.method.clone(),
-        url: call.url(token),
-        headers: headers_of(call, token),
-        body: call.body.clone(),
-    };
+    let mut headers = headers_of(call, token);
+    if form.is_some() || save.is_some() {
+        headers.retain(|header| header.name == "Authorization");
+    }
+    let (id, method, url) = (random::<12>().map_err(failed)?, call.method.clone(), call.url(token));
+    let fetch = Fetch { id, method, url, headers, body: call.body.clone(), form, save };
     let response = ask::ask(config, user, "", &Ask::Fetch { agent: agent.clone(), fetch }).await.map_err(failed)?;
     let Fetched { answer, error, .. } = response.read().await.map_err(|error| format!("{NO_ANSWER}: {error}"))?;
     let why = || format!("{NO_ANSWER}: {}", error.unwrap_or_else(|| "the agent says nothing".into()));

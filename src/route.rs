@@ -57,6 +57,7 @@ routes! {
     ConfigPut => "PUT" "/v1/config",
     FileUpload => "POST" "/v1/files",
     FileRead => "GET" "/v1/files/{file}",
+    FilePut => "PUT" "/v1/files/{file}",
     Ticket => "POST" "/v1/tickets",
     WebSocket => "GET" "/v1/ws",
     ManServerStream => "GET" "/ocms/v1/stream",

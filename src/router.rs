@@ -15,6 +15,8 @@ pub async fn route(request: Request, env: crate::runtime::Env, context: Context)
     let config = Config::from_env(env);
     let (method, path) = (request.inner().method(), request.path());
     // Webhooks come most often, and have nothing to do with what follows.
+    // Where older WeCom gateways had their callback: the account named `default`.
+    let path = if path == "/wecom" { "/webhook/wecom/default".to_owned() } else { path };
     if let Some(rest) = path.strip_prefix("/webhook/") {
         let parts: Vec<&str> = rest.split('/').collect();
         // Which methods it takes, its platform says.
@@ -100,6 +102,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::MessagePush => Box::pin(api::timeline::push(call)),
         Op::FileUpload => Box::pin(api::files::upload(call)),
         Op::FileRead => Box::pin(api::files::read(call)),
+        Op::FilePut => Box::pin(api::files::put(call)),
         Op::DeadLetters => Box::pin(api::timeline::dead_letters(call)),
         Op::DeadLetterReplay => Box::pin(api::timeline::replay(call)),
         Op::Events => Box::pin(api::timeline::events(call)),

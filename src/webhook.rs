@@ -131,8 +131,16 @@ pub async fn receive(
                 }
             };
             if let Some((text, hash)) = hello {
-                let outbound =
-                    Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None };
+                let outbound = Outbound {
+                    origin,
+                    conversation,
+                    seq: Seq(0),
+                    text,
+                    files: Vec::new(),
+                    buttons: Vec::new(),
+                    part: 0,
+                    question: None,
+                };
                 let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
                 match platform::greet(account, &outbound, &fresh) {
                     Some(greeting) => waited = Waited::Reply(greeting),
@@ -144,6 +152,11 @@ pub async fn receive(
             for user in directory::chat_users(&config, &conversation).await? {
                 let halt = ask::Ask::Halt { id: id.clone(), sender: sender.clone() };
                 ask::tell(&config, &user, &halt).await?;
+            }
+        }
+        Inbound::Press { conversation, sender, question } => {
+            if let Some(user) = presser(&config, &bot, &conversation, &sender).await? {
+                ask::post(&config, &user, question, 0).await?;
             }
         }
         Inbound::Recall { conversation, id } => {
@@ -197,6 +210,27 @@ impl Bot {
     }
 }
 
+/// Whose Hub hears a press in a chat, which does not say whether others are in it too: whoever answers its presser there,
+/// as a group or as a chat of two, if they have messages there.
+async fn presser(
+    config: &Config,
+    bot: &Bot,
+    conversation: &ConversationId,
+    sender: &str,
+) -> Result<Option<UserId>, Error> {
+    let users = directory::chat_users(config, conversation).await?;
+    let chat = conversation.as_str().splitn(3, ':').nth(2);
+    for group in [chat, None] {
+        if let Speaker::User(user) = directory::speaker(config, bot, sender, group).await?
+            && users.contains(&user)
+        {
+            return Ok(Some(user));
+        }
+    }
+    console_log!("webhook {}: ignored: sender {sender} has nothing in this chat", bot.account.id);
+    Ok(None)
+}
+
 /// Tells a stranger, once in 15 minutes, how to say who they are. What they wrote is not kept: there is nobody whose it
 /// would be, and they are asked to send it again.
 async fn welcome(config: &Config, sender: &str, in_group: bool, question: Question, origin: &str) {
@@ -242,7 +276,19 @@ async fn word_of_welcome(
     let told = code_for(config, sender, in_group, &text, &conversation, &origin.account, address).await?;
     let Some((text, Some(hash))) = told else { return Ok(None) };
     // Not an answer of any timeline; the place counts for the idempotency key alone.
-    Ok(Some((Outbound { origin, conversation, seq: Seq(0), text, files: Vec::new(), part: 0, question: None }, hash)))
+    Ok(Some((
+        Outbound {
+            origin,
+            conversation,
+            seq: Seq(0),
+            text,
+            files: Vec::new(),
+            buttons: Vec::new(),
+            part: 0,
+            question: None,
+        },
+        hash,
+    )))
 }
 
 /// A code for a stranger, in words, and its hash; none: they were told a while ago. `text`: what they wrote.

@@ -192,7 +192,7 @@ impl Desk {
             }
             Ok(()) => {
                 let bytes = text.len();
-                let reply = ClientFrame::Reply { reply_to: seq, text, files };
+                let reply = ClientFrame::Reply { reply_to: seq, text, files, buttons: Vec::new() };
                 if encode(&reply).len() <= FRAME_BYTES_MAX {
                     info!("question {seq} answered: {bytes} bytes in {elapsed_ms} ms");
                     reply

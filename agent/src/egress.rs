@@ -7,10 +7,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{Fetch, FetchAnswer, Fetched, Header};
+use protocol::{Fetch, FetchAnswer, FetchForm, Fetched, Header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, Url};
+use reqwest::{Body, Client, Method, RequestBuilder, Response, Url};
 use tokio::sync::Semaphore;
 use tracing::info;
 
@@ -20,6 +22,10 @@ use crate::tls;
 /// Makes calls.
 pub struct Egress {
     client: Client,
+    /// Where files come from and go to.
+    relay: Url,
+    /// For those: it may be on this machine.
+    relay_client: Client,
     allowed: Vec<Allowed>,
     /// So many at once; others wait.
     places: Semaphore,
@@ -36,23 +42,24 @@ enum Allowed {
 
 impl Egress {
     /// `list`: hosts with commas between; `platforms` stands for those of every platform that the relay knows.
-    pub fn new(list: &str) -> Result<Egress, Stop> {
+    pub fn new(list: &str, relay: &Url) -> Result<Egress, Stop> {
         let allowed = allowed(list).map_err(|wrong| {
             Stop::Config(format!(
                 "egress: {wrong}: expected `platforms`, or hosts with commas between, without https://"
             ))
         })?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config()?)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(Public))
-            // A proxy would look names up by itself.
-            .no_proxy()
-            .build();
-        let client = client.map_err(|error| Stop::Failed(format!("cannot set up HTTP: {error}")))?;
-        Ok(Egress { client, allowed, places: Semaphore::new(CALLS_MAX) })
+        let builder = || {
+            let builder = Client::builder().tls_backend_preconfigured(tls::client_config()?);
+            Ok::<_, Stop>(builder.connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none()))
+        };
+        let failed = |error| Stop::Failed(format!("cannot set up HTTP: {error}"));
+        // A proxy would look names up by itself.
+        let client = builder()?.dns_resolver(Arc::new(Public)).no_proxy().build().map_err(failed)?;
+        let relay_client = builder()?.build().map_err(failed)?;
+        let mut relay = relay.clone();
+        let scheme = if relay.scheme() == "ws" { "http" } else { "https" };
+        relay.set_scheme(scheme).map_err(|()| Stop::Failed("the relay's address is none".into()))?;
+        Ok(Egress { client, relay, relay_client, allowed, places: Semaphore::new(CALLS_MAX) })
     }
 
     /// Makes a call.
@@ -73,12 +80,17 @@ impl Egress {
         }
         let method = Method::from_str(&fetch.method).map_err(|_| "the call has no method".to_owned())?;
         info!("calling {host} for the relay");
+        let has_file = fetch.form.is_some() || fetch.save.is_some();
         let mut request = self.client.request(method, url);
+        request = request.timeout(if has_file { FILE_TIMEOUT } else { CALL_TIMEOUT });
         for Header { name, value } in &fetch.headers {
             request = request.header(name, value);
         }
         if let Some(body) = fetch.body {
             request = request.body(body);
+        }
+        if let Some(form) = fetch.form {
+            request = self.with_form(request, form).await?;
         }
         // Its own words would quote the address, which holds secrets.
         let failed = |error: reqwest::Error| match error {
@@ -90,9 +102,61 @@ impl Egress {
         let status = response.status().as_u16();
         let wait = |name: &str| response.headers().get(name)?.to_str().ok()?.parse().ok();
         let retry_after_s = wait("x-ogw-ratelimit-reset").or_else(|| wait("retry-after"));
+        if let Some(path) = fetch.save.filter(|_| response.status().is_success() && !is_json(&response)) {
+            self.save(response, &path).await?;
+            return Ok(FetchAnswer { status, retry_after_s, body: String::new() });
+        }
         let body = read(response).await.map_err(|error| error.map_or(format!("{host} answered too much"), failed))?;
         Ok(FetchAnswer { status, retry_after_s, body })
     }
+}
+
+impl Egress {
+    /// With a form whose file comes from the relay, as it comes.
+    async fn with_form(&self, request: RequestBuilder, form: FetchForm) -> Result<RequestBuilder, String> {
+        let read = self.relay_client.get(self.of_relay(&form.from)?).timeout(FILE_TIMEOUT).send().await;
+        let file = read.map_err(|_| NO_FILE.to_owned())?;
+        let length = file.content_length().filter(|_| file.status().is_success()).ok_or(NO_FILE)?;
+        let part = Part::stream_with_length(file, length).file_name(form.name.replace('"', "%22"));
+        let part = part.mime_str(&form.media_type).map_err(|_| "the file's media type is none".to_owned())?;
+        // As browsers write it: platforms show it to people.
+        let fields = Form::new().percent_encode_noop();
+        let fields = form.fields.into_iter().fold(fields, |form, Header { name, value }| form.text(name, value));
+        Ok(request.multipart(fields.part(form.field, part)))
+    }
+
+    /// Puts what was answered where the relay keeps it, as it comes.
+    async fn save(&self, response: Response, path: &str) -> Result<(), String> {
+        let mut request = self.relay_client.put(self.of_relay(path)?).timeout(FILE_TIMEOUT);
+        for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+            if let Some(value) = response.headers().get(&name) {
+                request = request.header(name, value);
+            }
+        }
+        let kept = request.body(Body::wrap_stream(response.bytes_stream())).send().await;
+        let kept = kept.map_err(|_| "the relay did not take the file".to_owned())?;
+        if kept.status().is_success() {
+            return Ok(());
+        }
+        let status = kept.status().as_u16();
+        Err(format!("the relay did not take the file: {status}"))
+    }
+
+    /// A path of the relay that this agent is connected to, wherever that says it is.
+    fn of_relay(&self, path: &str) -> Result<Url, String> {
+        let url = self
+            .relay
+            .join(path)
+            .ok()
+            .filter(|url| path.starts_with("/v1/files/") && url.origin() == self.relay.origin());
+        url.ok_or_else(|| "the relay names no file of its own".to_owned())
+    }
+}
+
+fn is_json(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/plain"))
+        && !response.headers().contains_key("content-disposition")
 }
 
 /// The body as text; `Err(None)`: too long.
@@ -213,6 +277,9 @@ const PLATFORMS: [&str; 10] = [
     "open.larksuite.com",
     "qyapi.weixin.qq.com",
 ];
+const NO_FILE: &str = "the relay does not have the file";
+/// The relay waits for 75 s.
+const FILE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The relay waits for 15 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -287,10 +354,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_here_is_not_called() {
-        let egress = Egress::new("localhost.localdomain, x.invalid").unwrap();
+        let relay = Url::parse("ws://127.0.0.1:9/").unwrap();
+        let egress = Egress::new("localhost.localdomain, x.invalid", &relay).unwrap();
         let call = |url: &str| {
             let headers = Vec::new();
-            egress.fetch(Fetch { id: "1".into(), method: "GET".into(), url: url.into(), headers, body: None })
+            let (id, method, url) = ("1".into(), "GET".into(), url.into());
+            egress.fetch(Fetch { id, method, url, headers, body: None, form: None, save: None })
         };
         let error = call("https://localhost.localdomain/?secret").await.error.unwrap();
         assert!(error.starts_with("cannot connect to localhost") && !error.contains("secret"), "{error}");

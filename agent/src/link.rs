@@ -449,7 +449,12 @@ mod tests {
 
     #[test]
     fn batches_keep_order_and_limits() {
-        let frame = |seq, text: &str| ClientFrame::Reply { reply_to: Seq(seq), text: text.into(), files: Vec::new() };
+        let frame = |seq, text: &str| ClientFrame::Reply {
+            reply_to: Seq(seq),
+            text: text.into(),
+            files: Vec::new(),
+            buttons: Vec::new(),
+        };
         assert_eq!(batches(&[frame(1, "a")]), [r#"{"type":"reply","reply_to":1,"text":"a"}"#]);
         let frames: Vec<_> = (0..130).map(|seq| frame(seq, "a")).chain([]).collect();
         let texts = batches(&frames);

@@ -34,7 +34,7 @@ pub async fn command(args: RunArgs) -> Result<(), Stop> {
     if config.relay.scheme() == "ws" && !is_loopback(&config.relay) {
         warn!("the relay's URL is not encrypted: anyone on the way can read the key and the messages; use https://");
     }
-    let egress = config.egress.as_deref().map(Egress::new).transpose()?.map(Arc::new);
+    let egress = config.egress.as_deref().map(|list| Egress::new(list, &config.relay)).transpose()?.map(Arc::new);
     if let Some(egress) = &egress {
         info!("calls for the relay may go to {egress}");
     }

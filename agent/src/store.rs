@@ -365,7 +365,7 @@ mod tests {
     }
 
     fn reply(seq: u64, text: &str) -> ClientFrame {
-        ClientFrame::Reply { reply_to: Seq(seq), text: text.into(), files: Vec::new() }
+        ClientFrame::Reply { reply_to: Seq(seq), text: text.into(), files: Vec::new(), buttons: Vec::new() }
     }
 
     fn cursor(text: &str) -> Cursor {

@@ -82,6 +82,10 @@ pub fn check(account: &Account, inbound: &Inbound) {
         Inbound::Halt { conversation, id, .. } => {
             assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));
         }
+        Inbound::Press { question, conversation, sender } => {
+            assert!(conversation.as_str().starts_with("feishu:main:") && !question.text.is_empty());
+            assert_eq!(question.sender.as_ref(), Some(sender));
+        }
         Inbound::Refresh { .. } => panic!("Feishu asks for no answers"),
         Inbound::Recall { conversation, id } => {
             assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));

@@ -19,8 +19,9 @@ fn run(text: &str) {
     let account = feishu::account("", feishu::TOKEN);
     let origin = Origin { account: account.id.clone(), message: "om_1".into() };
     let conversation = "feishu:main:oc_1".parse().unwrap();
-    let (seq, text_of, files) = (Seq(2), text.to_owned(), Vec::new());
-    let mut outbound = Outbound { origin, conversation, seq, text: text_of, files, part: 0, question: None };
+    let (seq, files, buttons) = (Seq(2), Vec::new(), Vec::new());
+    let (text_of, question) = (text.to_owned(), None);
+    let mut outbound = Outbound { origin, conversation, seq, text: text_of, files, buttons, part: 0, question };
     let (mut joined, mut keys, mut is_rich) = (String::new(), BTreeSet::new(), false);
     loop {
         let call = send(&account, &outbound).expect("a part that was announced");

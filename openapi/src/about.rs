@@ -182,11 +182,14 @@ pub fn about(op: Op) -> About {
             .asks("name", "What it is called.", false)
             .creates::<protocol::File>()
             .fails(&[BadRequest, BodyTooLarge, Forbidden]),
+        Op::FilePut => {
+            open("Put a file that a platform has, by an agent that was asked to").fails(&[NotFound, BodyTooLarge])
+        }
         Op::FileRead => open("Read a file, whole or a `Range` of it").fails(&[NotFound]),
         Op::MessagePush => new(Auth::AccessOrAgent, "Say something unasked")
             .takes::<protocol::api::Push>()
             .creates::<Pushed>()
-            .fails(&[Forbidden, TextTooLong, QueueFull]),
+            .fails(&[Conflict, Forbidden, TextTooLong, QueueFull]),
         Op::DeadLetters => {
             mine("Questions that ended without an answer").before(200).gives::<relay::hub::DeadLetterPage>()
         }

@@ -78,7 +78,7 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
         "responses": responses(op, &about, path, is_repeatable, generator),
         "security": security(about.auth),
     });
-    if op == Op::FileUpload {
+    if matches!(op, Op::FileUpload | Op::FilePut) {
         operation["requestBody"] = json!({ "required": true, "content": bytes() });
     }
     if let Some((schema, is_required)) = about.body {

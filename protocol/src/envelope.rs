@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::button::Button;
 use crate::file::File;
 use crate::id::{AgentId, ConversationId, MessageId, Seq, Timestamp};
 
@@ -34,6 +35,9 @@ pub struct Envelope {
     /// What comes with it, at most [`crate::limit::FILES_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
+    /// What one may answer to it at a press, at most [`crate::limit::BUTTONS_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
     /// How far a question has come; absent on answers and notices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
@@ -86,7 +90,7 @@ pub enum State {
 }
 
 crate::from_json! {
-    struct Envelope { seq, id, conversation, session or 0, from, agent, reply_to, at_ms, text, files or Vec::new(), state, reason }
+    struct Envelope { seq, id, conversation, session or 0, from, agent, reply_to, at_ms, text, files or Vec::new(), buttons or Vec::new(), state, reason }
 }
 
 crate::from_json! {

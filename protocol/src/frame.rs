@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::button::Button;
 use crate::envelope::{Envelope, State};
 use crate::error::Code;
 use crate::file::File;
@@ -66,6 +67,9 @@ pub enum ClientFrame {
         /// What comes with it: objects as `POST /v1/files` answered them, or as they came with a message.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<File>,
+        /// What one may answer to it at a press.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        buttons: Vec<Button>,
     },
     /// Devices: a new question. Repeat it with the same id until it is `accepted`.
     Send {
@@ -180,9 +184,31 @@ pub struct Fetch {
     /// JSON, when there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// In place of a body: a form with a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<FetchForm>,
+    /// A path of the relay: what is answered goes there by `PUT`, with its media type, and not into the answer; unless it
+    /// is JSON, or its status is no 2xx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save: Option<String>,
 }
 
-/// A header.
+/// A form that ends with a file (RFC 7578).
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct FetchForm {
+    /// The fields before the file.
+    pub fields: Vec<Header>,
+    /// The field that is the file.
+    pub field: String,
+    /// What the file is called.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// A path of the relay, where it is read by `GET`.
+    pub from: String,
+}
+
+/// A header, or a field of a form.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Header {
     /// Its name.
@@ -231,7 +257,8 @@ impl fmt::Debug for FetchAnswer {
     }
 }
 
-crate::from_json! { struct Fetch { id, method, url, headers or Vec::new(), body } }
+crate::from_json! { struct Fetch { id, method, url, headers or Vec::new(), body, form, save } }
+crate::from_json! { struct FetchForm { fields or Vec::new(), field, name, media_type, from } }
 crate::from_json! { struct Header { name, value } }
 crate::from_json! { struct Fetched { id, answer, error } }
 crate::from_json! { struct FetchAnswer { status, retry_after_s, body } }
@@ -294,7 +321,7 @@ crate::from_json! {
         "fail" => Fail { reply_to, reason },
         "fetched" => Fetched(..),
         "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },
-        "reply" => Reply { reply_to, text, files or Vec::new() },
+        "reply" => Reply { reply_to, text, files or Vec::new(), buttons or Vec::new() },
         "send" => Send { id, conversation, text, files or Vec::new() },
         "stop" => Stop { reply_to },
     } else Unknown

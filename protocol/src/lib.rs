@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod api;
+mod button;
 mod envelope;
 mod error;
 mod file;
@@ -14,12 +15,13 @@ mod id;
 pub mod json;
 pub mod limit;
 
+pub use button::{Button, ButtonStyle};
 pub use envelope::{Author, Envelope, State};
 pub use error::Code;
 pub use file::{File, FileKind};
 pub use frame::{
-    AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, Fetched, GapReason, Header, Resumed, ServerFrame,
-    decode, encode,
+    AgentPresence, ClientFrame, DecodeError, Fetch, FetchAnswer, FetchForm, Fetched, GapReason, Header, Resumed,
+    ServerFrame, decode, encode,
 };
 pub use id::{AccountId, AgentId, ConversationId, Cursor, FileId, InvalidId, MessageId, Seq, Timestamp, UserId};
 

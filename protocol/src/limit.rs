@@ -6,6 +6,12 @@ pub const BATCH_FRAMES_MAX: usize = 64;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// An id made by a client or by a platform.
 pub const ID_BYTES_MAX: usize = 200;
+/// What stands on a button.
+pub const BUTTON_LABEL_BYTES_MAX: usize = 60;
+/// What pressing a button says.
+pub const BUTTON_TEXT_BYTES_MAX: usize = 500;
+/// Buttons under one message.
+pub const BUTTONS_MAX: usize = 8;
 /// A file beside a message: 30 MB, the most that Feishu takes.
 pub const FILE_BYTES_MAX: u64 = 30_000_000;
 /// How long a file is kept: 7 days.

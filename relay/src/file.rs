@@ -39,6 +39,23 @@ pub struct Source {
     pub key: String,
 }
 
+/// The right to put the bytes of a file that a platform has, for an agent that fetches it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Whose.
+    #[serde(rename = "sub")]
+    pub user: UserId,
+    /// Which.
+    #[serde(rename = "jti")]
+    pub id: FileId,
+}
+
+from_json! { struct Place { user as "sub", id as "jti" } }
+
+impl Token for Place {
+    const KIND: &'static str = "place";
+}
+
 from_json! { struct Link { user as "sub", id as "jti", name, kind, media_type as "type", bytes, source as "src" } }
 
 from_json! { struct Source { account, key } }

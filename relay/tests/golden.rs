@@ -106,6 +106,7 @@ fn parts(account: &Account, address: &str, text: &str, path: &[&str]) -> Vec<Str
             seq: Seq(2),
             text: text.to_owned(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part: parts.len() as u32,
             question: None,
         };

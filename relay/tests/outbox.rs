@@ -28,6 +28,7 @@ fn parts(text: &str) -> Vec<(String, String)> {
             seq: Seq(2),
             text: text.into(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part,
             question: None,
         };

@@ -159,7 +159,7 @@ proptest! {
             for address in [kind, &address] {
                 let origin = serde_json::from_value(json!({ "account": "main", "message": address })).unwrap();
                 let text = text.repeat(times);
-                let mut outbound = Outbound { origin, conversation: "c".parse().unwrap(), seq: Seq(u64::MAX >> 11), text, files: Vec::new(), part: 0, question: None };
+                let mut outbound = Outbound { origin, conversation: "c".parse().unwrap(), seq: Seq(u64::MAX >> 11), text, files: Vec::new(), buttons: Vec::new(), part: 0, question: None };
                 while let Ok(call) = platform::send(account, &outbound) {
                     prop_assert_eq!(platform::send(account, &outbound), Ok(call.clone()));
                     let body: Value = serde_json::from_str(call.request.body.as_deref().unwrap()).unwrap();

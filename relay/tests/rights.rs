@@ -14,8 +14,10 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
         id: id.parse().unwrap(),
         agent: Some("agt_1".parse().unwrap()),
         to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
+        open_ms: Vec::new(),
         text: text.into(),
         files: Vec::new(),
+        buttons: Vec::new(),
     })
 }
 
@@ -53,6 +55,28 @@ fn what_is_said_unasked_reaches_the_chat_and_every_device_once() {
     world.hibernate();
     world.replies(agent, 4, "more it is");
     assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+}
+
+/// What a platform would not take any more is said beforehand, or goes elsewhere.
+#[test]
+fn a_chat_is_open_for_as_long_as_its_platform_says() {
+    let mut world = World::new();
+    let device = world.device(None);
+    world.post("om_1", "hi").unwrap();
+    let push = |id: &str, to: &[&str], open_ms: &[u64]| match push(id, to, "tea") {
+        Input::Pushed(push) => Input::Pushed(Push { open_ms: open_ms.to_vec(), ..push }),
+        other => other,
+    };
+    let chat = "feishu:main:oc_1";
+    assert!(world.input(push("p1", &[chat], &[60_000])).unwrap().is_ok());
+    world.advance_ms(60_001);
+    let refused = world.input(push("p2", &[chat], &[60_000])).unwrap().unwrap_err();
+    assert_eq!(refused.code, Code::Conflict);
+    assert!(refused.detail.contains("for 1 min after the last one"), "{}", refused.detail);
+    assert!(world.input(push("p3", &[chat], &[0])).unwrap().is_ok());
+    let pushed = world.input(push("p4", &[chat, "web"], &[60_000, 0])).unwrap().unwrap();
+    let shown = world.envelopes(device).into_iter().find(|message| message.seq == pushed.seq).unwrap();
+    assert_eq!(shown.conversation.as_str(), "web");
 }
 
 #[test]

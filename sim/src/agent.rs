@@ -151,7 +151,7 @@ impl World {
         let frame = if fails {
             ClientFrame::Fail { reply_to: Seq(seq), reason: format!("no answer to <{id}> in {}", self.runs_begun) }
         } else {
-            ClientFrame::Reply { reply_to: Seq(seq), text: running.text, files: Vec::new() }
+            ClientFrame::Reply { reply_to: Seq(seq), text: running.text, files: Vec::new(), buttons: Vec::new() }
         };
         self.agent_answers(index, seq, frame);
     }
@@ -216,7 +216,8 @@ impl World {
         for seq in 1..=seq.min(5) {
             let reply_to = Seq(head.saturating_sub(seq));
             let text = "an answer of another timeline".to_owned();
-            disk.outbox.insert(reply_to.0, ClientFrame::Reply { reply_to, text, files: Vec::new() });
+            disk.outbox
+                .insert(reply_to.0, ClientFrame::Reply { reply_to, text, files: Vec::new(), buttons: Vec::new() });
         }
     }
 

@@ -5,10 +5,10 @@ use protocol::api::Scope;
 use protocol::limit::{FILE_BYTES_MAX, FILE_MS};
 use protocol::{Code, FileId, FileKind, UserId};
 use relay::auth::Refused;
-use relay::file::{self as core, Link};
+use relay::file::{self as core, Link, Place};
 
 use super::new_id;
-use crate::call::{Call, created};
+use crate::call::{Call, created, done};
 use crate::clock::now;
 use crate::error::Error;
 use crate::file::{self, Kept};
@@ -20,10 +20,7 @@ use crate::{db, limit, media, origin};
 pub async fn upload(call: &Call) -> Result<Response, Error> {
     let user = sender(call).await?;
     let bucket = bucket(call)?;
-    let length = call.header("Content-Length")?.and_then(|text| text.parse::<u64>().ok());
-    if length.is_some_and(|length| length > FILE_BYTES_MAX) {
-        return Err(Error::new(Code::BodyTooLarge, format!("body: at most {FILE_BYTES_MAX} bytes")));
-    }
+    let length = declared(call)?;
     let said = call.header("Content-Type")?;
     let id: FileId = new_id("fil")?;
     let body = call.request.body().ok_or(file::Fault::Empty)?;
@@ -49,6 +46,26 @@ async fn sender(call: &Call) -> Result<UserId, Error> {
     }
     limit::credential(call, &key.key).await?;
     Ok(key.user)
+}
+
+/// `PUT /v1/files/{file}`: an agent that carries a bot's calls fetched it.
+pub async fn put(call: &Call) -> Result<Response, Error> {
+    let place = call.config.keys()?.verify::<Place>(call.param(0), now());
+    let Place { user, id } = place.map_err(|_| Error::new(Code::NotFound, "no such place"))?;
+    let (bucket, length) = (bucket(call)?, declared(call)?);
+    let body = call.request.body().ok_or(file::Fault::Empty)?;
+    let said = call.header("Content-Type")?;
+    file::keep(&bucket, &file::key(&user, &id), &body, length, said.as_deref()).await?;
+    done()
+}
+
+/// How long its body is, as it declares.
+fn declared(call: &Call) -> Result<Option<u64>, Error> {
+    let length = call.header("Content-Length")?.and_then(|text| text.parse::<u64>().ok());
+    if length.is_some_and(|length| length > FILE_BYTES_MAX) {
+        return Err(file::Fault::TooLarge.into());
+    }
+    Ok(length)
 }
 
 /// `GET /v1/files/{file}`: by the signed URL alone, whole or a range of it. One that its platform still has is fetched

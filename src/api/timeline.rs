@@ -5,13 +5,14 @@ use protocol::api::{Push as Body, Scope};
 use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
 use relay::hub::Push;
 use relay::limit::{PAGE_CONVERSATIONS_MAX, PAGE_DEAD_LETTERS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX};
+use relay::platform;
 
 use super::new_id;
 use crate::ask::{self, Ask};
 use crate::call::Call;
 use crate::error::Error;
 use crate::runtime::Response;
-use crate::{db, limit};
+use crate::{db, directory, limit};
 
 /// `GET /v1/conversations?before={next}&limit={n}`
 pub async fn conversations(call: &Call) -> Result<Response, Error> {
@@ -58,7 +59,7 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
         }
     };
     limit::credential(call, &by).await?;
-    let Body { text, conversation, files } = call.json().await?.read()?;
+    let Body { text, conversation, files, buttons } = call.json().await?.read()?;
     let given = call.header("Idempotency-Key")?;
     let id = match given {
         // Of its own kind, so that it never meets an id that a device made.
@@ -67,7 +68,19 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
     };
     let id = id.map_err(|error| Error::new(Code::BadRequest, format!("Idempotency-Key: {error}")))?;
     let to = places(call, &user, conversation).await?;
-    ask::ask(&call.config, &user, &by, &Ask::Push(Push { id, agent, to, text, files })).await
+    let open_ms = open_ms(call, &to).await?;
+    ask::ask(&call.config, &user, &by, &Ask::Push(Push { id, agent, to, open_ms, text, files, buttons })).await
+}
+
+/// How long each place may be written to, as [`Push::open_ms`] has it.
+async fn open_ms(call: &Call, places: &[ConversationId]) -> Result<Vec<u64>, Error> {
+    let mut all = Vec::new();
+    for place in places {
+        let account = place.as_str().split(':').nth(1).unwrap_or_default();
+        let bot = if account.is_empty() { None } else { directory::bot(&call.config, account).await? };
+        all.push(bot.and_then(|bot| platform::open_ms(&bot.account, place)).unwrap_or(0));
+    }
+    Ok(all)
 }
 
 /// Where something said unasked may go, best first.

@@ -265,6 +265,42 @@ test('files', async (t) => {
     },
   )
 
+  await t.test('files go by an agent too, where a bot’s calls leave from its address', async () => {
+    const carrier = await createAgent(world, 'carrier')
+    const made = await request(world, world.token, 'POST', `/v1/agents/${carrier.id}/keys`, { scopes: ['egress'] })
+    const carrying = carrier.start(['--key', made.body.key, '--backend', 'none', '--egress', world.feishu.url])
+    await carrying.connected()
+    const set = (egress) => request(world, world.token, 'PATCH', '/v1/admin/accounts/main', { egress })
+    assert.equal((await set(carrier.id)).status, 200)
+    const calls = () => carrying.log.split('calling 127.0.0.1 for the relay').length - 1
+
+    const bytes = picture(500_000)
+    world.feishu.resources.set('om_far/img_v3_f/image', { bytes, type: 'image/png' })
+    world.feishu.expireToken()
+    await world.webhook(messageEvent('om_far', '', { type: 'image', content: { image_key: 'img_v3_f' } }))
+    const { seq, files } = await asked('feishu:main:om_far')
+    const got = await read(files[0].url)
+    assert.equal(got.status, 200, `${got.bytes.subarray(0, 500)}\n${carrying.log}`)
+    assert.deepEqual([got.status, got.headers.get('content-type')], [200, 'image/png'])
+    assert.ok(got.bytes.equals(bytes))
+    const before = calls()
+    assert.ok(before > 0)
+    const { body: image } = await upload(agent.key, bytes, { name: '图 "1".png' })
+    say({ type: 'reply', reply_to: seq, text: 'back', files: [image] })
+    const sent = (await replies('om_far', 2))[1]
+    assert.deepEqual([sent.type, sent.file.name], ['image', '图 "1".png'])
+    assert.ok(sent.file.bytes.equals(bytes))
+    assert.equal(calls(), before + 3, 'the words, the upload, the picture')
+    // One that is not there says so, in the platform's words.
+    await world.webhook(messageEvent('om_nowhere', '', { type: 'image', content: { image_key: 'img_v3_n' } }))
+    const nowhere = await read((await asked('feishu:main:om_nowhere')).files[0].url)
+    assert.match(JSON.parse(nowhere.bytes).detail, /Feishu 234003/)
+    // Nobody else puts anything there.
+    const put = await fetch(files[0].url, { method: 'PUT', body: PIXEL })
+    assert.equal(put.status, 404)
+    assert.equal((await set('')).status, 200)
+  })
+
   await t.test('files go on when the relay dies in between', async () => {
     const { body: image } = await upload(agent.key, PIXEL)
     await world.webhook(messageEvent('om_crash', 'crash'))

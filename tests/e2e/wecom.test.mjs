@@ -40,6 +40,17 @@ test('wecom', async (t) => {
     assert.ok(Date.now() - began < 1000)
   })
 
+  await t.test('the account `default` is where older gateways have their callback', async () => {
+    await createAccount(world, { ...fake.account, id: 'default' })
+    const { query, headers, body } = fake.question('m-older', 'older')
+    const response = await fetch(`${world.url}/wecom?${query}`, { method: 'POST', headers, body })
+    assert.equal(response.status, 200)
+    await world.answered('older')
+    const check = addressCheck(fake, '42')
+    const checked = await fetch(`${world.url}/wecom?${check.query}`)
+    assert.deepEqual([checked.status, await checked.text()], [200, '42'])
+  })
+
   await t.test('a question is answered once, by a message to whoever asked', () => answersOnce(world, { from: 'bob' }))
 
   await t.test('answers are Markdown, as far as WeCom shows it', async () => {

@@ -2,8 +2,12 @@
 
 import { ref, shallowRef } from 'vue'
 
-import { sessionSurroundings, tabStorage } from './browser'
-import { Refused, Unreachable } from './lib/api'
+import type { UploadEvents } from './browser'
+import { isReadable, sendBytes, sessionSurroundings, tabStorage } from './browser'
+import { call, Refused, Unreachable } from './lib/api'
+import { file } from './lib/codec'
+import { uploadPath } from './lib/files'
+import type { File } from './lib/frame'
 import type { SignedOutWhy, User } from './lib/session'
 import { SESSION_KEY, SessionKeeper } from './lib/session'
 import { saveUnsent } from './lib/unsent'
@@ -18,6 +22,21 @@ export const user = shallowRef<User | null>(session.user)
 /** Why nobody is signed in. */
 export const why = ref<SignedOutWhy>('new')
 export const { request } = session
+
+/** Nothing can be read there: it was moved or deleted since it was chosen, or is a folder. */
+export class Unreadable extends Error {}
+
+/** Uploads a file. Rejects with `Refused`, `Unreachable` or `Unreadable`. */
+export async function upload(name: string, bytes: Blob, on: UploadEvents): Promise<File> {
+  const path = uploadPath(name)
+  try {
+    const ask = () => session.authorised((bearer) => sendBytes(path, bytes, bearer, on))
+    return file(await call<unknown>(ask, 'POST', path))
+  } catch (error) {
+    if (error instanceof Unreachable && !(await isReadable(bytes))) throw new Unreadable(name)
+    throw error
+  }
+}
 
 export async function signOut(): Promise<void> {
   try {

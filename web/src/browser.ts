@@ -33,8 +33,77 @@ async function send({ method, path, body, bearer, idempotencyKey }: Call): Promi
   } catch (cause) {
     throw new Unreachable(path, { cause })
   }
-  const retryAfterS = Number(response.headers.get('retry-after'))
-  return { status: response.status, body: json(text), ...(retryAfterS > 0 ? { retryAfterS } : {}) }
+  return answer(response.status, text, response.headers.get('retry-after'))
+}
+
+function answer(status: number, text: string, retryAfter: string | null): Answer {
+  const retryAfterS = Number(retryAfter)
+  return { status, body: json(text), ...(retryAfterS > 0 ? { retryAfterS } : {}) }
+}
+
+/** Where an upload reports to, and what ends it. */
+export interface UploadEvents {
+  /** From 0 to 1. */
+  progress(share: number): void
+  signal: AbortSignal
+}
+
+/** Uploads bytes. Not by `fetch`, which does not tell how far it has come. Rejects with `Unreachable` only. */
+export function sendBytes(path: string, bytes: Blob, bearer: string, on: UploadEvents): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const upload = new XMLHttpRequest()
+    const abort = () => upload.abort()
+    let silence: ReturnType<typeof setTimeout>
+    // A large file on a slow line takes its minutes: what is limited is how long nothing happens.
+    const heard = () => {
+      clearTimeout(silence)
+      silence = setTimeout(abort, REQUEST_MS_MAX)
+    }
+    upload.upload.onprogress = ({ loaded }) => {
+      heard()
+      on.progress(Math.min(1, loaded / bytes.size))
+    }
+    upload.onload = () => resolve(answer(upload.status, upload.responseText, upload.getResponseHeader('retry-after')))
+    upload.onloadend = () => {
+      clearTimeout(silence)
+      on.signal.removeEventListener('abort', abort)
+      // After an answer this has no effect.
+      reject(new Unreachable(path))
+    }
+    upload.open('POST', path)
+    upload.setRequestHeader('authorization', `Bearer ${bearer}`)
+    upload.setRequestHeader('content-type', bytes.type || 'application/octet-stream')
+    on.signal.addEventListener('abort', abort)
+    upload.send(bytes)
+    heard()
+    if (on.signal.aborted) abort()
+  })
+}
+
+/** Whether a chosen file can be read: it may have gone meanwhile, or be a folder. */
+export function isReadable(bytes: Blob): Promise<boolean> {
+  return bytes
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    )
+}
+
+/** What the relay says to whoever reads a file: an HTTP status, 0 without an answer. The bytes stay there. */
+export async function fileStatus(address: string): Promise<number> {
+  try {
+    const { status, body } = await fetch(address, {
+      headers: { range: 'bytes=0-0' },
+      cache: 'no-store',
+      signal: AbortSignal.timeout(REQUEST_MS_MAX),
+    })
+    await body?.cancel()
+    return status
+  } catch {
+    return 0
+  }
 }
 
 export const sessionSurroundings: SessionSurroundings = {
@@ -103,14 +172,19 @@ export async function challenge(verifier: string): Promise<string> {
     .replaceAll('=', '')
 }
 
-/** Hands a file to the person. */
+/** Hands a text to the person, as a file. */
 export function download(name: string, text: string): void {
   const address = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+  downloadFrom(address, name)
+  URL.revokeObjectURL(address)
+}
+
+/** Hands what is at this address to the person, as a file. */
+export function downloadFrom(address: string, name: string): void {
   const link = document.createElement('a')
   link.href = address
   link.download = name
   link.click()
-  URL.revokeObjectURL(address)
 }
 
 export async function copyText(text: string): Promise<void> {

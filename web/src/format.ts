@@ -1,6 +1,8 @@
 // Names and times as a person reads them, in the chosen language.
 
 import { platform, WEB } from './lib/conversation'
+import type { Rejected } from './lib/files'
+import type { File } from './lib/frame'
 import type { Strings } from './strings'
 
 export function conversationName(id: string, t: Strings): string {
@@ -17,6 +19,31 @@ export function platformName(platform: string, t: Strings): string {
 export function refusal(code: string, t: Strings): string {
   const { other, ...known } = t.refused
   return Object.hasOwn(known, code) ? known[code as keyof typeof known] : other(code)
+}
+
+/** `1.2 MB`, of a thousand kilobytes each as the relay counts them. */
+export function fileSize(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const [size, unit] = bytes < 999_500 ? [bytes / 1_000, 'KB'] : [bytes / 1_000_000, 'MB']
+  return `${size < 10 ? Number(size.toFixed(1)) : Math.round(size)} ${unit}`
+}
+
+/** A message where only a line of words fits: `[2 images] What is this?` */
+export function excerpt({ text, files = [] }: { text: string; files?: readonly File[] }, t: Strings): string {
+  const first = files[0]
+  if (!first) return text
+  const kind = files.every((file) => file.kind === first.kind) ? first.kind : 'file'
+  const name = files.length === 1 && kind === 'file' ? first.name : ''
+  return [`[${t.fileWords[kind](files.length)}]`, name, text].filter(Boolean).join(' ')
+}
+
+/** What was chosen and cannot be sent, a sentence for each reason. */
+export function rejections(rejected: readonly Rejected[], t: Strings): string[] {
+  return (['empty', 'too_large', 'too_many'] as const).flatMap((why) => {
+    const names = rejected.filter((file) => file.why === why).map(({ name }) => name)
+    if (names.length === 0) return []
+    return t.rejected[why](t.names(names.slice(0, NAMES_MAX), names.length), names.length)
+  })
 }
 
 export function clockTime(ms: number, t: Strings): string {
@@ -86,6 +113,8 @@ export function dayOf(ms: number): number {
   return new Date(ms).setHours(0, 0, 0, 0)
 }
 
+/** So many names are read; of more, nobody reads any. */
+const NAMES_MAX = 3
 let clock: { locale: string; format: Intl.DateTimeFormat } | undefined
 
 function daysBetween(ms: number, nowMs: number): number {

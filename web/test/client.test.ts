@@ -86,6 +86,17 @@ test('what was not accepted goes out again with the same id', async () => {
   expect(world.socket.of('send')).toEqual([])
 })
 
+test('its files go out with it, each time', async () => {
+  const world = new World()
+  await world.online()
+  const file = { id: 'f_1', name: 'a.png', kind: 'image' as const, bytes: 9, url: 'https://relay/v1/files/f_1' }
+  world.client.send({ ...HI, text: '', files: [file] })
+  const sent = [{ type: 'send', ...HI, text: '', files: [file] }]
+  expect(world.socket.of('send')).toEqual(sent)
+  await world.reconnect('7.40', { outcome: 'continued', after: 40 })
+  expect(world.socket.of('send')).toEqual(sent)
+})
+
 test('what was refused does not go out again', async () => {
   const world = new World()
   await world.online()

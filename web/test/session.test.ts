@@ -174,6 +174,23 @@ test('what is refused is asked once more with a new token, and only once', async
   expect(tab.keeper.user).toEqual(ADA)
 })
 
+test('an upload goes the same way: with a new token, once, when the first was refused', async () => {
+  const tab = world.tab()
+  tab.keeper.begin(world.session())
+  const used: string[] = []
+  const answers = [
+    { status: 401, body: undefined },
+    { status: 201, body: {} },
+  ]
+  const answer = await tab.keeper.authorised((bearer) => {
+    used.push(bearer)
+    return Promise.resolve(answers[used.length - 1]!)
+  })
+  expect(answer.status).toBe(201)
+  expect(new Set(used).size).toBe(2)
+  expect(world.refreshes()).toBe(1)
+})
+
 test.each([true, false])('eight tabs that wake at once stay signed in (locks: %s)', async (locks) => {
   world.tab().keeper.begin(world.session())
   // Without locks the relay forgives one double use; two tabs are what that can carry.

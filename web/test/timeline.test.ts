@@ -242,6 +242,12 @@ test('conversations: newest first, `web` always there, each with its last words'
   ])
 })
 
+test('a conversation whose last message is a picture says so', () => {
+  const files = [{ id: 'f_1', name: 'a.png', kind: 'image' as const, url: 'https://relay/v1/files/f_1' }]
+  const [web] = summaries(play({ ...message(1), text: '', files } as ServerFrame), [])
+  expect(web?.preview).toEqual({ text: '', files, kind: 'user' })
+})
+
 function play(...frames: ServerFrame[]): Timeline {
   return frames.reduce((timeline, frame) => reduce(timeline, { type: 'frame', frame }), EMPTY)
 }

@@ -26,6 +26,13 @@ test('what was not accepted is there after a reload, for the same user only', ()
   expect(loadUnsent(storage, 'usr_b')).toEqual([])
 })
 
+test('its files stay with it', () => {
+  const storage = memory()
+  const file = { id: 'f_1', name: 'a.png', kind: 'image' as const, bytes: 9, url: 'https://relay/v1/files/f_1' }
+  saveUnsent(storage, 'usr_a', [{ ...message, files: [file] }])
+  expect(loadUnsent(storage, 'usr_a')).toEqual([{ ...message, files: [file] }])
+})
+
 test('nothing is left behind once all is accepted, and damage is not fatal', () => {
   const storage = memory()
   saveUnsent(storage, 'usr_a', [message])

@@ -195,7 +195,7 @@ impl Peer {
                     shown.extend(text.encode_utf16());
                     offsets.push(offset);
                 }
-                ClientFrame::Reply { reply_to, text, files } if reply_to.0 == seq => {
+                ClientFrame::Reply { reply_to, text, files, .. } if reply_to.0 == seq => {
                     return Answer { text: Ok(text), files, shown: String::from_utf16(&shown).unwrap(), offsets };
                 }
                 ClientFrame::Fail { reply_to, reason } if reply_to.0 == seq => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ConversationId, File, Seq, from_json};
+use crate::{Button, ConversationId, File, Seq, from_json};
 
 /// `POST /v1/messages`: something said unasked.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Push {
     pub conversation: Option<ConversationId>,
     /// What comes with it, as `POST /v1/files` answered.
     pub files: Vec<File>,
+    /// What one may answer to it at a press.
+    pub buttons: Vec<Button>,
 }
 
 /// The answer to [`Push`].
@@ -48,6 +50,6 @@ pub struct Health {
     pub version: String,
 }
 
-from_json! { struct Push { text, conversation, files or Vec::new() } }
+from_json! { struct Push { text, conversation, files or Vec::new(), buttons or Vec::new() } }
 
 from_json! { struct Pushed { seq, conversation, new } }

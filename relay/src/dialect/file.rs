@@ -6,13 +6,17 @@ use protocol::{File, FileKind};
 
 use crate::file::PATH;
 
-/// What a message says, with its files as paragraphs, of which the first is the last.
+/// What a message says, with its files as paragraphs, of which the first is the last; and what its buttons would say.
 pub fn whole(message: &Json) -> String {
     let files = message.get("files").and_then(Json::as_list).unwrap_or_default();
     let mut whole = message.text("text").unwrap_or_default().to_owned();
     for file in files.iter().rev() {
         let (kind, url) = (file.text("kind").unwrap_or_default(), file.text("url").unwrap_or_default());
         whole = join(&whole, kind, url).unwrap_or(whole);
+    }
+    for button in message.get("buttons").and_then(Json::as_list).unwrap_or_default() {
+        let (label, says) = (button.text("label").unwrap_or_default(), button.text("text").unwrap_or_default());
+        whole += &format!("\n- {label}: {says}");
     }
     whole
 }

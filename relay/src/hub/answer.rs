@@ -1,9 +1,9 @@
 //! From an agent's first delta to its final answer.
 
-use protocol::{AgentId, Author, Code, File, MessageId, Seq, ServerFrame, State, Timestamp};
+use protocol::{AgentId, Author, Button, Code, File, MessageId, Seq, ServerFrame, State, Timestamp};
 
 use super::stream::{Pushed, Stream};
-use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_length, notice, reply_id, shorten};
+use super::{EventKind, Hub, Output, PeerId, Refusal, Said, check_buttons, check_length, notice, reply_id, shorten};
 use crate::limit::STREAMS_MAX;
 use crate::map::Set;
 use crate::platform::shows_drafts;
@@ -14,7 +14,7 @@ pub(super) enum Answer {
     /// It could not.
     Failure(String),
     /// This is it, with what comes with it.
-    Text(String, Vec<File>),
+    Text(String, Vec<File>, Vec<Button>),
 }
 
 impl<S: Sql> Hub<S> {
@@ -88,8 +88,9 @@ impl<S: Sql> Hub<S> {
         mut answer: Answer,
     ) -> Result<(), S::Error> {
         let id = reply_id(reply_to);
-        if let Answer::Text(text, files) = &mut answer {
-            let checked = check_length(text).and_then(|()| self.check_files(now, std::mem::take(files)));
+        if let Answer::Text(text, files, buttons) = &mut answer {
+            let checked = check_length(text).and_then(|()| check_buttons(buttons));
+            let checked = checked.and_then(|()| self.check_files(now, std::mem::take(files)));
             match checked {
                 Ok(checked) => *files = checked,
                 Err(Refusal { code, detail }) => {
@@ -108,7 +109,7 @@ impl<S: Sql> Hub<S> {
         let Some((opened, _)) = self.close(reply_to, outcome, reason.as_deref())? else { return Ok(()) };
         let detail = reason.clone().unwrap_or_default();
         let place = match answer {
-            Answer::Text(text, files) => {
+            Answer::Text(text, files, buttons) => {
                 let said = Said {
                     id: id.clone(),
                     from: Author::Agent { id: agent },
@@ -117,6 +118,7 @@ impl<S: Sql> Hub<S> {
                     reply_to,
                     text,
                     files,
+                    buttons,
                     to_platform: opened.has_origin,
                 };
                 let seq = self.say(now, said)?;
@@ -155,7 +157,7 @@ impl<S: Sql> Hub<S> {
         };
         let stored = self.find(&id)?;
         let place = match (answer, stored) {
-            (Answer::Text(text, _), Some((seq, stored))) if stored == *text => Some(seq),
+            (Answer::Text(text, ..), Some((seq, stored))) if stored == *text => Some(seq),
             (Answer::Failure(_), None) if outcome == Outcome::Failed => Some(reply_to),
             _ => None,
         };

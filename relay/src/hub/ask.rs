@@ -206,7 +206,17 @@ impl<S: Sql> Hub<S> {
         let id = reply_id(seq);
         self.say(
             now,
-            Said { id, from, conversation, session, reply_to, text, files: Vec::new(), to_platform: has_origin },
+            Said {
+                id,
+                from,
+                conversation,
+                session,
+                reply_to,
+                text,
+                files: Vec::new(),
+                buttons: Vec::new(),
+                to_platform: has_origin,
+            },
         )?;
         self.trim(now)?;
         Ok(Posted { seq, new: true })
@@ -241,6 +251,7 @@ impl<S: Sql> Hub<S> {
             at_ms: now,
             text,
             files,
+            buttons: Vec::new(),
             state: Some(outcome.map_or(State::Queued, Outcome::state)),
             reason: reason.filter(|reason| !reason.is_empty()),
         };
@@ -268,7 +279,17 @@ impl<S: Sql> Hub<S> {
         let (from, conversation) = (Author::Relay, conversation.clone());
         self.say(
             now,
-            Said { id, from, conversation, session, reply_to, text, files: Vec::new(), to_platform: has_origin },
+            Said {
+                id,
+                from,
+                conversation,
+                session,
+                reply_to,
+                text,
+                files: Vec::new(),
+                buttons: Vec::new(),
+                to_platform: has_origin,
+            },
         )
         .map(drop)
     }

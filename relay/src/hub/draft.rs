@@ -31,6 +31,7 @@ impl<S: Sql> Hub<S> {
                 seq: question,
                 text,
                 files: Vec::new(),
+                buttons: Vec::new(),
                 part: 0,
                 question: Some(question),
             }));

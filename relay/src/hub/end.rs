@@ -127,6 +127,7 @@ impl<S: Sql> Hub<S> {
             reply_to: seq,
             text: text + notice::CUT_SHORT,
             files: Vec::new(),
+            buttons: Vec::new(),
             to_platform: false,
         };
         self.say(now, said).map(drop)

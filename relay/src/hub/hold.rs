@@ -125,8 +125,8 @@ impl<S: Sql> Hub<S> {
         let (Some(origin), Some(since)) = (asked.question.origin, since) else { return Ok(Held::Nothing) };
         let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
         let conversation = asked.question.conversation;
-        let (seq, files) = (question, Vec::new());
-        let outbound = Outbound { origin, conversation, seq, text, files, part: 0, question: Some(question) };
+        let (seq, files, buttons) = (question, Vec::new(), Vec::new());
+        let outbound = Outbound { origin, conversation, seq, text, files, buttons, part: 0, question: Some(question) };
         Ok(Held::Open(outbound, since))
     }
 
@@ -210,6 +210,6 @@ impl<S: Sql> Hub<S> {
 
 /// An answer on its way, as its platform is to get it.
 pub fn outbound(delivery: Delivery) -> Outbound {
-    let Delivery { origin, conversation, seq, text, files, part, question, is_answer, .. } = delivery;
-    Outbound { origin, conversation, seq, text, files, part, question: is_answer.then_some(question) }
+    let Delivery { origin, conversation, seq, text, files, buttons, part, question, is_answer, .. } = delivery;
+    Outbound { origin, conversation, seq, text, files, buttons, part, question: is_answer.then_some(question) }
 }

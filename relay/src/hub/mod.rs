@@ -27,10 +27,10 @@ mod settings;
 mod stream;
 mod told;
 
-use protocol::limit::{PING_INTERVAL_MS, TEXT_BYTES_MAX};
+use protocol::limit::{BUTTON_LABEL_BYTES_MAX, BUTTON_TEXT_BYTES_MAX, BUTTONS_MAX, PING_INTERVAL_MS, TEXT_BYTES_MAX};
 use protocol::{
-    AgentId, AgentPresence, Author, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched, File,
-    MessageId, Seq, ServerFrame, State, Timestamp, UserId, decode, encode,
+    AgentId, AgentPresence, Author, Button, ClientFrame, Code, ConversationId, Cursor, DecodeError, Envelope, Fetched,
+    File, MessageId, Seq, ServerFrame, State, Timestamp, UserId, decode, encode,
 };
 
 use crate::auth::Keys;
@@ -393,7 +393,7 @@ impl<S: Sql> Hub<S> {
     /// Stores what is said about a question, sends it to everyone who follows the timeline, and puts it on its way to the
     /// platform that the question came from, if it is meant to go there.
     fn say(&mut self, now: Timestamp, said: Said) -> Result<Seq, S::Error> {
-        let Said { id, from, conversation, session, reply_to, text, files, to_platform } = said;
+        let Said { id, from, conversation, session, reply_to, text, files, buttons, to_platform } = said;
         let seq = self.next_seq();
         let envelope = Envelope {
             seq,
@@ -406,6 +406,7 @@ impl<S: Sql> Hub<S> {
             at_ms: now,
             text,
             files,
+            buttons,
             state: None,
             reason: None,
         };
@@ -617,6 +618,7 @@ struct Said {
     reply_to: Seq,
     text: String,
     files: Vec<File>,
+    buttons: Vec<Button>,
     to_platform: bool,
 }
 
@@ -635,6 +637,24 @@ fn check_length(text: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(refusal(Code::TextTooLong, &format!("text: {} bytes, at most {TEXT_BYTES_MAX}", text.len())))
+}
+
+/// Buttons must be few, and be read.
+fn check_buttons(buttons: &[Button]) -> Result<(), Refusal> {
+    let wrong = |what: &str| Err(refusal(Code::BadFrame, what));
+    if buttons.len() > BUTTONS_MAX {
+        return wrong(&format!("buttons: at most {BUTTONS_MAX}"));
+    }
+    let fits = |text: &str, max| (1..=max).contains(&text.trim().len()) && text.len() <= max;
+    for Button { label, text, .. } in buttons {
+        if !fits(label, BUTTON_LABEL_BYTES_MAX) {
+            return wrong(&format!("buttons: a label has 1 to {BUTTON_LABEL_BYTES_MAX} bytes"));
+        }
+        if !fits(text, BUTTON_TEXT_BYTES_MAX) {
+            return wrong(&format!("buttons: a text has 1 to {BUTTON_TEXT_BYTES_MAX} bytes"));
+        }
+    }
+    Ok(())
 }
 
 /// The part with which a message begins at its platform.

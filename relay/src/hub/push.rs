@@ -1,9 +1,9 @@
 //! What is said unasked: by an agent, a script, a clock.
 
-use protocol::{AgentId, Author, Code, ConversationId, Envelope, File, MessageId, Seq, Timestamp, from_json};
+use protocol::{AgentId, Author, Button, Code, ConversationId, Envelope, File, MessageId, Seq, Timestamp, from_json};
 use serde::Serialize;
 
-use super::{Hub, Posted, Refusal, check_length, first_part, refusal};
+use super::{Hub, Posted, Refusal, check_buttons, check_length, first_part, refusal};
 use crate::limit::TIMELINE_MESSAGES_MAX;
 use crate::store::Sql;
 
@@ -16,13 +16,17 @@ pub struct Push {
     pub agent: Option<AgentId>,
     /// Where it may go, best first: the first of these that has come from a platform, else the first.
     pub to: Vec<ConversationId>,
+    /// How long after its newest message each of them may be written to, in milliseconds; 0, or absent: without end.
+    pub open_ms: Vec<u64>,
     /// What it says.
     pub text: String,
     /// What comes with it.
     pub files: Vec<File>,
+    /// What one may answer to it at a press.
+    pub buttons: Vec<Button>,
 }
 
-from_json! { struct Push { id, agent, to, text, files or Vec::new() } }
+from_json! { struct Push { id, agent, to, open_ms or Vec::new(), text, files or Vec::new(), buttons or Vec::new() } }
 
 impl<S: Sql> Hub<S> {
     /// Stores what is said unasked, once, and puts it on its way to the platform of its conversation, if that has one.
@@ -34,17 +38,35 @@ impl<S: Sql> Hub<S> {
             Ok(files) => files,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Err(refusal) = check_buttons(&push.buttons) {
+            return Ok(Err(refusal));
+        }
         if let Err(refusal) = self.check_unasked(now, &push.text, &push.files)? {
             return Ok(Err(refusal));
         }
-        let mut place = None;
-        for conversation in &push.to {
-            if let Some(beside) = self.store.newest_origin(conversation)? {
-                place = Some((conversation.clone(), Some(beside)));
-                break;
+        let (mut place, mut closed) = (None, None);
+        for (at, conversation) in push.to.iter().enumerate() {
+            let Some(beside) = self.store.newest_origin(conversation)? else { continue };
+            let open_ms = push.open_ms.get(at).copied().filter(|&ms| ms > 0);
+            let newest = self.store.messages_at(&[beside])?.pop();
+            if let Some((open_ms, newest)) = open_ms.zip(newest)
+                && newest.at_ms.plus_ms(open_ms) < now
+            {
+                closed.get_or_insert(open_ms);
+                continue;
             }
+            place = Some((conversation.clone(), Some(beside)));
+            break;
         }
-        let Some((conversation, beside)) = place.or_else(|| Some((push.to.first()?.clone(), None))) else {
+        if let (None, Some(open_ms), 1) = (&place, closed, push.to.len()) {
+            let minutes = open_ms / 60_000;
+            let why =
+                format!("conversation: the platform takes messages for {minutes} min after the last one from there");
+            return Ok(Err(refusal(Code::Conflict, &why)));
+        }
+        // What is closed is no place to say it, except on the page.
+        let otherwise = if closed.is_some() { push.to.last() } else { push.to.first() };
+        let Some((conversation, beside)) = place.or_else(|| Some((otherwise?.clone(), None))) else {
             return Ok(Err(refusal(Code::BadFrame, "conversation: none to say it in")));
         };
         self.say_unasked(now, push, conversation, beside).map(Ok)
@@ -93,6 +115,7 @@ impl<S: Sql> Hub<S> {
             at_ms: now,
             text: push.text,
             files: push.files,
+            buttons: push.buttons,
             state: None,
             reason: None,
         };

@@ -64,8 +64,8 @@ impl<S: Sql> Hub<S> {
                 (ClientFrame::Fail { reply_to, reason }, Some(agent)) => {
                     self.answer(now, id, agent, reply_to, answer::Answer::Failure(reason))?;
                 }
-                (ClientFrame::Reply { reply_to, text, files }, Some(agent)) => {
-                    self.answer(now, id, agent, reply_to, answer::Answer::Text(text, files))?;
+                (ClientFrame::Reply { reply_to, text, files, buttons }, Some(agent)) => {
+                    self.answer(now, id, agent, reply_to, answer::Answer::Text(text, files, buttons))?;
                 }
                 (ClientFrame::Send { id: message, conversation, text, files }, None) => {
                     self.send(now, id, message, conversation, text, files)?;

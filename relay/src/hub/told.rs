@@ -42,7 +42,7 @@ impl<S: Sql> Hub<S> {
                 self.error(id, Code::Forbidden, "this agent key lacks the scope send".into(), None);
                 return Ok(());
             }
-            return self.answer(now, id, agent, question, Answer::Text(text, told.files));
+            return self.answer(now, id, agent, question, Answer::Text(text, told.files, Vec::new()));
         }
         if !may_push {
             let detail = "no question waits for this, and this agent key lacks the scope push";
@@ -61,7 +61,15 @@ impl<S: Sql> Hub<S> {
             return Ok(());
         }
         let conversation = told.conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text, files };
+        let push = Push {
+            id: told.id,
+            agent: Some(agent),
+            to: Vec::new(),
+            open_ms: Vec::new(),
+            text,
+            files,
+            buttons: Vec::new(),
+        };
         self.say_unasked(now, push, conversation, None).map(drop)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
-use protocol::{ConversationId, File, Seq, Timestamp};
+use protocol::{Button, ConversationId, File, Seq, Timestamp};
 use serde::Serialize;
 
 use super::encoding::percent;
@@ -26,6 +26,8 @@ pub struct Outbound {
     pub text: String,
     /// What comes with it.
     pub files: Vec<File>,
+    /// What one may answer to it at a press.
+    pub buttons: Vec<Button>,
     /// Which part of it to send: of its text from 0, since a platform that takes less at once gets it in several; then its
     /// files, from [`FILE_PART`].
     pub part: u32,
@@ -229,7 +231,7 @@ from_json! {
 
 from_json! { struct HttpResponse { status, retry_after_s, body } }
 
-from_json! { struct Outbound { origin, conversation, seq, text, files or Vec::new(), part, question } }
+from_json! { struct Outbound { origin, conversation, seq, text, files or Vec::new(), buttons or Vec::new(), part, question } }
 
 impl Outbound {
     /// The file that this part is; none: it is one of the text.
@@ -242,11 +244,18 @@ impl Outbound {
         if self.part < FILE_PART { self.part } else { 0 }
     }
 
-    /// The same in words: a file is a link to it.
-    pub(super) fn words(&self) -> Cow<'_, Outbound> {
+    /// The same in words: a file is a link to it, and a button what one may write.
+    pub(super) fn words(&self, has_buttons: bool) -> Cow<'_, Outbound> {
         match self.file() {
-            None => Cow::Borrowed(self),
-            Some(file) => Cow::Owned(Outbound { text: in_words(file), files: Vec::new(), ..self.clone() }),
+            None if self.buttons.is_empty() || has_buttons => Cow::Borrowed(self),
+            None => {
+                let choices = self.buttons.iter().map(|button| format!("- {}: `{}`", button.label, button.text));
+                let text = format!("{}\n\n{}", self.text, choices.collect::<Vec<_>>().join("\n"));
+                Cow::Owned(Outbound { text, buttons: Vec::new(), ..self.clone() })
+            }
+            Some(file) => {
+                Cow::Owned(Outbound { text: in_words(file), files: Vec::new(), buttons: Vec::new(), ..self.clone() })
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             return Inbound::Recall { conversation, id };
         }
         Event::CardAction(used) => {
-            let Some(message) = card::stopped_by(&used.action.value) else { return Inbound::Ignored("card action") };
+            let Some(message) = card::stopped_by(&used.action.value) else { return pressed(account, &used) };
             let conversation = conversation_id(account, &used.context.open_chat_id);
             let (Some(id), Some(conversation)) = (question_id(account, message), conversation) else {
                 return Inbound::Ignored("ids of another form");
@@ -199,11 +199,32 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     Inbound::Message { sender, group, question, attached }
 }
 
+/// What a button under a message says.
+fn pressed(account: &AccountId, used: &event::CardAction) -> Inbound {
+    let Some(text) = card::said_by(&used.action.value) else { return Inbound::Ignored("card action") };
+    let message = &used.context.open_message_id;
+    let conversation = conversation_id(account, &used.context.open_chat_id);
+    // One choice for each message, however often and by whomever it is pressed.
+    let id = question_id(account, &format!("{message}.pressed"));
+    let plain = message.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let is_short = used.operator.open_id.len() <= ID_BYTES_MAX && message.len() <= ID_BYTES_MAX;
+    let (Some(id), Some(conversation), true) = (id, conversation, plain && is_short) else {
+        return Inbound::Ignored("ids of another form");
+    };
+    let sender = used.operator.open_id.clone();
+    let origin = Some(Origin { account: account.clone(), message: message.clone() });
+    let (via, text, files) = ("feishu".into(), cut(text.to_owned()), Vec::new());
+    let question =
+        Question { id, conversation: conversation.clone(), via, sender: Some(sender.clone()), text, files, origin };
+    Inbound::Press { conversation, sender, question }
+}
+
 /// The body that the platform expects.
 pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
         Inbound::Challenge(challenge) => object! { "challenge": challenge },
         Inbound::Halt { .. } => format!(r#"{{"toast":{}}}"#, object! { "type": "info", "content": STOPPING }),
+        Inbound::Press { .. } => format!(r#"{{"toast":{}}}"#, object! { "type": "info", "content": PRESSED }),
         _ => object! {},
     };
     Reply::json(body)
@@ -212,6 +233,12 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// Replies to a message (`POST /im/v1/messages/:message_id/reply`) with a part of an answer: as a rich text, whose `md`
 /// shows Markdown, or as a bare text if there is none in it.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
+    if !outbound.buttons.is_empty() {
+        return match card::with_buttons(outbound) {
+            Some(card) => Ok(reply(settings, outbound, "interactive", &card, true)),
+            None => send(settings, &outbound.words(false)),
+        };
+    }
     let text = card::without_mentions(&outbound.text);
     if markdown::render(&text, &POST) != markdown::render(&text, &markdown::PLAIN) {
         return post(settings, outbound, &text, &POST);
@@ -228,9 +255,17 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 
 /// The same words as a bare text, when the platform refuses the rich one.
 pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
+    if !outbound.buttons.is_empty() {
+        return is_refused_card(response).then(|| send(settings, &outbound.words(false)).ok()).flatten();
+    }
     let is_form = read_answer(response).is_ok_and(|answer| matches!(answer.code, 230001 | 230054 | 230099));
     let text = card::without_mentions(&outbound.text);
     is_form.then(|| post(settings, outbound, &text, &markdown::PLAIN).ok()).flatten()
+}
+
+/// Whether a card was refused for what it is.
+fn is_refused_card(response: &HttpResponse) -> bool {
+    read_answer(response).is_ok_and(|answer| matches!(answer.code, 230001 | 230025 | 230054 | 230055 | 230099))
 }
 
 /// A part as a rich text, or, cut in the same places, as a bare one.
@@ -380,6 +415,7 @@ pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What events are signed with.
 pub(super) const HEADERS: &[&str] = &[SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER];
 /// What whoever pressed the button sees.
+const PRESSED: &str = "收到 · got it";
 const STOPPING: &str = "正在停止 · stopping";
 const SIGNATURE_HEADER: &str = "x-lark-signature";
 const TIMESTAMP_HEADER: &str = "x-lark-request-timestamp";

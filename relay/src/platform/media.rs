@@ -68,18 +68,20 @@ pub fn hosts(account: &Account) -> &'static [&'static str] {
 
 /// Whether files may be fetched from this URL: of the API itself, or of a host of [`hosts`], by `https`.
 pub fn may_fetch(account: &Account, url: &str) -> bool {
-    let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-    let base = |request: Option<HttpRequest>| request.map(|request| origin(&request.url));
-    let own = [Some(super::token_request(account)), Some(super::bot_request(account))].map(base);
-    if own.into_iter().flatten().any(|own| own == origin(url)) {
-        return true;
-    }
     let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
     let is_listed = |listed: &&str| match listed.strip_prefix('.') {
         Some(_) => host.ends_with(*listed),
         None => host == *listed,
     };
-    !host.contains(['@', ':']) && hosts(account).iter().any(is_listed)
+    is_api(account, url) || (!host.contains(['@', ':']) && hosts(account).iter().any(is_listed))
+}
+
+/// Whether a URL is of the API itself, whose calls leave as the account wants.
+pub fn is_api(account: &Account, url: &str) -> bool {
+    let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    [super::token_request(account), super::bot_request(account)]
+        .iter()
+        .any(|request| origin(&request.url) == origin(url))
 }
 
 /// How the platform takes this file; none: not at all, so that it goes as a link.

@@ -23,7 +23,7 @@ pub mod wx;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
-use protocol::{AccountId, Timestamp, UserId};
+use protocol::{AccountId, ConversationId, Timestamp, UserId};
 use serde::Serialize;
 
 pub use budget::{Budget, Rate, Scope};
@@ -34,7 +34,7 @@ pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
-pub use media::{Attached, Download, Upload, attach, download, located, may_fetch, upload, uploaded};
+pub use media::{Attached, Download, Upload, attach, download, is_api, located, may_fetch, upload, uploaded};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
@@ -235,9 +235,9 @@ pub fn asks_again(account: &Account, age_ms: u64) -> bool {
 /// The response to a held webhook that holds a part of its answer; nothing: it must go by [`send`].
 pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     match &account.platform {
-        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(), fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(), fresh),
-        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(), fresh),
+        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(has_buttons(account)), fresh),
         _ => None,
     }
 }
@@ -259,23 +259,40 @@ pub fn progress_ms(account: &Account) -> Option<u64> {
     }
 }
 
+/// How long after its newest message a chat may be written to unasked, in milliseconds; nothing: without end, or what is
+/// said is kept.
+pub fn open_ms(account: &Account, conversation: &ConversationId) -> Option<u64> {
+    let chat = conversation.as_str().splitn(3, ':').nth(2).unwrap_or_default();
+    match &account.platform {
+        Platform::Qq(settings) if !settings.proactive => Some(qq::open_ms(chat)),
+        Platform::Wechat(settings) if !wechat::keeps(settings) => Some(wechat::OPEN_MS),
+        Platform::WecomBot(_) => Some(wecom_bot::OPEN_MS),
+        _ => None,
+    }
+}
+
 /// How often the platform lets this bot send.
 pub fn rates(account: &Account) -> &'static [Rate] {
     on!(&account.platform, |_settings, on| on::RATES)
 }
 
+/// Whether the platform's module shows buttons: elsewhere they are words.
+fn has_buttons(account: &Account) -> bool {
+    matches!(&account.platform, Platform::Feishu(_))
+}
+
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
-    on!(&account.platform, |settings, on| on::send(settings, &outbound.words()))
+    on!(&account.platform, |settings, on| on::send(settings, &outbound.words(has_buttons(account))))
 }
 
 /// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
 /// Markdown, without links, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
-        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(), response),
-        Platform::Qq(settings) => qq::instead(settings, &outbound.words(), response),
-        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(), response),
+        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Qq(settings) => qq::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(has_buttons(account)), response),
         _ => None,
     }
 }

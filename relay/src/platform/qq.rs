@@ -167,6 +167,11 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
     message(settings, outbound, way).ok()
 }
 
+/// How long a chat may be replied to: 60 min in private, 5 min elsewhere ("被动消息").
+pub(super) fn open_ms(chat: &str) -> u64 {
+    if chat.starts_with("c2c-") { 60 * 60_000 } else { 5 * 60_000 }
+}
+
 /// How a message is written.
 #[derive(Clone, Copy)]
 struct Way {

@@ -186,6 +186,15 @@ pub enum Inbound {
         /// Files that came with it.
         attached: Vec<Attached>,
     },
+    /// Someone pressed a button under a message: they say what it says.
+    Press {
+        /// The thread of talk.
+        conversation: ConversationId,
+        /// Who, by their id on the platform.
+        sender: String,
+        /// What they say, as a question: another press under the same message has the same id.
+        question: Question,
+    },
     /// A writer took a message back.
     Recall {
         /// The thread of talk.

@@ -296,6 +296,8 @@ pub(super) const RATES: &[Rate] = &[];
 /// In what people read.
 const LABEL: &str = "WeChat";
 /// The text of a message.
+/// Customer-service messages: 48 h.
+pub const OPEN_MS: u64 = 48 * 60 * 60_000;
 const TEXT_BYTES_MAX: usize = 2_048;
 /// Of one answer: one of the 5 messages is left for a word of the relay.
 const PARTS_MAX: usize = 4;

@@ -253,6 +253,8 @@ pub const AGAIN_MS: u64 = 10_000;
 /// How long an answer may be shown as it comes, in milliseconds from the question: of the 6 min, with room for the way.
 /// What is not there by then must end the stream with a word of the relay, and goes by `response_url`.
 pub const STREAM_MS: u64 = 5 * 60_000 + 30_000;
+/// A `response_url`: 1 h.
+pub const OPEN_MS: u64 = 60 * 60_000;
 
 /// The answer as far as it has come, in the response to the question or to a refresh. It takes the place of what was
 /// shown before.

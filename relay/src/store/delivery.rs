@@ -1,6 +1,6 @@
 //! Answers on their way to platforms.
 
-use protocol::{ConversationId, File, Seq, Timestamp};
+use protocol::{Button, ConversationId, File, Seq, Timestamp};
 
 use super::row::{Columns, all, first, integer, text};
 use crate::platform::FILE_PART;
@@ -22,6 +22,8 @@ pub struct Delivery {
     pub text: String,
     /// What comes with it.
     pub files: Vec<File>,
+    /// What one may answer to it at a press.
+    pub buttons: Vec<Button>,
     /// The part of it to send next: of its text from 0, of its files from [`FILE_PART`](crate::platform::FILE_PART).
     pub part: u32,
     /// Tries of this part that failed.
@@ -149,7 +151,8 @@ fn delivery(row: &mut Columns) -> Result<Delivery, Corrupt> {
         conversation: row.id()?,
         origin: Origin { account: row.id()?, message: row.text()? },
         text: row.text()?,
-        files: row.files()?,
+        files: row.list("files")?,
+        buttons: row.list("buttons")?,
         part: row.integer()? as u32,
         attempts: row.integer()? as u32,
         tried: row.optional_integer()?.map(|ms| Timestamp(ms as u64)),
@@ -166,7 +169,7 @@ const INSERT_PUSH: &str = "insert into deliveries (seq, conversation, attempts, 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, a.files, d.part, ",
+            "select d.seq, q.seq, d.conversation, q.origin_account, q.origin_message, a.text, a.files, a.buttons, d.part, ",
             "d.attempts, d.tried_ms, a.author = 'agent' and d.beside is null from deliveries d ",
             "join messages a on a.seq = d.seq join messages q on q.seq = coalesce(d.beside, a.reply_to) where ",
             $rest

@@ -4,7 +4,7 @@ use protocol::from_json;
 use protocol::{AgentId, Author, ConversationId, Envelope, File, MessageId, Seq, State, Timestamp};
 use serde::Serialize;
 
-use super::row::{Columns, all, files, first, integer, optional, text};
+use super::row::{Columns, all, first, integer, json_list, optional, text};
 use super::{Corrupt, Sql, Store, Value};
 use crate::limit::{INSERT_BYTES_MAX, TRIM_ROWS_MAX};
 
@@ -179,7 +179,8 @@ impl<S: Sql> Store<S> {
             optional(outcome.map(Outcome::as_str)),
             optional(message.reason.as_ref()),
             integer(place.trimmed),
-            files(&message.files),
+            json_list(&message.files),
+            json_list(&message.buttons),
         ];
         match place.over {
             None => self.hold(parameters),
@@ -264,7 +265,8 @@ impl<S: Sql> Store<S> {
     pub fn question(&self, seq: Seq) -> Result<Option<Ended>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_QUESTION, vec![integer(seq)])?) else { return Ok(None) };
         let (id, conversation, via, sender) = (row.id()?, row.id()?, row.text()?, row.optional_text()?);
-        let (text, files, account, message) = (row.text()?, row.files()?, row.optional_id()?, row.optional_text()?);
+        let (text, files, account, message) =
+            (row.text()?, row.list("files")?, row.optional_id()?, row.optional_text()?);
         let origin = account.zip(message).map(|(account, message)| Origin { account, message });
         let question = Question { id, conversation, via, sender, text, files, origin };
         Ok(Some(Ended { question, agent: row.optional_id()?, outcome: row.outcome()? }))
@@ -393,38 +395,38 @@ fn envelope(row: &mut Columns) -> Result<Envelope, Corrupt> {
     };
     let reply_to = row.optional_seq()?;
     let at_ms = Timestamp(row.integer()? as u64);
-    let (text, files) = (row.text()?, row.files()?);
+    let (text, files, buttons) = (row.text()?, row.list("files")?, row.list("buttons")?);
     let outcome = row.outcome()?;
     let state = match from {
         Author::Agent { .. } | Author::Relay => None,
         Author::User { .. } => Some(outcome.map_or(State::Queued, Outcome::state)),
     };
     let reason = row.optional_text()?;
-    Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, files, state, reason })
+    Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, files, buttons, state, reason })
 }
 
 macro_rules! insert_messages {
     ($rest:literal) => {
         concat!(
             "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, ",
-            "origin_account, origin_message, outcome, reason, trimmed, files) ",
+            "origin_account, origin_message, outcome, reason, trimmed, files, buttons) ",
             $rest
         )
     };
 }
 
-const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 const INSERT_MESSAGES: &str = insert_messages!(
     "select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
     value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
-    value ->> 16
+    value ->> 16, value ->> 17
     from json_each(?)"
 );
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
     author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,
-    outcome = ?, reason = ?, trimmed = ?, files = ? where seq = ?";
+    outcome = ?, reason = ?, trimmed = ?, files = ?, buttons = ? where seq = ?";
 
 const SELECT_QUESTION: &str =
     "select id, conversation, via, author_id, text, files, origin_account, origin_message, agent,
@@ -433,7 +435,7 @@ const SELECT_QUESTION: &str =
 macro_rules! select_messages {
     ($rest:literal) => {
         concat!(
-            "select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, files, outcome, ",
+            "select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, files, buttons, outcome, ",
             "reason from messages where ",
             $rest
         )

@@ -1,6 +1,8 @@
 //! Rows into types. A value that this version does not write is [`Corrupt`], never guessed at.
 
-use protocol::{File, Seq, json};
+use protocol::Seq;
+use protocol::json::{self, FromJson};
+use serde::Serialize;
 
 use super::{Corrupt, Outcome, Row, Value};
 
@@ -62,9 +64,9 @@ impl Columns {
     }
 
     /// What comes with a message.
-    pub(super) fn files(&mut self) -> Result<Vec<File>, Corrupt> {
+    pub(super) fn list<T: FromJson>(&mut self, column: &'static str) -> Result<Vec<T>, Corrupt> {
         let Some(text) = self.optional_text()? else { return Ok(Vec::new()) };
-        json::read(&text).map_err(|_| Corrupt("files"))
+        json::read(&text).map_err(|_| Corrupt(column))
     }
 
     pub(super) fn outcome(&mut self) -> Result<Option<Outcome>, Corrupt> {
@@ -94,9 +96,9 @@ pub(super) fn optional(value: Option<impl ToString>) -> Value {
 }
 
 /// What comes with a message; most have nothing.
-pub(super) fn files(files: &[File]) -> Value {
-    let json = || serde_json::to_string(files).expect("files are strings and numbers");
-    if files.is_empty() { Value::Null } else { Value::Text(json()) }
+pub(super) fn json_list<T: Serialize>(list: &[T]) -> Value {
+    let json = || serde_json::to_string(list).expect("they are strings and numbers");
+    if list.is_empty() { Value::Null } else { Value::Text(json()) }
 }
 
 pub(super) fn integer(seq: Seq) -> Value {

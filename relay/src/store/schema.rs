@@ -127,4 +127,6 @@ const V4: &[&str] = &[
 const V5: &[&str] = &[
     // What comes with a message, as JSON; null: nothing does.
     "alter table messages add column files text",
+    // What one may answer to it at a press, likewise.
+    "alter table messages add column buttons text",
 ];

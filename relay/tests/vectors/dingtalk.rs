@@ -49,6 +49,7 @@ fn messages_and_answers() {
             seq: protocol::Seq(2),
             text: "# 好\n**4** < 5".into(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part: 0,
             question: None,
         };

@@ -240,6 +240,7 @@ fn outbound(address: &str, text: &str) -> Outbound {
         seq: protocol::Seq(7),
         text: text.into(),
         files: Vec::new(),
+        buttons: Vec::new(),
         part: 0,
         question: None,
     }

@@ -73,6 +73,7 @@ fn answers() {
         seq: protocol::Seq(2),
         text: "**4** < 5".into(),
         files: Vec::new(),
+        buttons: Vec::new(),
         part: 0,
         question: None,
     };

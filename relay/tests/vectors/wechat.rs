@@ -71,6 +71,7 @@ fn passive_replies() {
             seq: protocol::Seq(2),
             text: "你好 ]]> 🚀".into(),
             files: Vec::new(),
+            buttons: Vec::new(),
             part: 0,
             question: None,
         };

@@ -220,6 +220,7 @@ fn to(address: &str, text: &str) -> Outbound {
         seq: protocol::Seq(2),
         text: text.into(),
         files: Vec::new(),
+        buttons: Vec::new(),
         part: 0,
         question: None,
     }

@@ -3,14 +3,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createSocketServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Serves `handle(request, body, response)` on `port`, by default a free one; a throw is a 500 and is kept in `faults`, which tests must find empty. */
 export async function serve(handle, port = 0) {
   const faults = []
+  let slowMs = 0
   const server = createServer(async (request, response) => {
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
     request.bytes = Buffer.concat(chunks)
+    if (slowMs) await sleep(slowMs)
     try {
       await handle(request, request.bytes.toString('utf8'), response)
     } catch (error) {
@@ -24,7 +27,9 @@ export async function serve(handle, port = 0) {
     server.closeAllConnections()
     return new Promise((resolve) => server.close(resolve))
   }
-  return { url: `http://127.0.0.1:${server.address().port}`, faults, close }
+  /** From now on every request waits so long for its answer. */
+  const slow = (ms) => (slowMs = ms)
+  return { url: `http://127.0.0.1:${server.address().port}`, faults, close, slow }
 }
 
 export function json(response, status, body, headers = {}) {

@@ -2,7 +2,7 @@
 // Socket, clock, timers and randomness are passed in; docs/protocol.md §2, §5, §6 say what must happen.
 
 import { encode, parseCursor, readServer } from './codec'
-import type { ClientFrame, Seq, ServerFrame } from './frame'
+import type { ClientFrame, File, Seq, ServerFrame } from './frame'
 import { PING, PONG, SUBPROTOCOL } from './frame'
 import { FRAME_BYTES_MAX, utf8Bytes } from './text'
 
@@ -43,7 +43,7 @@ export type Status =
   | { state: 'waiting'; retryAtMs: number }
   | { state: 'stopped'; why: 'forbidden' | 'left' | 'replaced' | 'unauthorized' }
 
-export type Question = { id: string; conversation: string; text: string }
+export type Question = { id: string; conversation: string; text: string; files?: File[] }
 
 export class Client {
   private attempt = 0

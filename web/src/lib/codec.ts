@@ -4,6 +4,7 @@
 import type {
   AgentPresence,
   Author,
+  Button,
   ClientFrame,
   Envelope,
   File,
@@ -69,6 +70,7 @@ export function envelope(value: unknown): Envelope {
     at_ms: whole(o, 'at_ms'),
     text: string(o, 'text'),
     ...files(o),
+    ...buttons(o),
     ...optional('state', has(o, 'state') ? state(o) : undefined),
     ...optional('reason', has(o, 'reason') ? string(o, 'reason') : undefined),
   }
@@ -163,7 +165,7 @@ function clientFrame(o: Fields): ClientFrame {
       }
     }
     case 'reply':
-      return { type, reply_to: whole(o, 'reply_to'), text: string(o, 'text'), ...files(o) }
+      return { type, reply_to: whole(o, 'reply_to'), text: string(o, 'text'), ...files(o), ...buttons(o) }
     case 'send':
       return {
         type,
@@ -196,6 +198,17 @@ export function file(value: unknown): File {
 function files(o: Fields): { files?: File[] } {
   const files = o.files === undefined ? [] : array(o, 'files').map(file)
   return optional('files', files.length > 0 ? files : undefined)
+}
+
+function buttons(o: Fields): { buttons?: Button[] } {
+  const buttons = o.buttons === undefined ? [] : array(o, 'buttons').map(button)
+  return optional('buttons', buttons.length > 0 ? buttons : undefined)
+}
+
+function button(value: unknown): Button {
+  const o = object(value, 'buttons')
+  const words = { label: string(o, 'label'), text: string(o, 'text') }
+  return o.style === 'danger' || o.style === 'primary' ? { ...words, style: o.style } : words
 }
 
 function author(value: unknown): Author {

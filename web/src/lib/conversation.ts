@@ -1,7 +1,7 @@
 // Conversations as a list, and one conversation as what is shown from top to bottom.
 
 import type { ConversationRow } from './api'
-import type { Envelope, Seq, State } from './frame'
+import type { Envelope, File, Seq, State } from './frame'
 import type { Gap, Outgoing, Stream, Timeline } from './timeline'
 
 export interface ConversationSummary {
@@ -9,7 +9,7 @@ export interface ConversationSummary {
   lastSeq: Seq
   lastAtMs: number
   /** The newest known message, if any. */
-  preview: { text: string; kind: 'agent' | 'relay' | 'user' } | null
+  preview: { text: string; files: readonly File[]; kind: 'agent' | 'relay' | 'user' } | null
 }
 
 /** One thing to show; `key` stays the same while a message is sent, and while an answer grows and is finished. */
@@ -53,7 +53,7 @@ export function summaries(timeline: Timeline, rows: readonly ConversationRow[]):
       id: message.conversation,
       lastSeq: message.seq,
       lastAtMs: message.at_ms,
-      preview: { text: message.text.slice(0, 160), kind: message.from.kind },
+      preview: { text: message.text.slice(0, 160), files: message.files ?? [], kind: message.from.kind },
     })
   }
   if (!all.has(WEB)) all.set(WEB, { id: WEB, lastSeq: 0, lastAtMs: 0, preview: null })

@@ -10,7 +10,7 @@ export type ClientFrame =
   | { type: 'delta'; reply_to: Seq; offset: number; text: string }
   | { type: 'fail'; reply_to: Seq; reason: string }
   | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; open?: Seq[]; client?: string }
-  | { type: 'reply'; reply_to: Seq; text: string; files?: File[] }
+  | { type: 'reply'; reply_to: Seq; text: string; files?: File[]; buttons?: Button[] }
   | { type: 'send'; id: string; conversation?: string; text: string; files?: File[] }
   | { type: 'stop'; reply_to: Seq }
   | { type: 'unknown' }
@@ -42,8 +42,16 @@ export interface Envelope {
   /** May be empty beside files. */
   text: string
   files?: File[]
+  buttons?: Button[]
   state?: State
   reason?: string
+}
+
+/** What one may answer to a message at a press: it says `text`, as if that had been written. */
+export interface Button {
+  label: string
+  text: string
+  style?: 'danger' | 'primary'
 }
 
 /** A file beside a message. Whoever names it gives the whole object back: its URL proves the rest. */

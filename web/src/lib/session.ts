@@ -105,7 +105,7 @@ export class SessionKeeper {
   /** As somebody signed in. What creates something carries a key, so that asking twice has one effect. */
   readonly request: Request = async (method, path, body) => {
     const idempotencyKey = method === 'POST' && body !== undefined ? this.around.newKey() : undefined
-    const send = async (bearer: string): Promise<Answer> => {
+    return this.authorised(async (bearer) => {
       const call = { method, path, body, bearer, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
       try {
         return await this.around.send(call)
@@ -113,10 +113,14 @@ export class SessionKeeper {
         if (idempotencyKey === undefined) throw error
         return this.around.send(call)
       }
-    }
+    })
+  }
+
+  /** Asks with an access token, and once more with a new one when that was refused. */
+  async authorised(ask: (bearer: string) => Promise<Answer>): Promise<Answer> {
     const token = await this.token()
-    const answer = await send(token)
-    return answer.status === 401 ? send(await this.token(token)) : answer
+    const answer = await ask(token)
+    return answer.status === 401 ? ask(await this.token(token)) : answer
   }
 
   /** An access token that is good for a while, and is not the one that was just refused. */

@@ -2,7 +2,7 @@
 // Rules: docs/protocol.md §3 (deltas), §4 (messages), §5 (resume).
 
 import { parseCursor } from './codec'
-import type { AgentPresence, Envelope, GapReason, Seq, ServerFrame, State } from './frame'
+import type { AgentPresence, Envelope, File, GapReason, Seq, ServerFrame, State } from './frame'
 
 export interface Timeline {
   readonly agents: readonly AgentPresence[]
@@ -31,6 +31,7 @@ export interface Outgoing {
   readonly id: string
   readonly conversation: string
   readonly text: string
+  readonly files?: File[]
   readonly at_ms: number
   /** Set once the relay has committed it. */
   readonly seq?: Seq

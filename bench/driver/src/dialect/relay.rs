@@ -154,7 +154,7 @@ impl Relay {
         for question in questions {
             let mark = question.reply();
             let (reply_to, text) = (Seq(question.seq), self.payload.text(mark));
-            frames.push(encode(&ClientFrame::Reply { reply_to, text, files: Vec::new() }));
+            frames.push(encode(&ClientFrame::Reply { reply_to, text, files: Vec::new(), buttons: Vec::new() }));
             self.answered.insert(question.seq, mark);
         }
         batches(&frames, per_frame)

@@ -6,7 +6,7 @@
 //! open.feishu.cn, "CardKit" and "Card JSON 2.0".
 
 use protocol::json::{Json, Object, Writer};
-use protocol::object;
+use protocol::{Button, ButtonStyle, object};
 
 use super::{Answer, Settings, read_answer, sent_bytes, text_uuid};
 use crate::platform::markdown::{self, Fence, Heading, Style, Table};
@@ -18,7 +18,8 @@ pub fn begin_draft(settings: &Settings, outbound: &Outbound) -> Option<HttpReque
     if !settings.streaming {
         return None;
     }
-    let body = object! { "type": "card_json", "data": card(&shown(&outbound.text), Some(&outbound.origin.message)) };
+    let body =
+        object! { "type": "card_json", "data": card(&shown(&outbound.text), Some(&outbound.origin.message), &[]) };
     Some(HttpRequest::post(format!("{}/open-apis/cardkit/v1/cards", settings.api_base), body, Auth::Bearer))
 }
 
@@ -53,7 +54,7 @@ pub fn update_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> 
 pub fn end_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> Option<HttpRequest> {
     let style = if tables(&outbound.text) > TABLES_MAX { &LINES } else { &STYLE };
     let text = markdown::render(&without_mentions(&outbound.text), style);
-    let card = card(&text, None);
+    let card = card(&text, None, &outbound.buttons);
     if sent_bytes(&card) > CARD_BYTES_MAX {
         return None;
     }
@@ -68,6 +69,18 @@ pub fn end_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> Opt
 pub fn withdraw_draft(settings: &Settings, draft: &Draft) -> HttpRequest {
     let url = format!("{}/open-apis/im/v1/messages/{}", settings.api_base, draft.message);
     HttpRequest { method: "DELETE".into(), url, body: None, auth: Auth::Bearer }
+}
+
+/// A message with buttons as a card, if it fits into one: its JSON.
+pub fn with_buttons(outbound: &Outbound) -> Option<String> {
+    let style = if tables(&outbound.text) > TABLES_MAX { &LINES } else { &STYLE };
+    let card = card(&markdown::render(&without_mentions(&outbound.text), style), None, &outbound.buttons);
+    (sent_bytes(&card) <= CARD_BYTES_MAX).then_some(card)
+}
+
+/// What a button says for whoever presses it.
+pub fn said_by(value: &Json) -> Option<&str> {
+    value.text(SAY).filter(|text| !text.is_empty())
 }
 
 /// The message whose answer a button on a card stops.
@@ -96,12 +109,23 @@ struct Card<'a> {
     card_id: &'a str,
 }
 
-/// The card as JSON; with a button while the answer to `asked` is being made.
-fn card(text: &str, asked: Option<&str>) -> String {
+/// The card as JSON; with a button while the answer to `asked` is being made, or with those of the answer.
+fn card(text: &str, asked: Option<&str>, buttons: &[Button]) -> String {
     let text = object! { "tag": "markdown", "element_id": ELEMENT, "content": text };
     let (elements, is_streaming, summary) = match asked {
-        Some(asked) => (format!("[{text},{}]", button(asked)), true, SUMMARY),
-        None => (format!("[{text}]"), false, ""),
+        Some(asked) => (format!("[{text},{}]", button(STOP_LABEL, "default", STOP, asked)), true, SUMMARY),
+        None => {
+            let buttons = buttons.iter().map(|button| {
+                let style = match button.style {
+                    ButtonStyle::Danger => "danger",
+                    ButtonStyle::Default => "default",
+                    ButtonStyle::Primary => "primary",
+                };
+                self::button(&button.label, style, SAY, &button.text)
+            });
+            let elements: Vec<String> = std::iter::once(text).chain(buttons).collect();
+            (format!("[{}]", elements.join(",")), false, "")
+        }
     };
     let mut config = Writer::default();
     config.field("\"update_multi\":", &true);
@@ -116,13 +140,13 @@ fn card(text: &str, asked: Option<&str>) -> String {
     card.end()
 }
 
-fn button(asked: &str) -> String {
-    let label = object! { "tag": "plain_text", "content": "⏹ 停止 · Stop" };
+fn button(label: &str, style: &str, key: &str, says: &str) -> String {
+    let label = object! { "tag": "plain_text", "content": label };
     let mut value = Writer::default();
-    value.field(&format!("\"{STOP}\":"), asked);
+    value.field(&format!("\"{key}\":"), says);
     let value = value.end();
     let behaviour = format!(r#"[{{"type":"callback","value":{value}}}]"#);
-    format!(r#"{{"tag":"button","type":"default","size":"small","text":{label},"behaviors":{behaviour}}}"#)
+    format!(r#"{{"tag":"button","type":"{style}","size":"small","text":{label},"behaviors":{behaviour}}}"#)
 }
 
 /// What can be shown of an answer that is not whole: its beginning, if it is too long.
@@ -172,6 +196,9 @@ const LINES: Style = Style { table: Table::Lines, ..STYLE };
 const ELEMENT: &str = "answer";
 /// The key of the button's value.
 const STOP: &str = "stop";
+/// The same for one that says something.
+const SAY: &str = "say";
+const STOP_LABEL: &str = "⏹ 停止 · Stop";
 /// What the list of chats shows meanwhile.
 const SUMMARY: &str = "正在回答… · answering…";
 /// A card as sent, in bytes, with room for what stands around it: 30 KB, "Card JSON 2.0".
@@ -191,7 +218,16 @@ mod tests {
     fn outbound(text: &str) -> Outbound {
         let origin = Origin { account: "main".parse().unwrap(), message: "om_1".into() };
         let (conversation, question) = ("feishu:main:oc_1".parse().unwrap(), Some(Seq(7)));
-        Outbound { origin, conversation, seq: Seq(9), text: text.into(), files: Vec::new(), part: 0, question }
+        Outbound {
+            origin,
+            conversation,
+            seq: Seq(9),
+            text: text.into(),
+            files: Vec::new(),
+            buttons: Vec::new(),
+            part: 0,
+            question,
+        }
     }
 
     fn settings(streaming: bool) -> Settings {

@@ -10,7 +10,7 @@ import type { Status } from '../../lib/client'
 import { Client } from '../../lib/client'
 import { parseCursor } from '../../lib/codec'
 import { items, openQuestions, summaries, WEB } from '../../lib/conversation'
-import type { Seq, ServerFrame } from '../../lib/frame'
+import type { File, Seq, ServerFrame } from '../../lib/frame'
 import type { SignedOutWhy } from '../../lib/session'
 import { wellFormed } from '../../lib/text'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
@@ -141,17 +141,18 @@ export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void)
     }
   }
 
-  function send(text: string): void {
-    transmit({ id: newMessageId(), conversation: active.value, text: wellFormed(text), at_ms: Date.now() })
+  function send(conversation: string, text: string, files: File[]): void {
+    const beside = files.length > 0 ? { files } : {}
+    transmit({ id: newMessageId(), conversation, text: wellFormed(text), ...beside, at_ms: Date.now() })
   }
 
-  function sendAgain({ id, conversation, text }: Outgoing): void {
-    transmit({ id, conversation, text, at_ms: Date.now() })
+  function sendAgain({ refused: _, ...message }: Outgoing): void {
+    transmit({ ...message, at_ms: Date.now() })
   }
 
   function transmit(message: Outgoing): void {
-    const { id, conversation, text } = message
-    const sent = client.send({ id, conversation, text })
+    const { id, conversation, text, files } = message
+    const sent = client.send({ id, conversation, text, ...(files ? { files } : {}) })
     apply({ type: 'sending', message: sent ? message : { ...message, refused: 'text_too_long' } })
   }
 
