@@ -5,7 +5,7 @@ use protocol::ClientFrame;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use crate::gateway::{Gateway, TOKEN, answered, asked};
+use crate::gateway::{Gateway, TOKEN, answered, asked, message};
 use crate::support::{Agent, KEY, Peer, Relay, accepted, file, question, stop};
 
 mod gateway;
@@ -223,7 +223,7 @@ async fn a_turn_that_a_restart_interrupted_is_followed_or_asked_again() {
     claw.show("web:0", goes_on).await;
     claw.delta("2b68", "A whole").await;
     assert_eq!(peer.first_delta(1).await, "A whole");
-    claw.last("2b68", "A whole answer, and more.").await;
+    claw.chat("2b68", json!({ "state": "final", "message": message("A whole answer, and more.") })).await;
     let rows = json!([asked("m-1"), system, answered("A whole answer.")]);
     claw.show("web:0", json!({ "messages": rows, "sessionInfo": { "status": "done", "lastRunId": "2b68" } })).await;
     assert_eq!(peer.answer(1).await.text, Ok("A whole answer.".into()));
@@ -456,8 +456,10 @@ async fn files_that_openclaw_made_go_with_the_answer() {
         { "type": "image", "artifactId": "a-1", "url": "/x", "alt": "plot 1.png", "mimeType": "image/png" },
         { "type": "attachment", "attachment": { "artifactId": "a-2", "label": "t.csv", "mimeType": "text/csv" } },
         { "type": "audio", "artifactId": "a-3", "fileName": "s.ogg", "mimeType": "audio/ogg" },
+        { "type": "attachment_error", "attachment": { "code": "delivery-failed", "label": "c.png" } },
     ]);
-    claw.chat("m-1", json!({ "state": "final", "message": { "role": "assistant", "content": content } })).await;
+    let row = json!({ "role": "assistant", "content": content, "stopReason": "stop" });
+    claw.end("m-1", "Here.", row).await;
     let params = claw.next("artifacts.download").await;
     assert_eq!(params, json!({ "sessionKey": claw.session("web:0"), "artifactId": "a-1" }));
     claw.ok(json!({ "url": "/api/chat/media/x?ticket=1", "artifact": { "id": "a-1" } })).await;
@@ -473,6 +475,8 @@ async fn files_that_openclaw_made_go_with_the_answer() {
     claw.next("artifacts.download").await;
     claw.ok(json!({ "url": "https://elsewhere.example/x" })).await;
     let answer = peer.answer(1).await;
-    assert_eq!(answer.text, Ok("Here.\n\n📎 s.ogg（未发送 · not sent: it is not at the gateway）".into()));
+    let expected = "Here.\n\n📎 s.ogg（未发送 · not sent: it is not at the gateway）\n\n\
+        📎 c.png（未发送 · not sent: OpenClaw could not read it, delivery-failed）";
+    assert_eq!(answer.text, Ok(expected.into()));
     assert_eq!(answer.files.iter().map(|file| file.id.as_str()).collect::<Vec<_>>(), ["fil_1", "fil_2"]);
 }

@@ -165,7 +165,7 @@ test('openclaw', { skip }, async (t) => {
     assert.equal(world.feishu.repliesTo(id)[0].text, 'Here it is.')
     assert.ok(sent()[0].file.bytes.equals(PICTURE))
     const denied = await told(await writes('send: /etc/hostname'))
-    assert.match(denied, /hostname|⚠️|not sent/)
+    assert.match(denied, /hostname/)
 
     // From a process without a connection, unasked.
     const push = ['message', 'send', '--channel', 'claw-relay', '--target', 'feishu:main:oc_1', '--message', 'look']

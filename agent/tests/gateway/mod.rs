@@ -187,8 +187,17 @@ impl Client {
         self.chat(run, json!({ "state": "delta", "deltaText": "", "message": message(text) })).await;
     }
 
+    /// The end of a run, and the look for files with its answer: there are none.
     pub async fn last(&mut self, run: &str, text: &str) {
+        self.end(run, text, answered(text)).await;
+    }
+
+    /// The end of a run, and the look for files with its answer, which is this row of the transcript.
+    pub async fn end(&mut self, run: &str, text: &str, row: Value) {
         self.chat(run, json!({ "state": "final", "stopReason": "stop", "message": message(text) })).await;
+        self.next("chat.history").await;
+        let info = json!({ "hasActiveRun": false, "status": "done", "lastRunId": run });
+        self.ok(json!({ "messages": [asked(run), row], "sessionInfo": info })).await;
     }
 
     /// A `chat` event, among others that are for others.

@@ -161,7 +161,13 @@ impl<'a> Turn<'a> {
             match end {
                 Some(End::Aborted(reason)) => return Err(aborted(&reason)),
                 Some(End::Failed(said)) if ours => return Err(failed(&said)),
-                Some(End::Final(Some(said))) if ours => return self.finish(peer, &said).await,
+                Some(End::Final(Some(said))) if ours => {
+                    // What it is told of a run is text alone: the files with it are in the transcript.
+                    return match self.look(peer).await {
+                        Ok(Standing::Answered(whole)) if !whole.artifacts.is_empty() => self.finish(peer, &whole).await,
+                        _ => self.finish(peer, &said).await,
+                    };
+                }
                 Some(End::Failed(_) | End::Final(_)) | None => {}
             }
         }
@@ -257,8 +263,9 @@ impl<'a> Turn<'a> {
 
     /// Takes a file from the gateway to the relay, or says why not.
     async fn carry(&self, peer: &Peer, artifact: &Artifact) -> Result<File, String> {
+        let id = artifact.id.as_ref().map_err(|code| format!("OpenClaw could not read it, {code}"))?;
         let mut params = self.session.clone();
-        params.insert("artifactId".to_owned(), json!(artifact.id));
+        params.insert("artifactId".to_owned(), json!(id));
         let payload = peer.call("artifacts.download", Value::Object(params)).await.map_err(|fault| match fault {
             Fault::Final(failure) | Fault::Unfit(failure) => failure.reason,
             Fault::Passing { why, .. } => why,
