@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use protocol::limit::FRAME_BYTES_MAX;
-use protocol::{ClientFrame, ConversationId, Seq, encode};
+use protocol::{ClientFrame, ConversationId, File, Seq, encode};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, block_in_place};
 use tokio::time::sleep_until;
@@ -46,6 +46,7 @@ struct Running {
     run: Run,
     conversation: ConversationId,
     stream: Stream,
+    files: Vec<File>,
     task: AbortHandle,
     began: Instant,
 }
@@ -161,6 +162,10 @@ impl Desk {
         };
         match event {
             Event::Done(result) => self.finish(seq, result),
+            Event::Files(files) => {
+                running.files = files;
+                Ok(None)
+            }
             Event::Piece(piece) => match running.stream.push(&piece) {
                 Pushed::Cut => {
                     running.task.abort();
@@ -170,6 +175,7 @@ impl Desk {
             },
             Event::Restart => {
                 running.stream.restart();
+                running.files.clear();
                 Ok(None)
             }
         }
@@ -179,12 +185,14 @@ impl Desk {
     fn finish(&mut self, seq: Seq, result: Result<(), Failure>) -> Result<Option<ClientFrame>, StoreError> {
         let Some(running) = self.running.remove(&seq) else { return Ok(None) };
         let elapsed_ms = running.began.elapsed().as_millis();
-        let text = running.stream.into_text();
+        let (text, files) = (running.stream.into_text(), running.files);
         let answer = match result {
-            Ok(()) if text.trim().is_empty() => fail(seq, Failure::new("the model gave an empty answer".into())),
+            Ok(()) if text.trim().is_empty() && files.is_empty() => {
+                fail(seq, Failure::new("the model gave an empty answer".into()))
+            }
             Ok(()) => {
                 let bytes = text.len();
-                let reply = ClientFrame::Reply { reply_to: seq, text, files: Vec::new(), buttons: Vec::new() };
+                let reply = ClientFrame::Reply { reply_to: seq, text, files, buttons: Vec::new() };
                 if encode(&reply).len() <= FRAME_BYTES_MAX {
                     info!("question {seq} answered: {bytes} bytes in {elapsed_ms} ms");
                     reply
@@ -220,6 +228,7 @@ impl Desk {
                 conversation: question.conversation,
                 session: question.session,
                 text: question.text,
+                files: question.files,
                 turns,
             };
             let task = tokio::spawn(async move {
@@ -231,6 +240,7 @@ impl Desk {
                 run,
                 conversation,
                 stream: Stream::default(),
+                files: Vec::new(),
                 task: task.abort_handle(),
                 began: Instant::now(),
             };

@@ -3,15 +3,17 @@
 use protocol::{Envelope, Seq};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The question's. Older agents did not store it.
     #[serde(default)]
     pub seq: Seq,
-    /// What the person wrote.
+    /// What the person wrote, with files in words.
     pub question: String,
-    /// What the backend answered.
+    /// What the backend answered, likewise.
     pub answer: String,
 }
 
@@ -43,7 +45,8 @@ impl History {
             self.turns.clear();
         }
         (self.latest, self.session) = (question.seq, question.session);
-        self.turns.push(Turn { seq: question.seq, question: question.text, answer });
+        let text = files::text_with(question.text, &question.files);
+        self.turns.push(Turn { seq: question.seq, question: text, answer });
         let mut bytes: usize = self.turns.iter().map(Turn::bytes).sum();
         let mut forget = self.turns.len().saturating_sub(TURNS_MAX);
         for turn in &self.turns {

@@ -28,6 +28,8 @@ mod store;
 
 mod history;
 
+mod files;
+
 mod backend;
 
 mod detect;

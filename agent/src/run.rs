@@ -15,6 +15,7 @@ use crate::config::{BackendKind, Config, RunArgs, is_loopback};
 use crate::desk::{Desk, Link};
 use crate::egress::Egress;
 use crate::error::Stop;
+use crate::files::Files;
 use crate::link::{self, DialError, Dialer, Ended};
 use crate::store::Store;
 use crate::{detect, tls};
@@ -107,10 +108,13 @@ async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
             if url.scheme() == "ws" && !is_loopback(url) {
                 warn!("the gateway's URL is not encrypted: anyone on the way can read its token and the messages");
             }
-            let openclaw = OpenClaw::open(url, token, config.openclaw_agent.clone(), &config.state_dir).await?;
+            let files = Files::new(&config.relay, &config.key)?;
+            let agent = config.openclaw_agent.clone();
+            let openclaw = OpenClaw::open(url, token, agent, &config.state_dir, files).await?;
             return Ok(Backend::OpenClaw(openclaw));
         }
     }
+    let files = Files::new(&config.relay, &config.key)?;
     let client = openai::client()?;
     let (base, model) = match &config.openai_url {
         Some(base) => (base.clone(), config.openai_model.clone()),
@@ -120,11 +124,11 @@ async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
             (base, Some(config.openai_model.clone().unwrap_or(model)))
         }
     };
-    let openai = OpenAi::new(client, base, config.openai_key.clone(), model, config.system.clone());
+    let openai = OpenAi::new(client, base, config.openai_key.clone(), model, config.system.clone(), files);
     // A model server that is down now may be up when a question comes: each question tries again.
     match openai.model().await {
         Ok(_) => {}
-        Err(Fault::Final(failure)) => warn!("cannot list models: {}", failure.reason),
+        Err(Fault::Final(failure) | Fault::Unfit(failure)) => warn!("cannot list models: {}", failure.reason),
         Err(Fault::Passing { why, .. }) => warn!("cannot list models: {why}"),
     }
     Ok(Backend::OpenAi(openai))

@@ -16,6 +16,7 @@ use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, OPEN_QUESTIONS_MAX};
 use protocol::{Author, ClientFrame, ConversationId, Cursor, Envelope, GapReason, Resumed, Seq, encode};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::history::{History, Turn};
 
 /// The embedded store. One process per directory, which the lock file ensures.
@@ -209,8 +210,8 @@ impl Store {
     /// joins the conversation's turns. Failures do not: models expect questions and answers to alternate.
     pub fn finish(&self, seq: Seq, answer: &ClientFrame) -> Result<(), StoreError> {
         let mut wtxn = self.env.write_txn()?;
-        if let (Some(question), ClientFrame::Reply { text, .. }) = (self.inbox.get(&wtxn, &seq.0)?, answer) {
-            self.remember(&mut wtxn, question, text.clone())?;
+        if let (Some(question), ClientFrame::Reply { text, files, .. }) = (self.inbox.get(&wtxn, &seq.0)?, answer) {
+            self.remember(&mut wtxn, question, files::text_with(text.clone(), files))?;
         }
         self.inbox.delete(&mut wtxn, &seq.0)?;
         self.outbox.put(&mut wtxn, &seq.0, answer)?;

@@ -9,6 +9,8 @@ use tempfile::tempdir;
 
 use crate::support::{Agent, KEY, Model, Relay, Script, accepted, question, stop, welcome};
 
+// What the other tests use of it is not used here.
+#[allow(dead_code)]
 mod support;
 
 const ECHO: &[&str] = &["--backend", "echo", "--echo-delay-ms", "5"];

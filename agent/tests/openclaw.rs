@@ -5,8 +5,8 @@ use protocol::ClientFrame;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use crate::gateway::{Gateway, TOKEN, answered, asked};
-use crate::support::{Agent, KEY, Peer, Relay, accepted, question, stop};
+use crate::gateway::{Gateway, TOKEN, answered, asked, message};
+use crate::support::{Agent, KEY, Peer, Relay, accepted, file, question, stop};
 
 mod gateway;
 // What the other tests use of it is not used here.
@@ -223,7 +223,7 @@ async fn a_turn_that_a_restart_interrupted_is_followed_or_asked_again() {
     claw.show("web:0", goes_on).await;
     claw.delta("2b68", "A whole").await;
     assert_eq!(peer.first_delta(1).await, "A whole");
-    claw.last("2b68", "A whole answer, and more.").await;
+    claw.chat("2b68", json!({ "state": "final", "message": message("A whole answer, and more.") })).await;
     let rows = json!([asked("m-1"), system, answered("A whole answer.")]);
     claw.show("web:0", json!({ "messages": rows, "sessionInfo": { "status": "done", "lastRunId": "2b68" } })).await;
     assert_eq!(peer.answer(1).await.text, Ok("A whole answer.".into()));
@@ -393,4 +393,90 @@ async fn a_token_that_is_changed_later_fails_questions_with_the_reason() {
     peer.ask(1, "one").await;
     let why = peer.answer(1).await.text.unwrap_err();
     assert!(why.starts_with("the OpenClaw gateway does not take this token"), "{why}");
+}
+
+/// A question with files beside it.
+fn with_files(seq: u64, text: &str, files: &[Value]) -> Value {
+    let mut message = question(seq, "web", text);
+    message["files"] = json!(files);
+    message
+}
+
+#[tokio::test]
+async fn files_go_along_as_far_as_the_gateway_takes_them() {
+    let (relay, gateway, state) = (Relay::start().await, Gateway::start().await, tempdir().unwrap());
+    let agent = run(&relay, &gateway, &state);
+    let policy = json!({ "maxPayload": 26_214_400, "attachments": { "maxBytes": 1_000, "maxImageBytes": 100 } });
+    let mut claw = gateway.welcome(policy).await;
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    let big = "https://other.example/v1/files/big";
+    let files = [
+        file("a.png", "image", Some("image/png"), Some(4), "https://other.example/v1/files/a"),
+        file("b.pdf", "file", None, None, "https://other.example/v1/files/b"),
+        file("big.png", "image", Some("image/png"), Some(101), big),
+    ];
+    relay.keep(vec![
+        ("/v1/files/a", 200, "image/png", b"\x89PNG".to_vec()),
+        ("/v1/files/b", 200, "application/pdf", vec![b'x'; 900]),
+    ]);
+    peer.send(with_files(1, "look", &files)).await;
+    claw.show("web:0", json!({ "messages": [] })).await;
+    let params = claw.next("chat.send").await;
+    let beside = "look\n[file: big.png, image/png, 101 B — larger than 100 B: https://other.example/v1/files/big]";
+    assert_eq!(params["message"], json!(beside));
+    let image = json!({ "type": "image", "mimeType": "image/png", "fileName": "a.png", "content": "iVBORw==" });
+    assert_eq!(params["attachments"][0], image);
+    let paper = &params["attachments"][1];
+    assert_eq!((&paper["type"], &paper["mimeType"]), (&json!("file"), &json!("application/pdf")));
+    // It does not like one of them: all go by their address then, once.
+    claw.refuse(json!({ "code": "INVALID_REQUEST", "message": "attachment b.pdf: unsupported" })).await;
+    let (text, _) = claw.take("m-1", "started").await;
+    assert!(text.starts_with("look\n[file: a.png, image/png, 4 B — not attached: https://other.example/v1/files/a]\n"));
+    claw.last("m-1", "I see.").await;
+    assert_eq!(peer.answer(1).await.text, Ok("I see.".into()));
+    agent.terminate();
+    let (_, log) = agent.exit().await;
+    assert!(log.contains("it is asked again without them") && !log.contains("b.pdf: unsupported"), "{log}");
+}
+
+#[tokio::test]
+async fn files_that_openclaw_made_go_with_the_answer() {
+    let (relay, gateway, state) = (Relay::start().await, Gateway::start().await, tempdir().unwrap());
+    let _agent = run(&relay, &gateway, &state);
+    let mut claw = gateway.accept().await;
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    let mut uploads = relay.keep(Vec::new());
+    peer.ask(1, "draw").await;
+    claw.show("web:0", json!({ "messages": [] })).await;
+    claw.take("m-1", "started").await;
+    let content = json!([
+        { "type": "text", "text": "Here." },
+        { "type": "image", "artifactId": "a-1", "url": "/x", "alt": "plot 1.png", "mimeType": "image/png" },
+        { "type": "attachment", "attachment": { "artifactId": "a-2", "label": "t.csv", "mimeType": "text/csv" } },
+        { "type": "audio", "artifactId": "a-3", "fileName": "s.ogg", "mimeType": "audio/ogg" },
+        { "type": "attachment_error", "attachment": { "code": "delivery-failed", "label": "c.png" } },
+    ]);
+    let row = json!({ "role": "assistant", "content": content, "stopReason": "stop" });
+    claw.end("m-1", "Here.", row).await;
+    let params = claw.next("artifacts.download").await;
+    assert_eq!(params, json!({ "sessionKey": claw.session("web:0"), "artifactId": "a-1" }));
+    claw.ok(json!({ "url": "/api/chat/media/x?ticket=1", "artifact": { "id": "a-1" } })).await;
+    gateway.hand_over("/api/chat/media/x?ticket=1", "image bytes").await;
+    let (head, body) = uploads.recv().await.unwrap();
+    assert!(head.starts_with("POST /v1/files?name=plot+1.png HTTP"), "{head}");
+    let head = head.to_lowercase();
+    assert!(head.contains("content-type: image/png") && head.contains(&format!("bearer {KEY}")), "{head}");
+    assert_eq!(body, "image bytes");
+    claw.next("artifacts.download").await;
+    claw.ok(json!({ "encoding": "base64", "data": "YSxiCg==" })).await;
+    assert_eq!(uploads.recv().await.unwrap().1, "a,b\n");
+    claw.next("artifacts.download").await;
+    claw.ok(json!({ "url": "https://elsewhere.example/x" })).await;
+    let answer = peer.answer(1).await;
+    let expected = "Here.\n\n📎 s.ogg（未发送 · not sent: it is not at the gateway）\n\n\
+        📎 c.png（未发送 · not sent: OpenClaw could not read it, delivery-failed）";
+    assert_eq!(answer.text, Ok(expected.into()));
+    assert_eq!(answer.files.iter().map(|file| file.id.as_str()).collect::<Vec<_>>(), ["fil_1", "fil_2"]);
 }

@@ -3,10 +3,12 @@
 // say what must happen.
 
 import { parseCursor } from '../../web/src/lib/codec'
-import type { ClientFrame, Envelope, Seq, ServerFrame } from '../../web/src/lib/frame'
+import type { ClientFrame, Envelope, File, Seq, ServerFrame } from '../../web/src/lib/frame'
 import { TEXT_BYTES_MAX } from '../../web/src/lib/text'
 import type { Clock, Timer } from './clock'
+import { FILES_MAX } from './files'
 import type { Log } from './log'
+import { notSent } from './media'
 import { Outbox, type Send } from './outbox'
 import type { Store } from './store'
 import { bounded, Stream } from './stream'
@@ -36,8 +38,8 @@ export interface Turn {
   partial(text: string): void
   /** What is being done meanwhile, such as the name of a tool: gone with the next text. */
   doing(what: string): void
-  /** A finished part of the answer. */
-  say(text: string): void
+  /** A finished part of the answer: its text, which may be empty beside files. */
+  say(text: string, files?: File[]): void
 }
 
 export class Desk {
@@ -154,10 +156,10 @@ export class Desk {
   }
 
   /** A text that comes by conversation, with no turn. False unless a question there waits for just that. */
-  say(conversation: string, text: string): boolean {
+  say(conversation: string, text: string, files: File[] = []): boolean {
     for (const [seq, question] of this.questions) {
       if (question.envelope.conversation !== conversation || !question.isDeferred) continue
-      this.turn(seq, question).say(text)
+      this.turn(seq, question).say(text, files)
       return true
     }
     return false
@@ -208,7 +210,7 @@ export class Desk {
     }
     const isHeld = () => this.questions.get(seq) === question
     // A gateway that is being ended takes its turns along, and stops its channels next: that is no answer.
-    const isEmpty = () => outcome === 'over' && question.said.length === 0 && !question.wasPushed
+    const isEmpty = () => outcome === 'over' && question.isSilent && !question.wasPushed
     if (isHeld() && isEmpty()) await new Promise<void>((resolve) => this.clock.after(EMPTY_MS, resolve))
     if (isHeld()) {
       this.log.info(`question ${seq} took ${this.clock.now() - began} ms`)
@@ -261,7 +263,7 @@ export class Desk {
       },
       partial: (text) => change(() => Object.assign(question, { partial: text, doing: '' })),
       doing: (what) => change(() => Object.assign(question, { doing: what })),
-      say: (text) => change(() => question.say(text)),
+      say: (text, files = []) => change(() => question.say(text, files)),
     }
   }
 
@@ -284,8 +286,10 @@ export class Desk {
     this.questions.delete(seq)
     // What a turn wrote and did not deliver is better than nothing.
     const text = question.said.join('\n\n') || question.partial || (question.wasPushed ? SEE_ABOVE : '')
-    if (text.trim() !== '') this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text) })
-    else {
+    const { files } = question
+    if (text.trim() !== '' || files.length > 0) {
+      this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text), ...(files.length > 0 && { files }) })
+    } else {
       const reason = typeof outcome === 'object' ? outcome.refused : 'OpenClaw ended its turn without an answer'
       this.log.warn(`question ${seq} failed: ${reason}`)
       this.outbox.put({ type: 'fail', reply_to: seq, reason })
@@ -336,6 +340,7 @@ class Question {
   isRunning = false
   wasPushed = false
   readonly said: string[] = []
+  readonly files: File[] = []
   partial = ''
   doing = ''
   readonly abort = new AbortController()
@@ -349,11 +354,18 @@ class Question {
     public troubles = 0,
   ) {}
 
-  say(text: string): void {
+  say(text: string, files: File[]): void {
+    const room = FILES_MAX - this.files.length
+    this.files.push(...files.slice(0, room))
+    const left = files.slice(room).map(({ name }) => notSent(name, `more than ${FILES_MAX} files in one answer`))
     // What is over the limit is cut anyway.
-    if (this.said.join('').length <= TEXT_BYTES_MAX) this.said.push(text)
+    if (this.said.join('').length <= TEXT_BYTES_MAX) this.said.push(...[text, ...left].filter((part) => part !== ''))
     this.partial = ''
     this.doing = ''
+  }
+
+  get isSilent(): boolean {
+    return this.said.length === 0 && this.files.length === 0
   }
 
   get text(): string {

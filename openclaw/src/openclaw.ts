@@ -14,6 +14,15 @@ export type Runtime = {
   state: { resolveStateDir(): string }
   channel: {
     routing: { resolveAgentRoute(params: object): Route }
+    media: {
+      saveMediaBuffer(
+        bytes: Buffer,
+        contentType: string,
+        folder: 'inbound',
+        bytesMax: number,
+        name: string,
+      ): Promise<{ path: string; contentType?: string }>
+    }
     text: { hasControlCommand(text: string, config: Config): boolean }
     inbound: {
       ingress: { resolve(params: object): Promise<Access> }
@@ -43,6 +52,8 @@ export type Payload = {
   text?: string
   mediaUrl?: string
   mediaUrls?: string[]
+  /** What the media are called, in the same order. */
+  attachments?: { name?: string }[]
   presentation?: object
   presentationTextMode?: 'fallback'
   isReasoning?: boolean
@@ -59,8 +70,12 @@ export type ChannelContext<Account> = {
   setStatus(status: Record<string, unknown>): void
 }
 
+/** Which local files may be read, and how. */
+export type MediaAccess = { mediaAccess?: object; mediaLocalRoots?: readonly string[]; mediaReadFile?: unknown }
+
 /** What a proactive send is given. */
-export type SendContext = {
+export type SendContext = MediaAccess & {
+  mediaUrl?: string
   cfg: Config
   to: string
   text: string

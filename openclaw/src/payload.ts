@@ -1,23 +1,30 @@
-// What OpenClaw wants delivered, as the text that the wire carries today.
+// What OpenClaw wants delivered, as text and files.
 
 import { renderMessagePresentationFallbackText } from 'openclaw/plugin-sdk/interactive-runtime'
+import type { Media } from './media'
 import type { Payload } from './openclaw'
 
-/**
- * Text and presentation (tables, choices) as text; reasoning is not for the chat. Files are named, not sent: the wire
- * has no frame for them yet. They would be uploaded here, from the paths in `mediaUrls`.
- */
+/** Text and presentation (tables, choices) as text; reasoning is not for the chat. */
 export function textOf(payload: Payload): string {
-  if (payload.isReasoning || payload.isCommentary) return ''
+  if (isHidden(payload)) return ''
   const { text = '', presentation, presentationTextMode } = payload
   const shown =
     presentation === undefined || presentationTextMode === 'fallback'
       ? text
       : renderMessagePresentationFallbackText({ text, presentation })
-  const files = payload.mediaUrls ?? (payload.mediaUrl ? [payload.mediaUrl] : [])
-  return [shown.trim(), ...files.map(left)].filter((part) => part !== '').join('\n\n')
+  return shown.trim()
 }
 
-function left(file: string): string {
-  return `📎 ${file.split(/[/\\]/).at(-1)} (未发送：中继还不能传文件 · not sent: the relay carries no files yet)`
+/** The files that go with it. */
+export function mediaOf(payload: Payload): Media[] {
+  if (isHidden(payload)) return []
+  const urls = payload.mediaUrls?.length ? payload.mediaUrls : payload.mediaUrl ? [payload.mediaUrl] : []
+  return urls.map((url, n) => {
+    const { name } = payload.attachments?.[n] ?? {}
+    return { url, ...(name && { name }) }
+  })
+}
+
+function isHidden({ isReasoning, isCommentary }: Payload): boolean {
+  return isReasoning === true || isCommentary === true
 }

@@ -13,6 +13,7 @@ import {
   resolveAccount,
 } from './account'
 import { clock, deskOf, startAccount } from './gateway'
+import { send as carry } from './media'
 import type { ChannelContext, Config, Runtime, SendContext } from './openclaw'
 import { push } from './push'
 
@@ -31,7 +32,7 @@ export const plugin = createChatChannelPlugin({
       blurb: 'your chat apps, through your own relay; nothing to open in your firewall.',
       markdownCapable: true,
     },
-    capabilities: { chatTypes: ['direct'] },
+    capabilities: { chatTypes: ['direct'], media: true },
     reload: { configPrefixes: [`channels.${CHANNEL}`] },
     config: {
       listAccountIds: accountIds,
@@ -106,9 +107,7 @@ export const plugin = createChatChannelPlugin({
     attachedResults: {
       channel: CHANNEL,
       sendText: send,
-      sendMedia: async () => {
-        throw new Error('the relay carries no files yet: send the text alone, or a link')
-      },
+      sendMedia: send,
     },
   },
 })
@@ -128,17 +127,26 @@ async function send(context: SendContext): Promise<{ messageId: string }> {
   const account = resolveAccount(context.cfg, context.accountId)
   const conversation = conversationOf(context.to)
   const desk = deskOf(account.accountId)
-  if (desk?.say(conversation, context.text)) return { messageId: `${conversation}:${clock.now()}` }
-  const { deliveryQueueId, deliveryPartIndex = 0 } = context
+  const { deliveryQueueId, deliveryPartIndex = 0, mediaAccess, mediaLocalRoots, mediaReadFile, mediaUrl } = context
+  const around = { after: clock.after, fetch, random: Math.random }
+  const access = {
+    ...(mediaAccess && { mediaAccess }),
+    ...(mediaLocalRoots && { mediaLocalRoots }),
+    ...(mediaReadFile !== undefined && { mediaReadFile }),
+  }
+  const media = mediaUrl ? [{ url: mediaUrl }] : []
+  const { files, words } = await carry(account, media, access, around, context.signal)
+  const text = [context.text, ...words].filter((part) => part !== '').join('\n\n')
+  if (desk?.say(conversation, text, files)) return { messageId: `${conversation}:${clock.now()}` }
   const message = {
     conversation,
-    text: context.text,
+    text,
+    files,
     ...(deliveryQueueId !== undefined && { key: `${deliveryQueueId}-${deliveryPartIndex}` }),
   }
-  const around = { after: clock.after, fetch, random: Math.random }
-  const { id } = await push(account, message, around, context.signal)
+  const messageId = await push(account, message, around, context.signal)
   desk?.pushed(conversation)
-  return { messageId: id }
+  return { messageId }
 }
 
 function conversationOf(target: string): string {

@@ -2,45 +2,41 @@
 // `openclaw message send` (docs/protocol.md §9, `POST /v1/messages`).
 
 import { randomUUID } from 'node:crypto'
-import { envelope } from '../../web/src/lib/codec'
-import type { Envelope } from '../../web/src/lib/frame'
+import type { File } from '../../web/src/lib/frame'
 import type { Account } from './account'
-import type { Clock } from './clock'
+import type { Around } from './files'
 import { bounded } from './stream'
 
 export interface Push {
   conversation: string
+  /** May be empty beside files. */
   text: string
+  files?: File[]
   /** The same for every try of the same message. */
   key?: string
 }
 
-export interface Around extends Pick<Clock, 'after'> {
-  fetch: typeof fetch
-  random(): number
-}
-
-/** Sends until the relay has it, or says why not. Throws what a person can act upon. */
-export async function push(account: Account, message: Push, around: Around, signal?: AbortSignal): Promise<Envelope> {
+/** Sends until the relay has it, and answers the message's id; or throws what a person can act upon. */
+export async function push(account: Account, message: Push, around: Around, signal?: AbortSignal): Promise<string> {
   if (account.mistake !== null) throw new Error(account.mistake)
   const key = message.key ?? randomUUID()
   for (let tries = 1; ; tries++) {
-    const outcome = await attempt(account, message, key, around, signal)
-    if (typeof outcome !== 'string') return outcome
-    if (tries === TRIES_MAX) throw new Error(`${outcome}, ${TRIES_MAX} times in a row`)
+    const trouble = await attempt(account, message, key, around, signal)
+    if (trouble === null) return `push:${key}`
+    if (tries === TRIES_MAX) throw new Error(`${trouble}, ${TRIES_MAX} times in a row`)
     await new Promise<void>((resolve) => around.after(around.random() * RETRY_MS * 2 ** tries, resolve))
     signal?.throwIfAborted()
   }
 }
 
-/** The message as the relay keeps it, or why to try again. */
+/** `null`: the relay has it. Or why to try again. */
 async function attempt(
   account: Account,
-  { conversation, text }: Push,
+  { conversation, text, files = [] }: Push,
   key: string,
   around: Around,
   signal: AbortSignal | undefined,
-): Promise<Envelope | string> {
+): Promise<string | null> {
   const limit = AbortSignal.timeout(ANSWER_WITHIN_MS)
   let response: Response
   try {
@@ -51,10 +47,10 @@ async function attempt(
         'content-type': 'application/json',
         'idempotency-key': key,
       },
-      body: JSON.stringify({ text: bounded(text), conversation }),
+      body: JSON.stringify({ text: bounded(text), conversation, ...(files.length > 0 && { files }) }),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     })
-    if (response.ok) return envelope(((await response.json()) as { message: unknown }).message)
+    if (response.ok) return null
   } catch (error) {
     signal?.throwIfAborted()
     return `the relay at ${account.relayUrl} did not take the message (${error instanceof Error ? error.message : error})`

@@ -12,6 +12,10 @@ declare module 'openclaw/plugin-sdk/channel-core' {
   }): object
 }
 
+declare module 'openclaw/plugin-sdk/channel-inbound' {
+  export function toInboundMediaFacts(media: object[]): object[]
+}
+
 declare module 'openclaw/plugin-sdk/channel-ingress-runtime' {
   export function defineStableChannelIngressIdentity(params: {
     key: string
@@ -42,6 +46,14 @@ declare module 'openclaw/plugin-sdk/channel-setup' {
 
 declare module 'openclaw/plugin-sdk/interactive-runtime' {
   export function renderMessagePresentationFallbackText(params: { text?: string; presentation?: object }): string
+}
+
+declare module 'openclaw/plugin-sdk/outbound-media' {
+  /** Reads a path that OpenClaw's policy allows, or an address on the net. */
+  export function loadOutboundMediaFromUrl(
+    url: string,
+    options: import('./openclaw').MediaAccess & { maxBytes: number; optimizeImages: boolean },
+  ): Promise<{ buffer: Buffer; contentType?: string; fileName?: string }>
 }
 
 declare module 'openclaw/plugin-sdk/plugin-runtime' {

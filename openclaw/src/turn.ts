@@ -7,9 +7,11 @@ import type { Envelope } from '../../web/src/lib/frame'
 import { type Account, CHANNEL } from './account'
 import type { Clock } from './clock'
 import type { Agent, Outcome, Turn } from './desk'
+import type { Around } from './files'
 import type { Log } from './log'
+import { type Received, receive, send } from './media'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
-import { textOf } from './payload'
+import { mediaOf, textOf } from './payload'
 import { OtherRun } from './run'
 
 /** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
@@ -37,7 +39,7 @@ export class OpenClaw implements Agent {
   }
 
   async renew(question: Envelope): Promise<Outcome> {
-    const command = { ...question, id: `${question.id}:new`, text: '/new' }
+    const { files: _, ...command } = { ...question, id: `${question.id}:new`, text: '/new' }
     const access = await this.admit(command, factsOf(command), this.route(command))
     // Whoever is not let in has said nothing that could be forgotten.
     return access.ingress.admission === 'dispatch' ? this.answer(command, NOBODY) : 'over'
@@ -53,15 +55,18 @@ export class OpenClaw implements Agent {
       const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
       return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
     }
+    // Only of whoever was let in.
+    const received = await receive(this.runtime, this.account, question, this.around, this.log, turn.signal)
+    if (turn.signal.aborted) return 'over'
     const other = new OtherRun(this.runtime.events, route.sessionKey, turn, this.clock)
     try {
-      if (await this.dispatch(question, facts, route, access, turn)) return 'over'
+      if (await this.dispatch(question, received, facts, route, access, turn)) return 'over'
       // It went into a run that is not ours; or OpenClaw remembers it from before a restart, and takes up the interrupted
       // turn by itself, soon …
       if (await other.end()) return 'over'
       // … unless that turn was over, and only its answer got lost.
       const anew = { ...question, id: `${question.id}:${Date.now()}` }
-      await this.dispatch(anew, facts, route, await this.admit(anew, facts, route), turn)
+      await this.dispatch(anew, received, facts, route, await this.admit(anew, facts, route), turn)
     } catch (error) {
       // The gateway is being ended, or is about to be suspended.
       if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
@@ -70,6 +75,10 @@ export class OpenClaw implements Agent {
       other.leave()
     }
     return 'over'
+  }
+
+  private get around(): Around {
+    return { after: this.clock.after, fetch, random: Math.random }
   }
 
   private get config(): Config {
@@ -126,13 +135,21 @@ export class OpenClaw implements Agent {
   }
 
   /** Whether a turn of ours answered, or will have by now. */
-  private async dispatch(question: Envelope, facts: Facts, route: Route, access: Access, turn: Turn): Promise<boolean> {
+  private async dispatch(
+    question: Envelope,
+    received: Received,
+    facts: Facts,
+    route: Route,
+    access: Access,
+    turn: Turn,
+  ): Promise<boolean> {
     let isTaken = false
     const { kind, conversation, sender } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
     const { inbound } = this.runtime.channel
     const { text, id: messageId } = question
+    const told = [text, ...received.words].filter((part) => part !== '').join('\n')
     const context = inbound.buildContext({
       channelIngress: access,
       channel: CHANNEL,
@@ -145,7 +162,8 @@ export class OpenClaw implements Agent {
       conversation: { kind, id: conversation, label: conversation, nativeChannelId: conversation },
       route: { agentId, dmScope, accountId, routeSessionKey: sessionKey },
       reply: { to: conversation, originatingTo: conversation, replyToId: messageId },
-      message: { body: text, rawBody: text, bodyForAgent: text, commandBody: text },
+      message: { body: told, rawBody: told, bodyForAgent: told, commandBody: text },
+      ...(received.facts.length > 0 && { media: received.facts }),
       access: { commands: { authorized: access.commandAccess.authorized } },
     })
     const settled = Promise.withResolvers<void>()
@@ -181,9 +199,13 @@ export class OpenClaw implements Agent {
         observeMessageSent: true,
         deliver: async (payload: Payload) => {
           isTaken = true
-          const said = textOf(payload)
-          if (said !== '') turn.say(said)
-          return { messageIds: [`reply:${question.seq}`], visibleReplySent: said !== '' }
+          // Before it is said: an answer is kept with its files, and sent again with the same ones.
+          const { files, words } = await send(this.account, mediaOf(payload), {}, this.around, turn.signal)
+          for (const word of words) this.log.warn(`question ${question.seq}: a file of its answer: ${word}`)
+          const said = [textOf(payload), ...words].filter((part) => part !== '').join('\n\n')
+          const isVisible = said !== '' || files.length > 0
+          if (isVisible) turn.say(said, files)
+          return { messageIds: [`reply:${question.seq}`], visibleReplySent: isVisible }
         },
         onError: (error: unknown) =>
           this.log.error(`question ${question.seq}: a part could not be delivered: ${error}`),

@@ -135,6 +135,41 @@ test('an agent that talks without end is cut at 128 KiB', async () => {
   expect(reply!.text.endsWith('[cut at 128 KiB]')).toBe(true)
 })
 
+test('files go with the answer, with or without words, and are sent again as they were', async () => {
+  const world = onDisk()
+  const file = (n: number) => ({
+    id: `fil_${n}`,
+    name: `${n}.png`,
+    kind: 'image' as const,
+    url: `https://r/v1/files/${n}`,
+  })
+  world.connect()
+  await world.ask(1, 'a')
+  await world.ask(2, 'b')
+  await world.ask(3, 'c')
+  world.agent.turns.get(1)!.say('Here.', [file(1)])
+  world.agent.turns.get(1)!.say('', [file(2)])
+  await world.agent.turns.get(1)!.end()
+  const reply = { type: 'reply', reply_to: 1, text: 'Here.', files: [file(1), file(2)] }
+  expect(world.take('reply')).toEqual([reply])
+  world.agent.turns.get(2)!.say('', [file(3)])
+  await world.agent.turns.get(2)!.end()
+  expect(world.take('reply')).toEqual([{ type: 'reply', reply_to: 2, text: '', files: [file(3)] }])
+  const twelve = Array.from({ length: 12 }, (_, n) => file(n))
+  world.agent.turns.get(3)!.deferred()
+  expect(world.desk.say('c', 'Many.', twelve)).toBe(true)
+  await world.agent.turns.get(3)!.end()
+  const [many] = world.take('reply')
+  expect(many!.files).toEqual(twelve.slice(0, 10))
+  expect(many!.text).toMatch(
+    /^Many\.\n\n📎 10\.png（未发送 · not sent: more than 10 files in one answer）\n\n📎 11\.png/,
+  )
+
+  world.restart()
+  world.connect()
+  expect(world.take('reply')[0]).toEqual(reply)
+})
+
 test('an answer that went as messages of its own closes the question', async () => {
   const world = new World()
   world.connect()

@@ -3,7 +3,6 @@ import { resolveAccount } from '../src/account'
 import { push } from '../src/push'
 
 const account = resolveAccount({ channels: { 'claw-relay': { relayUrl: 'http://relay', token: 'key' } } })
-const MESSAGE = { seq: 7, id: 'p-1', conversation: 'web', from: { kind: 'agent', id: 'agt_1' }, at_ms: 1, text: 'hi' }
 
 /** Answers one call after the other, and keeps what was asked. */
 function relay(...answers: (Response | Error)[]) {
@@ -25,19 +24,31 @@ function relay(...answers: (Response | Error)[]) {
   return {
     calls,
     delays,
+    around,
     send: (key?: string) => push(account, { conversation: 'web', text: 'hi', ...(key && { key }) }, around),
   }
 }
-const created = () => Response.json({ message: MESSAGE }, { status: 201 })
+/** As protocol/src/api/timeline.rs has it. */
+const created = () => Response.json({ seq: 7, conversation: 'web', new: true }, { status: 201 })
 const refusal = (status: number, detail = 'why') => Response.json({ type: '/errors/x', detail }, { status })
 
 test('a message is sent with the agent key and a key of its own', async () => {
   const { calls, send } = relay(created())
-  expect(await send()).toEqual(MESSAGE)
+  expect(await send('k-1')).toBe('push:k-1')
   expect(calls[0]!.url).toBe('http://relay/v1/messages')
   expect(calls[0]!.body).toEqual({ text: 'hi', conversation: 'web' })
   expect(calls[0]!.headers.get('authorization')).toBe('Bearer key')
-  expect(calls[0]!.headers.get('idempotency-key')).toMatch(/^[0-9a-f-]{36}$/)
+  expect(calls[0]!.headers.get('idempotency-key')).toBe('k-1')
+  const other = relay(created())
+  expect(await other.send()).toBe(`push:${other.calls[0]!.headers.get('idempotency-key')}`)
+  expect(other.calls[0]!.headers.get('idempotency-key')).toMatch(/^[0-9a-f-]{36}$/)
+})
+
+test('files go along', async () => {
+  const { calls, around } = relay(created())
+  const file = { id: 'fil_1', name: 'a.png', kind: 'image' as const, url: 'https://relay/v1/files/x' }
+  await push(account, { conversation: 'web', text: '', files: [file] }, around)
+  expect(calls[0]!.body).toEqual({ text: '', conversation: 'web', files: [file] })
 })
 
 test('what may pass is tried three times, with the same key', async () => {

@@ -2,13 +2,13 @@
 // CLAW_RELAY_OPENCLAW is set: a gateway takes 1.2 GB of memory, its installation 850 MB of disk.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
-import { answerTo, createOpenClaw, installOpenClaw, startClawModel } from './support/openclaw.mjs'
+import { answerTo, createOpenClaw, installOpenClaw, PICTURE, picturesIn, startClawModel } from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
 const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
@@ -112,6 +112,34 @@ test('openclaw gateway', { skip }, async (t) => {
     model.onQuestion = undefined
     assert.ok(contexts[0] > 0, `${contexts}`)
     assert.equal(contexts[1], 0, `${contexts}`)
+  })
+
+  await t.test('files go both ways', async () => {
+    const shown = []
+    const texts = []
+    model.onQuestion = (messages) => {
+      shown.push(...picturesIn(messages))
+      texts.push(JSON.stringify(messages.slice(1)))
+    }
+    const resource = (type, key, bytes, of) =>
+      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of })
+    resource('image', 'img_v3_red', PICTURE, 'image/png')
+    await told(await writes('', { type: 'image', content: { image_key: 'img_v3_red' } }))
+    assert.equal(shown.length, 1)
+    resource('file', 'file_v3_b', Buffer.from('%PDF-1.7 '.repeat(30)), 'application/pdf')
+    await told(await writes('', { type: 'file', content: { file_key: 'file_v3_b', file_name: 'b.pdf' } }))
+    assert.match(texts.at(-1), /media attached: [^"]*\.pdf/)
+    model.onQuestion = undefined
+    writeFileSync(join(folder, 'ws', 'plot.png'), PICTURE)
+    // OpenClaw 2026.9.6 does not let a client of this kind have files of the workspace: then the answer says so.
+    const said = await told(await writes('send: ./plot.png'))
+    const sent = world.feishu.replies.find(({ type }) => type === 'image')
+    if (sent) assert.ok(sent.file.bytes.equals(PICTURE))
+    else
+      assert.match(
+        said,
+        /^Here it is\.\n\n📎 plot\.png（未发送 · not sent: OpenClaw could not read it, delivery-failed）$/,
+      )
   })
 
   await t.test('a gateway killed in the middle of two turns answers when it is back, once', async () => {

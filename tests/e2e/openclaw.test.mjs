@@ -9,7 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT, run } from '../../scripts/lib/run.mjs'
 import { connectDevice } from './support/device.mjs'
 import { messageEvent } from './support/feishu.mjs'
-import { answerTo, createOpenClaw, installOpenClaw, packPlugin, startClawModel } from './support/openclaw.mjs'
+import {
+  answerTo,
+  createOpenClaw,
+  installOpenClaw,
+  PICTURE,
+  packPlugin,
+  picturesIn,
+  startClawModel,
+} from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
 const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
@@ -127,6 +135,44 @@ test('openclaw', { skip }, async (t) => {
     model.onQuestion = undefined
     assert.ok(contexts[0] > 0, `${contexts}`)
     assert.equal(contexts[1], 0, `${contexts}`)
+  })
+
+  await t.test('media go both ways', async () => {
+    const shown = []
+    const texts = []
+    model.onQuestion = (messages) => {
+      shown.push(...picturesIn(messages))
+      texts.push(JSON.stringify(messages.slice(1)))
+    }
+    const resource = (type, key, bytes, of) =>
+      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of })
+    resource('image', 'img_v3_red', PICTURE, 'image/png')
+    await told(await writes('', { type: 'image', content: { image_key: 'img_v3_red' } }))
+    assert.equal(shown.length, 1)
+    assert.match(shown[0], /^data:image\/(png|jpeg);base64,/)
+    // What no model is shown is told by where it is, and what cannot be had by why.
+    resource('file', 'file_v3_b', Buffer.from('%PDF-1.7 '.repeat(30)), 'application/pdf')
+    await told(await writes('', { type: 'file', content: { file_key: 'file_v3_b', file_name: 'b.pdf' } }))
+    assert.match(texts.at(-1), /media attached: \S+\.pdf \(application\/pdf\)/)
+    await told(await writes('', { type: 'file', content: { file_key: 'file_v3_gone', file_name: 'gone.txt' } }))
+    assert.match(texts.at(-1), /\[file: gone\.txt, file — not received: HTTP 404: .*Feishu 234003/)
+    model.onQuestion = undefined
+
+    writeFileSync(join(folder, 'ws', 'plot.png'), PICTURE)
+    const id = await writes('send: ./plot.png')
+    const sent = () => world.feishu.replies.filter(({ type }) => type === 'image')
+    await until(() => sent().length === 1, `a picture:\n${claw.gateway.output}`, 60_000)
+    assert.equal(world.feishu.repliesTo(id)[0].text, 'Here it is.')
+    assert.ok(sent()[0].file.bytes.equals(PICTURE))
+    const denied = await told(await writes('send: /etc/hostname'))
+    assert.match(denied, /hostname/)
+
+    // From a process without a connection, unasked.
+    const push = ['message', 'send', '--channel', 'claw-relay', '--target', 'feishu:main:oc_1', '--message', 'look']
+    const pushed = await claw.cli(...push, '--media', join(folder, 'ws', 'plot.png'))
+    assert.equal(pushed.code, 0, pushed.output)
+    await until(() => sent().length === 2, `the picture that was pushed:\n${pushed.output}`)
+    assert.ok(sent()[1].file.bytes.equals(PICTURE))
   })
 
   await t.test('two accounts, one of them with its key in a variable, while the gateway runs', async () => {

@@ -1,8 +1,9 @@
-//! Gives the question back, word by word: to try the connection without a model. Pure and deterministic.
+//! Gives the question back, word by word, and its files: to try the connection without a model. Pure and deterministic.
 
 use std::time::Duration;
 
 use crate::backend::{Event, Failure, Pieces, Question};
+use crate::files::facts;
 
 /// The echo.
 pub struct Echo {
@@ -11,11 +12,15 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Answers exactly `echo: ` and the question.
+    /// Answers exactly `echo: ` and the question; and names its files, a line for each, and sends them back.
     pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
-        for word in words(&format!("echo: {}", question.text)) {
+        let files = question.files.iter().map(|file| format!("\n📎 {}", facts(file))).collect::<String>();
+        for word in words(&format!("echo: {}{files}", question.text)) {
             pieces.put(Event::Piece(word.to_owned())).await;
             tokio::time::sleep(self.delay).await;
+        }
+        if !question.files.is_empty() {
+            pieces.put(Event::Files(question.files)).await;
         }
         Ok(())
     }

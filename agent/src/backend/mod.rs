@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use protocol::{ConversationId, MessageId};
+use protocol::{ConversationId, File, MessageId};
 use tokio::sync::mpsc;
 
 use crate::history::Turn;
@@ -11,6 +11,7 @@ use crate::history::Turn;
 pub mod echo;
 pub mod openai;
 pub mod openclaw;
+mod shown;
 
 /// Who answers.
 pub enum Backend {
@@ -33,8 +34,10 @@ pub struct Question {
     pub conversation: ConversationId,
     /// Which talk of the conversation: `/new` begins the next.
     pub session: u64,
-    /// What the person wrote.
+    /// What the person wrote. May be empty beside files.
     pub text: String,
+    /// What came with it.
+    pub files: Vec<File>,
     /// The talk before it, oldest first.
     pub turns: Vec<Turn>,
 }
@@ -67,6 +70,8 @@ pub enum Fault {
         /// How long the other side wants to be left alone.
         after: Option<Duration>,
     },
+    /// It was not taken as it was put: another attempt without its files may end otherwise.
+    Unfit(Failure),
 }
 
 impl Fault {
@@ -114,6 +119,8 @@ impl fmt::Display for Backend {
 pub enum Event {
     /// It is complete, or there will be none.
     Done(Result<(), Failure>),
+    /// What goes with it.
+    Files(Vec<File>),
     /// Its next piece.
     Piece(String),
     /// It begins again: what was handed over is void.

@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::backend::shown::Shown;
 use crate::backend::{Event, Failure, Fault, Pieces, Question, shorten};
 use crate::backoff::Backoff;
 use crate::error::Stop;
+use crate::files::Files;
 use crate::tls;
 
 /// One model on one server.
@@ -28,6 +30,7 @@ pub struct OpenAi {
     /// The one asked for, or the first that the server lists, once known.
     model: OnceCell<String>,
     system: Option<String>,
+    files: Files,
 }
 
 impl OpenAi {
@@ -38,8 +41,9 @@ impl OpenAi {
         key: Option<String>,
         model: Option<String>,
         system: Option<String>,
+        files: Files,
     ) -> Self {
-        OpenAi { client, base, key, model: OnceCell::new_with(model), system }
+        OpenAi { client, base, key, model: OnceCell::new_with(model), system, files }
     }
 
     /// The model's name; asks the server the first time.
@@ -50,12 +54,19 @@ impl OpenAi {
 
     /// Tries until there is an answer, the fault is final, or [`RETRY_TOTAL`] is over.
     pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
+        let mut shown = Shown::of(&question.text, &question.files, &self.files).await;
         let began = Instant::now();
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_MAX);
         loop {
-            let (why, after) = match self.attempt(&question, pieces).await {
+            let (why, after) = match self.attempt(&question, &shown, pieces).await {
                 Ok(()) => return Ok(()),
-                Err(Fault::Final(failure)) => return Err(failure),
+                Err(Fault::Unfit(failure)) if shown.has_images() => {
+                    warn!("{}, asked with images: it is asked again without them", failure.reason);
+                    shown.drop_images();
+                    pieces.put(Event::Restart).await;
+                    continue;
+                }
+                Err(Fault::Final(failure) | Fault::Unfit(failure)) => return Err(failure),
                 Err(Fault::Passing { why, after }) => (why, after),
             };
             let delay = backoff.next(fastrand::f64()).max(after.unwrap_or_default());
@@ -68,14 +79,14 @@ impl OpenAi {
         }
     }
 
-    async fn attempt(&self, question: &Question, pieces: &Pieces) -> Result<(), Fault> {
+    async fn attempt(&self, question: &Question, shown: &Shown, pieces: &Pieces) -> Result<(), Fault> {
         let mut messages = Vec::new();
         messages.extend(self.system.iter().map(|system| json!({ "role": "system", "content": system })));
         for turn in &question.turns {
             messages.push(json!({ "role": "user", "content": turn.question }));
             messages.push(json!({ "role": "assistant", "content": turn.answer }));
         }
-        messages.push(json!({ "role": "user", "content": question.text }));
+        messages.push(json!({ "role": "user", "content": shown.content() }));
         let body = json!({ "model": self.model().await?, "messages": messages, "stream": true });
 
         let request = self.client.post(format!("{}/chat/completions", self.base)).json(&body);
@@ -182,15 +193,20 @@ async fn send(request: RequestBuilder, key: Option<&str>) -> Result<Response, Fa
         return Ok(response);
     }
     let why = format!("the model server answered {}", status.as_u16());
-    if status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) {
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        return Err(Fault::Passing { why, after: after.map(Duration::from_secs) });
-    }
+    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let body = read_body(response, ERROR_BYTES_MAX).await.unwrap_or_default();
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
     let said = value.get("error").or(value.get("message")).map(error_text);
     let said = said.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
-    Err(Fault::Final(Failure { reason: why, said: shorten(&said) }))
+    // What llama.cpp says, with status 500, when its model sees none.
+    let sees_no_images = said.contains("image input");
+    let failure = Failure { reason: why, said: shorten(&said) };
+    Err(match status.as_u16() {
+        400 | 413 | 415 | 422 => Fault::Unfit(failure),
+        500.. if sees_no_images => Fault::Unfit(failure),
+        408 | 429 | 500.. => Fault::Passing { why: failure.reason, after: after.map(Duration::from_secs) },
+        _ => Fault::Final(failure),
+    })
 }
 
 async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Fault> {
@@ -222,7 +238,8 @@ fn stream_fault(error: &Value) -> Fault {
     if code.is_some_and(|code| code == 429 || (500..600).contains(&code)) {
         return Fault::passing(why);
     }
-    Fault::Final(Failure { reason: why.to_owned(), said: shorten(&error_text(error)) })
+    let failure = Failure { reason: why.to_owned(), said: shorten(&error_text(error)) };
+    if code == Some(400) { Fault::Unfit(failure) } else { Fault::Final(failure) }
 }
 
 fn error_text(error: &Value) -> String {
@@ -294,7 +311,7 @@ mod tests {
     #[test]
     fn stream_errors_are_sorted_by_code() {
         let check = |error: Value, expected: Option<&str>| match (stream_fault(&error), expected) {
-            (Fault::Final(failure), Some(said)) => assert_eq!(failure.said, said),
+            (Fault::Final(failure) | Fault::Unfit(failure), Some(said)) => assert_eq!(failure.said, said),
             (Fault::Passing { .. }, None) => {}
             (fault, expected) => panic!("{error}: {fault:?} is not {expected:?}"),
         };

@@ -8,6 +8,7 @@ use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -50,6 +51,18 @@ impl Gateway {
         });
         client.ok(hello).await;
         client
+    }
+
+    /// Answers the next request for a file.
+    pub async fn hand_over(&self, path: &str, text: &str) {
+        let (mut stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody asks").unwrap();
+        let mut head = [0; 4096];
+        let length = stream.read(&mut head).await.unwrap();
+        let head = String::from_utf8_lossy(&head[..length]).into_owned();
+        assert!(head.starts_with(&format!("GET {path} ")), "{head}");
+        let length = text.len();
+        let answer = format!("HTTP/1.1 200 X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
     /// Answers the next hello with this error, and closes.
@@ -174,8 +187,17 @@ impl Client {
         self.chat(run, json!({ "state": "delta", "deltaText": "", "message": message(text) })).await;
     }
 
+    /// The end of a run, and the look for files with its answer: there are none.
     pub async fn last(&mut self, run: &str, text: &str) {
+        self.end(run, text, answered(text)).await;
+    }
+
+    /// The end of a run, and the look for files with its answer, which is this row of the transcript.
+    pub async fn end(&mut self, run: &str, text: &str, row: Value) {
         self.chat(run, json!({ "state": "final", "stopReason": "stop", "message": message(text) })).await;
+        self.next("chat.history").await;
+        let info = json!({ "hasActiveRun": false, "status": "done", "lastRunId": run });
+        self.ok(json!({ "messages": [asked(run), row], "sessionInfo": info })).await;
     }
 
     /// A `chat` event, among others that are for others.

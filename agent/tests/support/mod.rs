@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use protocol::{ClientFrame, Cursor, decode};
+use protocol::{ClientFrame, Cursor, File, decode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,6 +56,39 @@ impl Relay {
             }
             other => panic!("expected hello, got {other:?}"),
         }
+    }
+
+    /// From now on answers requests for files, each by its path, and takes files. They are answered as `fil_1` and so on,
+    /// and told to whoever holds the receiver: the request's head and body.
+    pub fn keep(self, files: Vec<(&'static str, u16, &'static str, Vec<u8>)>) -> Receiver<(String, String)> {
+        let (told, uploads) = unbounded_channel();
+        tokio::spawn(async move {
+            let mut count = 0;
+            while let Ok((mut stream, _)) = self.listener.accept().await {
+                let Some((head, body)) = read_request(&mut stream).await else { continue };
+                let path = head.split(' ').nth(1).unwrap();
+                let (status, media_type, bytes) = if head.starts_with("POST /v1/files?name=") {
+                    count += 1;
+                    let file = json!({ "id": format!("fil_{count}"), "name": "n", "kind": "file", "url": format!("{}/v1/files/{count}", self.url) });
+                    (201, "application/json", file.to_string().into_bytes())
+                } else {
+                    let known = files.iter().find(|(known, ..)| *known == path);
+                    let (_, status, media_type, bytes) = known.unwrap_or_else(|| panic!("no such file: {head}"));
+                    (*status, *media_type, bytes.clone())
+                };
+                let length = bytes.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
+                // Whoever reads only the beginning of a file hangs up.
+                let _ = stream.write_all(&[answer.as_bytes(), &bytes].concat()).await;
+                let _ = stream.shutdown().await;
+                if status == 201 {
+                    let _ = told.send((head, body));
+                }
+            }
+        });
+        uploads
     }
 
     /// Answers the next handshake with a plain HTTP status.
@@ -162,11 +195,16 @@ impl Peer {
                     shown.extend(text.encode_utf16());
                     offsets.push(offset);
                 }
-                ClientFrame::Reply { reply_to, text, .. } if reply_to.0 == seq => {
-                    return Answer { text: Ok(text), shown: String::from_utf16(&shown).unwrap(), offsets };
+                ClientFrame::Reply { reply_to, text, files, .. } if reply_to.0 == seq => {
+                    return Answer { text: Ok(text), files, shown: String::from_utf16(&shown).unwrap(), offsets };
                 }
                 ClientFrame::Fail { reply_to, reason } if reply_to.0 == seq => {
-                    return Answer { text: Err(reason), shown: String::from_utf16(&shown).unwrap(), offsets };
+                    return Answer {
+                        text: Err(reason),
+                        files: Vec::new(),
+                        shown: String::from_utf16(&shown).unwrap(),
+                        offsets,
+                    };
                 }
                 ClientFrame::Ack { .. } => {}
                 other => panic!("expected the answer to {seq}, got {other:?}"),
@@ -207,6 +245,7 @@ impl Peer {
 pub struct Answer {
     /// The text, or why there is none.
     pub text: Result<String, String>,
+    pub files: Vec<File>,
     /// What a device shows just before the final answer.
     pub shown: String,
     pub offsets: Vec<u64>,
@@ -219,6 +258,14 @@ pub fn welcome(cursor: &str, resumed: Value, ping_ms: u64) -> Value {
 pub fn question(seq: u64, conversation: &str, text: &str) -> Value {
     json!({ "type": "message", "seq": seq, "id": format!("m-{seq}"), "conversation": conversation,
         "from": { "kind": "user", "via": "web" }, "at_ms": 1, "text": text, "state": "queued" })
+}
+
+/// A file beside a question, at this path of the relay's; or anywhere.
+pub fn file(name: &str, kind: &str, media_type: Option<&str>, bytes: Option<u64>, url: &str) -> Value {
+    let mut file = json!({ "id": "fil_0", "name": name, "kind": kind, "url": url });
+    media_type.iter().for_each(|media_type| file["media_type"] = json!(media_type));
+    bytes.iter().for_each(|bytes| file["bytes"] = json!(bytes));
+    file
 }
 
 pub fn stop(seq: u64) -> Value {

@@ -148,7 +148,7 @@ function config(folder, port, model) {
               id: 'fake-1',
               name: 'Fake',
               reasoning: false,
-              input: ['text'],
+              input: ['text', 'image'],
               cost: free,
               contextWindow: 128000,
               maxTokens: 4096,
@@ -175,8 +175,8 @@ function config(folder, port, model) {
 
 /**
  * An OpenAI-compatible server: streams `answer to: {question}` word by word, with `delayMs` between words. A question
- * `run: {command}` makes it call OpenClaw's `exec` first, and answer with what that printed. `questions` are those that
- * were asked, `onQuestion` sees the messages of each, `streaming` counts the answers being made.
+ * `run: {command}` makes it call OpenClaw's `exec` first, and answer with what that printed; `send: {path}` is answered with
+ * that file. `questions` are those that were asked, `onQuestion` sees the messages of each, `streaming` counts the answers being made.
  */
 export async function startClawModel() {
   const model = { delayMs: 0, questions: [], streaming: 0 }
@@ -201,7 +201,9 @@ export async function startClawModel() {
       send({}, 'tool_calls')
     } else {
       model.streaming += 1
-      for (const word of (role === 'tool' ? `it printed: ${text.trim()}` : answerTo(text)).split(/(?<= )/)) {
+      const path = role === 'user' ? /^send: (.*)$/.exec(text)?.[1] : undefined
+      const answer = path === undefined ? answerTo(text) : `Here it is.\n\nMEDIA:${path}`
+      for (const word of (role === 'tool' ? `it printed: ${text.trim()}` : answer).split(/(?<= )/)) {
         if (response.destroyed) break
         send({ content: word })
         if (model.delayMs) await sleep(model.delayMs)
@@ -213,6 +215,18 @@ export async function startClawModel() {
     response.end('data: [DONE]\n\n')
   })
   return Object.assign(model, server)
+}
+
+/** A red picture of 64 by 64. */
+export const PICTURE = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAT0lEQVR42u3PQQkAAAgEsEty/aMYywi+hcEKLNO+FgEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQGBywLKp0DxvxLbjwAAAABJRU5ErkJggg==',
+  'base64',
+)
+
+/** The pictures that a model is shown. */
+export function picturesIn(messages) {
+  const parts = messages.flatMap(({ content }) => (Array.isArray(content) ? content : []))
+  return parts.flatMap(({ image_url }) => (image_url ? [image_url.url] : []))
 }
 
 /** What the model answers. */

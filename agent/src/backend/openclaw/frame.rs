@@ -99,6 +99,50 @@ pub fn text_of(content: &Value) -> String {
     }
 }
 
+/// What was said at last: its text, and the files with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// May be empty beside files.
+    pub text: String,
+    /// Kept by the gateway.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A file that a gateway keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// For `artifacts.download`; or what kept OpenClaw from keeping it.
+    pub id: Result<String, String>,
+    /// What it is called, or empty.
+    pub name: String,
+    /// What the gateway takes it for, or empty.
+    pub media_type: String,
+}
+
+impl Said {
+    /// From a message's `content`; nothing if there is neither.
+    pub fn of(content: &Value) -> Option<Said> {
+        let said = Said { text: text_of(content), artifacts: artifacts_of(content) };
+        (!said.text.trim().is_empty() || !said.artifacts.is_empty()).then_some(said)
+    }
+}
+
+/// Images, sounds and films are parts of their own; any other file is within a part of type `attachment`, and one that
+/// OpenClaw could not read within one of type `attachment_error`.
+fn artifacts_of(content: &Value) -> Vec<Artifact> {
+    let parts = content.as_array().into_iter().flatten().map(|part| part.get("attachment").unwrap_or(part));
+    let artifacts = parts.filter_map(|part| {
+        let word = |name: &str| part.get(name).and_then(Value::as_str).map(str::to_owned);
+        let lost = || word("code").filter(|_| word("label").is_some()).map(Err);
+        Some(Artifact {
+            id: word("artifactId").map(Ok).or_else(lost)?,
+            name: word("fileName").or(word("label")).or(word("alt")).unwrap_or_default(),
+            media_type: word("mimeType").unwrap_or_default(),
+        })
+    });
+    artifacts.collect()
+}
+
 /// Whatever a gateway asks for, it is tried again within this time.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
@@ -147,5 +191,24 @@ mod tests {
             "ab",
         );
         check(json!(null), "");
+    }
+
+    #[test]
+    fn files_of_messages() {
+        let image =
+            json!({ "type": "image", "artifactId": "a-1", "url": "/x", "alt": "cat.png", "mimeType": "image/png" });
+        let paper = json!({ "type": "attachment", "attachment": { "artifactId": "a-2", "label": "b.pdf", "mimeType": "application/pdf" } });
+        let lost = json!({ "type": "attachment_error", "attachment": { "code": "delivery-failed", "label": "c.png" } });
+        let said =
+            Said::of(&json!([{ "type": "text", "text": "Here." }, image, paper, lost, { "type": "image" }])).unwrap();
+        let artifact = |id: &str, name: &str, media_type: &str| Artifact {
+            id: Ok(id.into()),
+            name: name.into(),
+            media_type: media_type.into(),
+        };
+        let lost = Artifact { id: Err("delivery-failed".into()), name: "c.png".into(), media_type: String::new() };
+        let artifacts = [artifact("a-1", "cat.png", "image/png"), artifact("a-2", "b.pdf", "application/pdf"), lost];
+        assert_eq!(said, Said { text: "Here.".into(), artifacts: artifacts.into() });
+        assert_eq!(Said::of(&json!([{ "type": "text", "text": " " }])), None);
     }
 }

@@ -40,6 +40,26 @@ struct Server {
 #[serde(default, rename_all = "camelCase")]
 struct Policy {
     tick_interval_ms: Option<u64>,
+    max_payload: Option<u64>,
+    attachments: Attachments,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Attachments {
+    max_bytes: Option<u64>,
+    max_image_bytes: Option<u64>,
+}
+
+/// What a gateway takes beside a question, in bytes before they are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// One file.
+    pub file: usize,
+    /// One image.
+    pub image: usize,
+    /// All of them: one frame holds them, a third longer, and the text.
+    pub all: usize,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +128,18 @@ impl Welcome {
     pub fn tick(&self) -> Duration {
         let ms = self.policy.tick_interval_ms.unwrap_or(TICK_MS).clamp(TICK_MS_MIN, TICK_MS_MAX);
         Duration::from_millis(ms)
+    }
+
+    /// How much fits beside a question. Older gateways do not say.
+    pub fn room(&self) -> Room {
+        let Policy { attachments, max_payload, .. } = &self.policy;
+        let bytes = |said: Option<u64>, usual: u64| usize::try_from(said.unwrap_or(usual)).unwrap_or(usize::MAX);
+        let payload = bytes(*max_payload, PAYLOAD_BYTES).saturating_sub(TEXT_ROOM_BYTES);
+        Room {
+            file: bytes(attachments.max_bytes, FILE_BYTES),
+            image: bytes(attachments.max_image_bytes, IMAGE_BYTES),
+            all: (payload / 4 * 3).min(ALL_BYTES_MAX),
+        }
     }
 }
 
@@ -180,6 +212,14 @@ const APPROVAL_DELAY: Duration = Duration::from_secs(3);
 const TICK_MS: u64 = 30_000;
 const TICK_MS_MAX: u64 = 300_000;
 const TICK_MS_MIN: u64 = 50;
+/// As gateways have it that do not say (docs/gateway/protocol/versioning.md).
+const FILE_BYTES: u64 = 20 << 20;
+const IMAGE_BYTES: u64 = 6 << 20;
+const PAYLOAD_BYTES: u64 = 25 << 20;
+/// Of a frame: a text of 128 KiB takes six times that when JSON escapes every byte.
+const TEXT_ROOM_BYTES: usize = 1 << 20;
+/// Whatever a gateway takes: it is held in memory, and other questions wait while it is sent.
+const ALL_BYTES_MAX: usize = 16_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -235,6 +275,11 @@ mod tests {
             read(4, json!({ "server": { "version": "2026.9.6" }, "policy": { "tickIntervalMs": 15_000 } })).unwrap();
         assert_eq!((welcome.version(), welcome.tick()), ("2026.9.6", Duration::from_secs(15)));
         assert_eq!(read(3, json!({})).unwrap().tick(), Duration::from_secs(30));
+        let room = read(3, json!({})).unwrap().room();
+        assert_eq!(room, Room { file: 20 << 20, image: 6 << 20, all: 16_000_000 });
+        let policy = json!({ "maxPayload": 4_000_000, "attachments": { "maxBytes": 9, "maxImageBytes": 8 } });
+        let room = read(4, json!({ "policy": policy })).unwrap().room();
+        assert_eq!(room, Room { file: 9, image: 8, all: 2_213_568 });
         let refused = |payload: Result<Welcome, Refusal>, expected: &str| match payload {
             Err(Refusal::Settled(line)) => assert!(line.contains(expected), "{line}"),
             other => panic!("{other:?}"),

@@ -2,7 +2,7 @@
 //! plugins broke, or who want nothing installed. OpenClaw keeps the talk so far; <https://docs.openclaw.ai/gateway/protocol>
 //! describes the protocol.
 //!
-//! In the order in which to read them: `turn` one question · `transcript` what OpenClaw knows of it · `progress` what a
+//! In the order in which to read them: `turn` one question · `attachments` its files · `transcript` what OpenClaw knows of it · `progress` what a
 //! run says · `session` which talk · `line` the connection, kept up · `wire` one connection · `hello` its first words ·
 //! `device` who says them · `frame` the words.
 
@@ -22,8 +22,10 @@ use self::turn::Turn;
 use crate::backend::{Failure, Fault, Pieces, Question};
 use crate::backoff::Backoff;
 use crate::error::Stop;
+use crate::files::Files;
 use crate::tls;
 
+mod attachments;
 mod device;
 mod frame;
 mod hello;
@@ -42,6 +44,9 @@ pub struct OpenClaw {
     /// The agent asked for, or the gateway's default.
     agent: Option<String>,
     url: String,
+    /// The same, for the files that it keeps.
+    http: Url,
+    files: Files,
 }
 
 impl OpenClaw {
@@ -52,14 +57,18 @@ impl OpenClaw {
         token: Option<String>,
         agent: Option<String>,
         state_dir: &Path,
+        files: Files,
     ) -> Result<OpenClaw, Stop> {
         let device = Device::open(state_dir)?;
         let id = device.id().to_owned();
         let tls = Arc::new(tls::client_config()?);
+        let mut http = url.clone();
+        // Between "special" schemes, which these are, a change is always allowed.
+        let _ = http.set_scheme(if url.scheme() == "wss" { "https" } else { "http" });
         let url = url.as_str().trim_end_matches('/').to_owned();
         let line = Line::open(Gateway { url: url.clone(), tls, hello: Hello { device, token } });
         line.first().await.map_err(Stop::Failed)?;
-        Ok(OpenClaw { line, device: id, agent, url })
+        Ok(OpenClaw { line, device: id, agent, url, http, files })
     }
 
     /// Tries until there is an answer, the fault is final, or the gateway was away for [`PATIENCE`].
@@ -70,15 +79,14 @@ impl OpenClaw {
         if let Some(agent) = &self.agent {
             session.insert("agentId".to_owned(), json!(agent));
         }
-        let id = question.id.as_str();
-        let mut turn = Turn::new(id, &question.text, session, pieces, self.line.aborts());
+        let mut turn = Turn::new(&question, &self.files, &self.http, session, pieces, self.line.aborts());
         let mut backoff = Backoff::new(line::RECONNECT_BASE, line::RECONNECT_MAX);
         let mut deadline = Instant::now() + PATIENCE;
         loop {
             let peer = self.line.peer(deadline).await?;
             let (why, after) = match turn.attempt(&peer).await {
                 Ok(()) => return Ok(()),
-                Err(Fault::Final(failure)) => return Err(failure),
+                Err(Fault::Final(failure) | Fault::Unfit(failure)) => return Err(failure),
                 Err(Fault::Passing { why, after }) => (why, after),
             };
             // A turn may take hours: only the time without a word of it counts.

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::text_of;
+use super::frame::{Said, text_of};
 
 /// The latest that is known of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum End {
     /// In the gateway's words, which may quote what was asked.
     Failed(String),
     /// The answer, or nothing: the run had none, or what it was asked waits behind another run.
-    Final(Option<String>),
+    Final(Option<Said>),
 }
 
 /// The payload of a `chat` event.
@@ -88,8 +88,7 @@ impl Progress {
             Kind::Delta { delta_text, .. } => Progress::Text(format!("{text}{delta_text}")),
             Kind::Error { error_message } => Progress::Over(End::Failed(error_message)),
             Kind::Final { message } => {
-                let text = message.map(|message| text_of(&message.content));
-                Progress::Over(End::Final(text.filter(|text| !text.trim().is_empty())))
+                Progress::Over(End::Final(message.and_then(|message| Said::of(&message.content))))
             }
             Kind::Status => return,
         };
@@ -128,9 +127,10 @@ mod tests {
     #[test]
     fn the_first_end_counts() {
         let over = |end| Progress::Over(end);
+        let hello = Some(Said { text: "Hello.".into(), artifacts: Vec::new() });
         let last = r#""state":"final","stopReason":"stop","message":{"content":[{"type":"text","text":"Hello."}]}"#;
-        assert_eq!(after(&[HEL, last]), over(End::Final(Some("Hello.".into()))));
-        assert_eq!(after(&[last, HEL, r#""state":"error""#]), over(End::Final(Some("Hello.".into()))));
+        assert_eq!(after(&[HEL, last]), over(End::Final(hello.clone())));
+        assert_eq!(after(&[last, HEL, r#""state":"error""#]), over(End::Final(hello)));
         assert_eq!(after(&[HEL, r#""state":"final""#]), over(End::Final(None)));
         assert_eq!(after(&[r#""state":"aborted","stopReason":"rpc""#]), over(End::Aborted("rpc".into())));
         let failed = r#""state":"error","errorMessage":"no model","errorKind":"rate_limit""#;

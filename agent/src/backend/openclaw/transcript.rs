@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::text_of;
+use super::frame::{Said, text_of};
 use crate::backend::{Failure, shorten};
 
 /// `chat.history`, as far as it is used.
@@ -75,7 +75,7 @@ struct Info {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The answer.
-    Answered(String),
+    Answered(Said),
     /// Something goes on for it that has no answer in the making yet.
     Busy,
     /// Its turn is over, and there is no answer.
@@ -128,8 +128,8 @@ impl Transcript {
         // Up to the next question of another's.
         let rows = self.messages.iter().skip(at + 1);
         let rows: Vec<_> = rows.take_while(|row| row.role != "user" || row.provenance.is_some()).collect();
-        if let Some(text) = rows.iter().rev().find_map(|row| row.answer()) {
-            return Standing::Answered(text);
+        if let Some(said) = rows.iter().rev().find_map(|row| row.answer()) {
+            return Standing::Answered(said);
         }
         if self.session_info.has_active_run {
             return self.in_flight_run.as_ref().map_or(Standing::Busy, |run| self.running(&run.run_id));
@@ -159,13 +159,13 @@ impl Transcript {
 }
 
 impl Row {
-    /// The text, if this is the last word of a turn.
-    fn answer(&self) -> Option<String> {
+    /// What it says, if this is the last word of a turn.
+    fn answer(&self) -> Option<Said> {
         let whole = self.stop_reason.as_deref().is_some_and(|why| !matches!(why, "aborted" | "error" | "toolUse"));
         if self.role != "assistant" || !whole || self.openclaw_abort.is_some() {
             return None;
         }
-        Some(text_of(&self.content)).filter(|text| !text.trim().is_empty())
+        Said::of(&self.content)
     }
 
     /// What it says, if this is how a turn failed.
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn answered(text: &str) -> Standing {
-        Standing::Answered(text.to_owned())
+        Standing::Answered(Said { text: text.to_owned(), artifacts: Vec::new() })
     }
 
     fn ended(reason: &str, said: &str) -> Standing {

@@ -3,20 +3,30 @@
 
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
+use protocol::File;
+use protocol::limit::{FILE_BYTES_MAX, FILES_MAX};
+use reqwest::Url;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use super::attachments::Put;
+use super::frame::{Artifact, Said};
 use super::progress::{End, Progress};
 use super::transcript::{ERROR, NO_ANSWER, STOPPED, Standing, TOO_LONG, Transcript, key};
 use super::wire::Peer;
-use crate::backend::{Event, Failure, Fault, Pieces, shorten};
+use crate::backend::{Event, Failure, Fault, Pieces, Question, shorten};
+use crate::files::Files;
 
 /// A question that is being answered. Dropped before its end, it stops what OpenClaw does for it.
 pub struct Turn<'a> {
     id: &'a str,
-    text: &'a str,
+    question: &'a Question,
+    files: &'a Files,
+    /// Where a gateway answers HTTP.
+    gateway: &'a Url,
     pieces: &'a Pieces,
     session: Map<String, Value>,
     leash: Leash,
@@ -61,14 +71,16 @@ impl<'a> Turn<'a> {
     /// `session` holds `sessionKey`, and `agentId` unless it is the gateway's default agent. What is to be stopped goes
     /// into `aborts`, as parameters of `chat.abort`.
     pub fn new(
-        id: &'a str,
-        text: &'a str,
+        question: &'a Question,
+        files: &'a Files,
+        gateway: &'a Url,
         session: Map<String, Value>,
         pieces: &'a Pieces,
         aborts: mpsc::Sender<Value>,
     ) -> Turn<'a> {
         let leash = Leash { aborts, held: None };
-        Turn { id, text, pieces, session, leash, shown: String::new(), heard: false }
+        let id = question.id.as_str();
+        Turn { id, question, files, gateway, pieces, session, leash, shown: String::new(), heard: false }
     }
 
     /// Tries once, until the answer is handed over or the connection does not go on.
@@ -95,7 +107,7 @@ impl<'a> Turn<'a> {
                 idle = None;
             }
             let (run, next) = match standing {
-                Standing::Answered(text) => return self.finish(&text).await,
+                Standing::Answered(said) => return self.finish(peer, &said).await,
                 Standing::Busy => (self.id.to_owned(), Next::Listen(POLL)),
                 Standing::Ended(failure) => return Err(Fault::Final(failure)),
                 Standing::Interrupted { go, running } => {
@@ -149,7 +161,13 @@ impl<'a> Turn<'a> {
             match end {
                 Some(End::Aborted(reason)) => return Err(aborted(&reason)),
                 Some(End::Failed(said)) if ours => return Err(failed(&said)),
-                Some(End::Final(Some(text))) if ours => return self.finish(&text).await,
+                Some(End::Final(Some(said))) if ours => {
+                    // What it is told of a run is text alone: the files with it are in the transcript.
+                    return match self.look(peer).await {
+                        Ok(Standing::Answered(whole)) if !whole.artifacts.is_empty() => self.finish(peer, &whole).await,
+                        _ => self.finish(peer, &said).await,
+                    };
+                }
                 Some(End::Failed(_) | End::Final(_)) | None => {}
             }
         }
@@ -170,12 +188,15 @@ impl<'a> Turn<'a> {
 
     /// Sends the question. Sent again, it is not asked again: the key says so.
     async fn ask(&self, peer: &Peer, key: &str) -> Result<Asked, Fault> {
-        let mut params = self.session.clone();
-        params.insert("message".to_owned(), json!(self.text));
-        params.insert("idempotencyKey".to_owned(), json!(key));
-        // Behind whatever else runs in the session, not into it: its answer stays its own.
-        params.insert("queueMode".to_owned(), json!("followup"));
-        let payload = peer.call("chat.send", Value::Object(params)).await?;
+        let put = Put::of(self.question, self.files, peer.room).await;
+        let payload = match self.send(peer, key, &put).await {
+            // It says which one it does not like, in its own words only.
+            Err(Fault::Final(failure)) if put.has_attachments() => {
+                warn!("{}, with its files: it is asked again without them", failure.reason);
+                self.send(peer, key, &put.without_attachments(self.question)).await?
+            }
+            sent => sent?,
+        };
         let word = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default();
         match (word("status"), word("stopReason")) {
             ("started" | "in_flight", _) => Ok(Asked::Runs),
@@ -185,6 +206,18 @@ impl<'a> Turn<'a> {
             (_, "") => Err(failed(word("summary"))),
             (_, reason) => Err(aborted(reason)),
         }
+    }
+
+    async fn send(&self, peer: &Peer, key: &str, put: &Put) -> Result<Value, Fault> {
+        let mut params = self.session.clone();
+        params.insert("message".to_owned(), json!(put.text));
+        if put.has_attachments() {
+            params.insert("attachments".to_owned(), json!(put.attachments));
+        }
+        params.insert("idempotencyKey".to_owned(), json!(key));
+        // Behind whatever else runs in the session, not into it: its answer stays its own.
+        params.insert("queueMode".to_owned(), json!("followup"));
+        peer.call("chat.send", Value::Object(params)).await
     }
 
     /// Hands over what a run says until it ends; nothing if it is silent for so long.
@@ -204,9 +237,49 @@ impl<'a> Turn<'a> {
         }
     }
 
-    async fn finish(&mut self, text: &str) -> Result<(), Fault> {
-        self.show(text).await;
+    /// Hands over the answer, and the files that OpenClaw made.
+    async fn finish(&mut self, peer: &Peer, said: &Said) -> Result<(), Fault> {
+        self.show(&said.text).await;
+        let (mut files, mut text) = (Vec::new(), said.text.clone());
+        for artifact in &said.artifacts {
+            let carried = match files.len() {
+                0..FILES_MAX => self.carry(peer, artifact).await,
+                _ => Err(format!("more than {FILES_MAX} files")),
+            };
+            match carried {
+                Ok(file) => files.push(file),
+                Err(why) => {
+                    let gap = if text.is_empty() { "" } else { "\n\n" };
+                    text.push_str(&format!("{gap}📎 {}（未发送 · not sent: {why}）", artifact.name));
+                }
+            }
+        }
+        self.show(&text).await;
+        if !files.is_empty() {
+            self.pieces.put(Event::Files(files)).await;
+        }
         Ok(())
+    }
+
+    /// Takes a file from the gateway to the relay, or says why not.
+    async fn carry(&self, peer: &Peer, artifact: &Artifact) -> Result<File, String> {
+        let id = artifact.id.as_ref().map_err(|code| format!("OpenClaw could not read it, {code}"))?;
+        let mut params = self.session.clone();
+        params.insert("artifactId".to_owned(), json!(id));
+        let payload = peer.call("artifacts.download", Value::Object(params)).await.map_err(|fault| match fault {
+            Fault::Final(failure) | Fault::Unfit(failure) => failure.reason,
+            Fault::Passing { why, .. } => why,
+        })?;
+        let bytes = match (payload.get("data").and_then(Value::as_str), payload.get("url").and_then(Value::as_str)) {
+            (Some(data), _) => Base64::decode_vec(data).map_err(|_| UNREADABLE.to_owned())?,
+            (None, Some(url)) => {
+                let url = self.gateway.join(url).ok().filter(|url| url.origin() == self.gateway.origin());
+                self.files.read(&url.ok_or("it is not at the gateway")?, FILE_BYTES_MAX as usize).await?
+            }
+            (None, None) => return Err(UNREADABLE.to_owned()),
+        };
+        let name = if artifact.name.is_empty() { "file" } else { &artifact.name };
+        self.files.upload(name, &artifact.media_type, bytes).await
     }
 
     /// Makes `text` what was handed over: adds to it what is new, or begins it again.
@@ -247,6 +320,7 @@ fn aborted(reason: &str) -> Fault {
 
 /// How often a question is asked whose turn was interrupted and not taken up again.
 const GOES_MAX: u32 = 3;
+const UNREADABLE: &str = "the gateway answered with what cannot be read";
 const INTERRUPTED: &str = "OpenClaw was interrupted three times in this turn";
 /// A run may work for minutes without a word. Its end may also have been missed, so the transcript is read then.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);

@@ -14,7 +14,7 @@ use tokio_tungstenite::{Connector, connect_async_tls_with_config};
 
 use super::device::Challenge;
 use super::frame::{Frame, Problem, request};
-use super::hello::{Hello, NO_GATEWAY, Refusal, Welcome, refusal};
+use super::hello::{Hello, NO_GATEWAY, Refusal, Room, Welcome, refusal};
 use super::progress::{ChatEvent, Progress};
 use crate::backend::Fault;
 use crate::link::Socket;
@@ -23,6 +23,8 @@ use crate::link::Socket;
 #[derive(Clone)]
 pub struct Peer {
     orders: mpsc::Sender<Order>,
+    /// What the gateway takes beside a question.
+    pub room: Room,
 }
 
 enum Order {
@@ -120,7 +122,7 @@ pub async fn open(url: &str, tls: &Arc<rustls::ClientConfig>, hello: &Hello) -> 
         heard: Instant::now(),
         tick: welcome.tick(),
     };
-    Ok((Peer { orders: sender }, wire, welcome))
+    Ok((Peer { orders: sender, room: welcome.room() }, wire, welcome))
 }
 
 impl Wire {
