@@ -140,6 +140,7 @@ test('buttons on the page', async (t) => {
     // By the keyboard alone.
     await button(page, 'Second?', { label: 'Yes' }).press('Enter')
     assert.deepEqual(await used(page, 'Second?'), ['[Yes]'])
+    assert.equal(await page.evaluate('document.activeElement.getAttribute("role")'), 'group')
     assert.ok(await button(page, 'First?', { label: 'Yes' }).isEnabled())
     // Said elsewhere, and not by a press.
     const device = await connectDevice(world, world.token)
@@ -153,18 +154,18 @@ test('buttons on the page', async (t) => {
   })
 
   await t.test('every size, theme and language has its screenshot, without a sideways scroll', async () => {
-    await push('The backup of `nas` failed: the disk is full.', [
-      { label: '重试 · Retry', text: 'retry', style: 'primary' },
-      { label: 'Ignore', text: 'ignore' },
-    ])
-    await asked('never mind')
+    for (const { seq } of heard) agent.say({ type: 'reply', reply_to: seq, text: 'All right.' })
     const first = await open()
-    await button(first, 'The backup', { label: 'Ignore' }).click()
-    await push('Agent wants to run `rm -rf build && npm run build` in `/home/ada/site`. **May it?**', [
-      ALLOW,
-      ALWAYS,
-      DENY,
+    await push('Run `rm -rf build && npm run build`?', [ALLOW, ALWAYS, DENY])
+    await button(first, 'Run', ALLOW).click()
+    await push('The backup of `nas` failed: **the disk is full**.', [
+      { label: '删掉最旧的 · Delete the oldest', text: 'delete', style: 'danger' },
+      { label: 'Ignore', text: 'ignore' },
+      { label: '重试 · Retry', text: 'retry', style: 'primary' },
     ])
+    await button(first, 'The backup', { label: 'Delete' }).click()
+    for (const text of [ALLOW.text, 'delete'])
+      agent.say({ type: 'reply', reply_to: (await asked(text)).seq, text: 'Done.' })
     await push('哪一天方便开会？也可以直接回复一个时间。', [
       { label: '星期三下午三点在二楼的大会议室', text: '星期三下午三点' },
       { label: 'Thursday morning at half past nine, by telephone and screen', text: 'thursday' },
