@@ -14,8 +14,10 @@ const zh = {
   backToChat: '返回聊天',
   because: (state: string, reason: string) => `${state}：${reason}`,
   bodyTooLong: (kib: number) => `太长了：现在 ${kib} KiB，最多 128 KiB。请分几条发送。`,
+  buttons: '可以这样回答',
   cancel: '取消',
   chatOn: (platform: string, tail: string) => `${apart(platform)}会话 ${tail}`,
+  chosen: '已选',
   close: '关闭',
   command: {
     agents: '列出你的智能体',
@@ -195,8 +197,10 @@ const en: Strings = {
   backToChat: 'Back to the chat',
   because: (state, reason) => `${state}: ${reason}`,
   bodyTooLong: (kib) => `Too long: ${kib} KiB now, 128 KiB at most. Please send it in parts.`,
+  buttons: 'Answers to choose from',
   cancel: 'Cancel',
   chatOn: (platform, tail) => `${platform} chat ${tail}`,
+  chosen: 'Chosen',
   close: 'Close',
   command: {
     agents: 'List your agents',

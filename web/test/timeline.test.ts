@@ -129,6 +129,26 @@ test('own messages wait at the end until they come back from the relay', () => {
   expect(items(timeline, 'web').map(({ key }) => key)).toEqual(['m-1', 'm-2'])
 })
 
+test.each([
+  ['came already', [message(1), message(2), message(3)]],
+  ['came before what is here', [welcome({ outcome: 'started', after: 2 })]],
+])('what waits to be accepted and %s does not wait any longer', (_name, frames) => {
+  const sending: TimelineEvent = {
+    type: 'sending',
+    message: { id: 'press-1', conversation: 'web', text: 'yes', at_ms: 1 },
+  }
+  const timeline = reduce(play(...frames), sending)
+  const accepted = reduce(timeline, { type: 'frame', frame: { type: 'accepted', id: 'press-1', seq: 2 } })
+  expect(accepted.outgoing).toEqual([])
+})
+
+test('what history brings does not wait any longer', () => {
+  const sending: TimelineEvent = { type: 'sending', message: { id: 'm-2', conversation: 'web', text: 'hi', at_ms: 1 } }
+  const timeline = reduce(play(welcome({ outcome: 'started', after: 2 })), sending)
+  const messages = [envelope(1), envelope(2)]
+  expect(reduce(timeline, { type: 'history', conversation: 'web', messages, next: null }).outgoing).toEqual([])
+})
+
 test('a refused message says why, and trying again clears it', () => {
   const own = { id: 'm-1', conversation: 'web', text: 'hi', at_ms: 1 }
   let timeline = reduce(EMPTY, { type: 'sending', message: own })

@@ -77,6 +77,7 @@ export function reduce(timeline: Timeline, event: TimelineEvent): Timeline {
           (all, message) => (has(all, message.seq) ? all : insert(all, message)),
           timeline.messages,
         ),
+        outgoing: timeline.outgoing.filter(({ id }) => !event.messages.some((message) => message.id === id)),
       }
     case 'sending': {
       // Trying again keeps the id, so a refused copy of it makes way.
@@ -90,6 +91,9 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
   switch (frame.type) {
     case 'accepted': {
       if (!timeline.outgoing.some((message) => message.id === frame.id)) return timeline
+      // Another device pressed there long ago: what has this number does not come any more.
+      if (frame.seq <= Math.max(timeline.start, timeline.messages.at(-1)?.seq ?? 0))
+        return { ...timeline, outgoing: timeline.outgoing.filter((message) => message.id !== frame.id) }
       const outgoing = timeline.outgoing.map((message) =>
         message.id === frame.id ? { ...message, seq: frame.seq } : message,
       )

@@ -6,11 +6,12 @@ import { request } from '../../account'
 import { browserSurroundings, newMessageId, tabStorage } from '../../browser'
 import type { ConversationRow } from '../../lib/api'
 import { conversations, history } from '../../lib/api'
+import { answers as answersIn, pressId } from '../../lib/buttons'
 import type { Status } from '../../lib/client'
 import { Client } from '../../lib/client'
 import { parseCursor } from '../../lib/codec'
 import { items, openQuestions, summaries, WEB } from '../../lib/conversation'
-import type { File, Seq, ServerFrame } from '../../lib/frame'
+import type { Button, Envelope, File, Seq, ServerFrame } from '../../lib/frame'
 import type { SignedOutWhy } from '../../lib/session'
 import { wellFormed } from '../../lib/text'
 import type { Outgoing, TimelineEvent } from '../../lib/timeline'
@@ -42,6 +43,7 @@ export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void)
 
   const summary = computed(() => summaries(timeline.value, rows.value))
   const shown = computed(() => items(timeline.value, active.value))
+  const answers = computed(() => answersIn(timeline.value, active.value))
   const earlier = computed<Earlier>(() => {
     const state = fetching.value[active.value]
     if (state !== undefined) return state
@@ -146,6 +148,12 @@ export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void)
     transmit({ id: newMessageId(), conversation, text: wellFormed(text), ...beside, at_ms: Date.now() })
   }
 
+  /** Answers a message by what a button under it says; once, however fast one presses. */
+  function press({ conversation, seq }: Envelope, { text }: Button): void {
+    if (answers.value.has(seq)) return
+    transmit({ id: pressId(seq), conversation, text: wellFormed(text), at_ms: Date.now() })
+  }
+
   function sendAgain({ refused: _, ...message }: Outgoing): void {
     transmit({ ...message, at_ms: Date.now() })
   }
@@ -196,11 +204,13 @@ export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void)
   return {
     active,
     agents: computed(() => timeline.value.agents),
+    answers,
     askAgain,
     discard,
     earlier,
     loadEarlier,
     open,
+    press,
     ready,
     replays,
     retry,
