@@ -62,9 +62,10 @@ export async function every<T>(request: Request, path: string, name: string, by 
   let next: string | null | undefined
   do {
     const from = next ? `&${by}=${encodeURIComponent(next)}` : ''
-    const page: Record<string, unknown> = await call(request, 'GET', `${path}?limit=${PAGE_ROWS_MAX}${from}`)
+    const at = `${path}?limit=${PAGE_ROWS_MAX}${from}`
+    const page = await call<Record<string, unknown> & { next?: string | null }>(request, 'GET', at)
     rows.push(...(page[name] as T[]))
-    next = page['next'] as typeof next
+    next = page.next
   } while (next)
   return rows
 }
