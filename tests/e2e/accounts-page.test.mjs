@@ -521,7 +521,10 @@ test('the account pages', async (t) => {
     await page.getByTestId('check-egress').click()
     await quota.getByTestId('allowance').first().waitFor()
     const allowances = await quota.getByTestId('allowance').allInnerTexts()
-    assert.match(allowances[0], /^API calls a month \(all apps of the organisation together\)\s+Used up\s+Starts over at 2/)
+    assert.match(
+      allowances[0],
+      /^API calls a month \(all apps of the organisation together\)\s+Used up\s+Starts over at 2/,
+    )
     assert.match(allowances[1], /^API calls a day\s+43 of 500 used/)
     assert.match(allowances[2], /^Uploaded files a day\s+1,234 used, limit not published/)
     const bars = await quota

@@ -75,7 +75,8 @@ const zh = {
   quotaTitle: '配额',
   quotaText: '平台允许多少、中继已经用了多少。用完以后，智能体主动发的消息会提前被拒绝，回答会失败并写明原因。',
   quotaNone: '这个平台没有按小时、天或月计算的限额。',
-  quotaName: (what: string, period: string, scope: string) => `${period}${/^\w/.test(what) ? ' ' : ''}${what}${scope && `（${scope}）`}`,
+  quotaName: (what: string, period: string, scope: string) =>
+    `${period}${/^\w/.test(what) ? ' ' : ''}${what}${scope && `（${scope}）`}`,
   quotaScopes: { account: '', chat: '每个会话', organisation: '企业内所有应用共用' } as Record<
     Allowance['scope'],
     string
