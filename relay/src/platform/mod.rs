@@ -13,6 +13,7 @@ pub mod wecom_bot;
 
 mod budget;
 mod call;
+mod choice;
 mod draft;
 mod encoding;
 mod markdown;
@@ -30,6 +31,7 @@ pub use budget::{Budget, Rate, Scope};
 pub use call::{
     Auth, Call, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
 };
+pub use choice::{Choice, Press, Pressed};
 pub use draft::{
     Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
@@ -210,6 +212,22 @@ pub fn greet(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Re
     }
 }
 
+/// The response to [`Inbound::Chosen`] that says what became of the press; nothing: [`ack`] does.
+pub fn pressed(account: &Account, receipt: &str, pressed: &Pressed) -> Option<Reply> {
+    match &account.platform {
+        Platform::Telegram(_) => telegram::pressed(receipt, pressed),
+        _ => None,
+    }
+}
+
+/// The call that shows, in place of the buttons, what was chosen: `label` stood on it; nothing: [`pressed`] does.
+pub fn settle(account: &Account, receipt: &str, label: &str) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Telegram(settings) => telegram::settle(settings, receipt, label),
+        _ => None,
+    }
+}
+
 /// Whether answers go in responses to webhooks alone: what is not there in time is kept for the next one.
 pub fn keeps(account: &Account) -> bool {
     matches!(&account.platform, Platform::Wechat(settings) if wechat::keeps(settings))
@@ -281,7 +299,7 @@ pub fn rates(account: &Account) -> &'static [Rate] {
 
 /// Whether the platform's module shows buttons: elsewhere they are words.
 fn has_buttons(account: &Account) -> bool {
-    matches!(&account.platform, Platform::Feishu(_))
+    matches!(&account.platform, Platform::Feishu(_) | Platform::Telegram(_))
 }
 
 /// The call that hands over a part of an answer.

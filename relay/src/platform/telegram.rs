@@ -1,8 +1,8 @@
-//! Telegram: bots, updates by webhook, answers by `sendMessage`.
+//! Telegram: bots, updates by webhook, answers by `sendMessage`, buttons as inline keyboards (`callback_query`).
 //!
 //! Deadlines: an update that is not answered with 2xx comes again for up to 24 h; how soon it must be answered is not
 //! documented. Limits: a text of 4,096 characters without its markup; about a message a second in one chat, 20 a minute in
-//! a group, 30 a second in all, or 429 with `retry_after`. Source: core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
+//! a group, 30 a second in all, or 429 with `retry_after`; 64 bytes that come back with a button. Source: core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
 //!
 //! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
 //! lost, the next try may show a part twice.
@@ -15,13 +15,15 @@ use protocol::json::{self, FromJson, Json, Object};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
+use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
-use super::webhook::{Words, at, number, text_at};
+use super::webhook::{Words, at, number, required, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, Choice, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press,
+    Pressed, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
+use crate::store::Origin;
 
 pub(super) use media::{download, located, upload};
 
@@ -87,8 +89,27 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Ver
 pub enum Event {
     /// A message.
     Message(Box<Received>),
-    /// An update that this version does not use.
+    /// An update that this version does not use: a message that was changed (`edited_message`), a poll …
     Other,
+    /// A button under a message of the bot's was pressed (`callback_query`).
+    Query(Query),
+}
+
+/// A button that was pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Answered within some seconds, or the button goes on turning.
+    pub id: String,
+    /// Who pressed it.
+    pub from: i64,
+    /// The chat, below 0 for groups.
+    pub chat: i64,
+    /// The message that it stands under.
+    pub message: i64,
+    /// One to one with the bot.
+    pub is_private: bool,
+    /// What came back with it. A client may say anything here.
+    pub data: String,
 }
 
 /// A message.
@@ -120,6 +141,18 @@ pub struct Received {
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update = verified.0;
     let update_id = number(&update, "update_id")?;
+    if let Some(query) = update.get("callback_query") {
+        // Of a message in a chat, and not of one that was written elsewhere "via" the bot.
+        let Some(chat) = at(query, "message.chat") else { return Ok(Event::Other) };
+        return Ok(Event::Query(Query {
+            id: required(query, "id")?,
+            from: number(query, "from.id")?,
+            chat: number(chat, "id")?,
+            message: number(query, "message.message_id")?,
+            is_private: chat.text("type") == Some("private"),
+            data: text_at(query, "data").unwrap_or_default(),
+        }));
+    }
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
     Ok(Event::Message(Box::new(Received {
@@ -138,9 +171,11 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
 
 /// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
 pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
-    // TODO(#6): buttons, and messages that were changed.
-    let Event::Message(received) = event else { return Inbound::Ignored("event type") };
-    let received = *received;
+    let received = match event {
+        Event::Message(received) => *received,
+        Event::Other => return Inbound::Ignored("event type"),
+        Event::Query(query) => return chosen(account, query),
+    };
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }
@@ -156,17 +191,80 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("the bot is not mentioned");
     }
     let topic = received.topic.unwrap_or(0);
-    let chat = if topic == 0 { received.chat.to_string() } else { format!("{}.{topic}", received.chat) };
     Words {
         id: received.update_id.to_string(),
         address: format!("{}/{topic}/{}", received.chat, received.message),
         group: (!received.is_private).then(|| received.chat.to_string()),
-        chat,
+        chat: thread(received.chat, topic),
         sender: from.to_string(),
         text: mentioned.unwrap_or(text),
         attached: received.file.into_iter().collect(),
     }
     .ask(NAME, account)
+}
+
+/// A chat, or a topic in it, as conversations are named by it.
+fn thread(chat: i64, topic: i64) -> String {
+    if topic == 0 { chat.to_string() } else { format!("{chat}.{topic}") }
+}
+
+/// What a button says is not in it: only which one it is.
+fn chosen(account: &AccountId, query: Query) -> Inbound {
+    let Query { id, from, chat, message, is_private, data } = query;
+    let Some((topic, choice)) = read_data(&data) else { return Inbound::Ignored("a button of another bot's") };
+    let conversation = conversation_id(NAME, account, &thread(chat, topic));
+    let is_plain = id.len() <= QUERY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let Some(conversation) = conversation.filter(|_| is_plain) else { return Inbound::Ignored("ids of another form") };
+    let origin = Origin { account: account.clone(), message: format!("{chat}/{topic}/{message}") };
+    let (via, sender) = (NAME.into(), from.to_string());
+    Inbound::Chosen {
+        group: (!is_private).then(|| chat.to_string()),
+        press: Press { choice, conversation, via, sender, origin },
+        receipt: format!("{id}/{chat}/{message}/{data}"),
+    }
+}
+
+/// What comes back with a button: the topic, which an update names for other threads too, and which button.
+fn data(topic: i64, choice: &Choice) -> String {
+    format!("{topic}/{}", choice.word())
+}
+
+fn read_data(data: &str) -> Option<(i64, Choice)> {
+    let (topic, choice) = data.split_once('/')?;
+    Some((topic.parse().ok()?, Choice::read(choice)?))
+}
+
+/// Ends the button's turning, and says what became of it: the response to an update may make one call itself.
+pub(super) fn pressed(receipt: &str, pressed: &Pressed) -> Option<Reply> {
+    let (id, _) = receipt.split_once('/')?;
+    let text = match pressed {
+        Pressed::Gone => GONE,
+        Pressed::Late => LATE,
+        Pressed::Taken(_) => TAKEN,
+    };
+    Some(Reply::json(object! { "method": "answerCallbackQuery", "callback_query_id": id, "text": text }))
+}
+
+/// Leaves the button that was chosen, alone.
+pub(super) fn settle(settings: &Settings, receipt: &str, label: &str) -> Option<HttpRequest> {
+    let mut parts = receipt.splitn(4, '/').skip(1);
+    let chat: i64 = parts.next()?.parse().ok()?;
+    let message: i64 = parts.next()?.parse().ok()?;
+    let mut body = json::Writer::default();
+    body.field("\"chat_id\":", &chat);
+    body.field("\"message_id\":", &message);
+    body.raw("\"reply_markup\":", &keyboard([key(&format!("✓ {label}"), parts.next()?)]));
+    Some(HttpRequest::post(method(settings, "editMessageReplyMarkup"), body.end(), Auth::None))
+}
+
+/// Buttons under each other: what stands on them may be long.
+fn keyboard(keys: impl IntoIterator<Item = String>) -> String {
+    let rows: Vec<String> = keys.into_iter().map(|key| format!("[{key}]")).collect();
+    format!(r#"{{"inline_keyboard":[{}]}}"#, rows.join(","))
+}
+
+fn key(label: &str, data: &str) -> String {
+    object! { "text": label, "callback_data": data }
 }
 
 /// A text without `@name`, and `/command@name` without it; nothing, if it is not there.
@@ -190,10 +288,13 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     message(settings, outbound, &STYLE)
 }
 
-/// The same words without markup, when the platform cannot read ours.
+/// The same words without markup, when the platform cannot read ours; or buttons as words, when it refuses those.
 pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
-    let is_markup = response.status == 400 && response.body.contains("can't parse entities");
-    is_markup.then(|| message(settings, outbound, &markdown::PLAIN).ok()).flatten()
+    let is_refused = |words: &str| response.status == 400 && response.body.contains(words);
+    if !outbound.buttons.is_empty() && (is_refused("BUTTON_") || is_refused("reply markup")) {
+        return message(settings, &outbound.words(false), &STYLE).ok();
+    }
+    is_refused("can't parse entities").then(|| message(settings, outbound, &markdown::PLAIN).ok()).flatten()
 }
 
 fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Call, Unsupported> {
@@ -214,6 +315,12 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     }
     body.raw("\"reply_parameters\":", &reply_to(message));
     body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
+    if is_last && !outbound.buttons.is_empty() {
+        let choice = |index, button| Choice::of(outbound, index, button);
+        let buttons = outbound.buttons.iter().enumerate();
+        let keys = buttons.map(|(index, button)| key(&button.label, &data(topic, &choice(index, button))));
+        body.raw("\"reply_markup\":", &keyboard(keys));
+    }
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
 }
 
@@ -316,5 +423,11 @@ pub(super) const RATES: &[Rate] =
     &[Rate { scope: Scope::Chat, count: 20, per_ms: 60_000 }, Rate { scope: Scope::Account, count: 30, per_ms: 1_000 }];
 /// Characters of a text.
 const TEXT_UNITS_MAX: usize = 4_096;
+/// Of a `callback_query`'s id, which is a number of 20 digits.
+const QUERY_BYTES_MAX: usize = 64;
+/// Shown for some seconds, in at most 200 characters.
+const GONE: &str = "这个按钮对你无效，或已失效 · not for you, or too old";
+const LATE: &str = "已经选过别的了 · already answered otherwise";
+const TAKEN: &str = "收到 · got it";
 /// Of one answer: more than the longest answer needs.
 const PARTS_MAX: usize = 400;

@@ -1,11 +1,11 @@
 //! Telegram.
 
 use hmac::{Hmac, Mac};
-use protocol::{File, FileKind};
+use protocol::{Button, ButtonStyle, File, FileKind};
 use relay::platform::telegram::{self, Settings};
 use relay::platform::{
     self, Account, Attached, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
-    Platform, Raw, Sent, Upload, Verdict,
+    Platform, Pressed, Raw, Sent, Upload, Verdict,
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -203,6 +203,108 @@ fn answers() {
     let plain = platform::instead(&account, &outbound, &refused).unwrap().request.body.unwrap();
     assert_eq!(plain, format!(r#"{{"chat_id":-100,"message_thread_id":7,"text":"4 < 5",{rest}"#));
     assert_eq!(platform::instead(&account, &outbound, &response(400, r#"{"ok":false}"#)), None);
+}
+
+#[test]
+fn buttons() {
+    let button =
+        |label: &str, text: &str| Button { label: label.into(), text: text.into(), style: ButtonStyle::Danger };
+    let mut outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+        conversation: "telegram:main:-100.7".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: "**Sure?**".into(),
+        files: Vec::new(),
+        buttons: vec![button("是 · Yes", "yes"), button("No", "no")],
+        part: 0,
+        question: None,
+    };
+    let account = account("s");
+    let call = platform::send(&account, &outbound).unwrap();
+    let body: Value = serde_json::from_str(call.request.body.as_deref().unwrap()).unwrap();
+    // Chats hold buttons for as long as they exist: what comes back with one must still be read.
+    let keys = json!([
+        [{ "text": "是 · Yes", "callback_data": "7/2.0.Xy99sQZZ" }],
+        [{ "text": "No", "callback_data": "7/2.1.jSAYXsVx" }],
+    ]);
+    assert_eq!(body["reply_markup"], json!({ "inline_keyboard": keys }));
+    // Under the last part alone.
+    let long = Outbound { text: "字".repeat(5_000), ..outbound.clone() };
+    let has_keys = |outbound: &Outbound| {
+        let call = platform::send(&account, outbound).unwrap();
+        (call.is_last, call.request.body.unwrap().contains("reply_markup"))
+    };
+    assert_eq!(has_keys(&long), (false, false));
+    assert_eq!(has_keys(&Outbound { part: 1, ..long }), (true, true));
+    // At most 64 bytes, however far away.
+    outbound.seq = protocol::Seq((1 << 53) - 1);
+    outbound.origin.message = format!("-100/{}/3", i64::MAX);
+    outbound.buttons = vec![button("x", "x"); 8];
+    let body: Value =
+        serde_json::from_str(&platform::send(&account, &outbound).unwrap().request.body.unwrap()).unwrap();
+    for row in body["reply_markup"]["inline_keyboard"].as_array().unwrap() {
+        assert!(row[0]["callback_data"].as_str().unwrap().len() <= 64, "{row}");
+    }
+    // What is refused is said in words.
+    let refused = |why: &str| response(400, &json!({ "ok": false, "error_code": 400, "description": why }).to_string());
+    let body = |why: &str| platform::instead(&account, &outbound, &refused(why)).map(|call| call.request.body.unwrap());
+    let words = body("Bad Request: BUTTON_DATA_INVALID").unwrap();
+    assert!(words.contains("<code>x</code>") && !words.contains("reply_markup"), "{words}");
+    assert!(body("Bad Request: can't parse entities: x").unwrap().contains("reply_markup"));
+    assert_eq!(body("Bad Request: chat not found"), None);
+}
+
+#[test]
+fn presses() {
+    let received = |query: Value| {
+        let update = json!({ "update_id": 1, "callback_query": query });
+        let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+        platform::receive(&account("s"), &Raw::post(&headers, update.to_string().as_bytes()), NOW)
+    };
+    // In a group without topics Telegram names the thread of a reply: it is not asked.
+    let chat = json!({ "id": -100, "type": "supergroup" });
+    let message = json!({ "message_id": 8, "message_thread_id": 3, "chat": chat, "text": "Sure?", "date": 1 });
+    let query =
+        json!({ "id": "4382bfdwdsb323b2d9", "from": { "id": 5 }, "message": message, "data": "0/2.1.pn8R0j0T" });
+    let Ok(Inbound::Chosen { group, press, receipt }) = received(query.clone()) else { panic!() };
+    assert_eq!(group.as_deref(), Some("-100"));
+    let expected = json!({
+        "choice": { "seq": 2, "index": 1, "mark": "pn8R0j0T" }, "conversation": "telegram:main:-100", "via": "telegram",
+        "sender": "5", "origin": { "account": "main", "message": "-100/0/8" },
+    });
+    assert_eq!(serde_json::to_value(&press).unwrap(), expected);
+
+    let account = account("s");
+    let says = |pressed: &Pressed| platform::pressed(&account, &receipt, pressed).unwrap().body;
+    let taken = r#"{"method":"answerCallbackQuery","callback_query_id":"4382bfdwdsb323b2d9","text":"收到 · got it"}"#;
+    assert_eq!(says(&Pressed::Taken("No".into())), taken);
+    assert!(says(&Pressed::Late).contains("already answered"));
+    assert!(says(&Pressed::Gone).contains("not for you"));
+    let settled = platform::settle(&account, &receipt, "No").unwrap();
+    let key = r#"{"text":"✓ No","callback_data":"0/2.1.pn8R0j0T"}"#;
+    let body = format!(r#"{{"chat_id":-100,"message_id":8,"reply_markup":{{"inline_keyboard":[[{key}]]}}}}"#);
+    let url = "https://api.telegram.org/bot1:a/editMessageReplyMarkup".to_owned();
+    assert_eq!(settled, HttpRequest::post(url, body, Auth::None));
+
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut query = query.clone();
+        change(&mut query);
+        received(query)
+    };
+    // A message that is deleted, or too old, has a place and nothing else.
+    let old = with(&|query| query["message"] = json!({ "message_id": 8, "chat": chat, "date": 0 }));
+    assert!(matches!(old, Ok(Inbound::Chosen { press: same, .. }) if same == press));
+    for data in ["", "like", "0/", "x/2.1.pn8R0j0T", "2.1.pn8R0j0T", "0/2.1.pn8R0j0Tx"] {
+        let other = with(&|query| query["data"] = data.into());
+        assert_eq!(other, Ok(Inbound::Ignored("a button of another bot's")), "{data}");
+    }
+    assert_eq!(with(&|query| query["id"] = "a/b".into()), Ok(Inbound::Ignored("ids of another form")));
+    let inline = with(&|query| query["message"] = Value::Null);
+    assert_eq!(inline, Ok(Inbound::Ignored("event type")));
+    for field in ["id", "from"] {
+        let missing = with(&|query| query[field] = Value::Null);
+        assert!(matches!(&missing, Err(NoEvent::Malformed(why)) if why.to_string().contains(field)), "{missing:?}");
+    }
 }
 
 #[test]

@@ -426,7 +426,7 @@ export const PLATFORMS: readonly Platform[] = [
       },
     },
     command: ({ api_base, bot_token, secret_token }, webhook) =>
-      `curl '${api_base || 'https://api.telegram.org'}/bot${bot_token}/setWebhook' -d 'url=${webhook}' -d 'secret_token=${secret_token}' -d 'allowed_updates=["message"]'`,
+      `curl '${api_base || 'https://api.telegram.org'}/bot${bot_token}/setWebhook' -d 'url=${webhook}' -d 'secret_token=${secret_token}' -d 'allowed_updates=["message","callback_query"]'`,
   },
   {
     id: 'dingtalk',
