@@ -70,7 +70,8 @@ pub async fn receive(
             if pressed == Pressed::Gone {
                 console_log!("webhook {}: ignored: sender {sender} has no such button here", account.id);
             }
-            if let Some(said) = platform::pressed(account, &receipt, &pressed) {
+            let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
+            if let Some(said) = platform::pressed(account, &receipt, &pressed, &fresh) {
                 waited = Waited::Reply(said);
             }
             if let Pressed::Taken(label) = pressed

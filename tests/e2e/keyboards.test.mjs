@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startFiles } from './support/files.mjs'
-import { endsWell, startPlatformWorld } from './support/platform.mjs'
+import { createAccount, endsWell, startPlatformWorld } from './support/platform.mjs'
 import { startTelegram, update } from './support/telegram.mjs'
+import { opened, startWecom } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 const ALLOW = { label: '允许一次 · Allow once', text: '/approve 7f3a allow-once', style: 'primary' }
@@ -114,6 +115,95 @@ test('telegram', async (t) => {
     const { message } = await asks({ from: '1005' }, 'Sure?', [{ label: '好 · OK', text: 'ok' }])
     assert.match(message.text, /^Sure\?\s+• 好 · OK: ok$/)
     assert.equal(message.keyboard, undefined)
+  })
+
+  await t.test('the fakes found nothing wrong', () => {
+    agent.close()
+    endsWell(world)
+  })
+})
+
+test('wecom', async (t) => {
+  const world = await startPlatformWorld(t, startWecom)
+  const { fake } = world
+  const agent = await startAsking(world)
+  let ids = 0
+  const asks = (from, text, buttons) => {
+    const id = `k-${++ids}`
+    return agent.asks(fake.question(id, `delete ${ids}`, { from }), id, text, buttons)
+  }
+  const cardAfter = async (message) => {
+    const next = () => fake.sent.slice(fake.sent.indexOf(message) + 1).find(({ to }) => to === message.to)
+    const sent = await until(next, 'the card')
+    assert.ok(sent.card, sent.text)
+    return sent
+  }
+  const press = async (sent, n, options) =>
+    fake.replaced(await world.receive(fake.press(sent, n, options)), options?.by)
+
+  await t.test('a card follows the answer; a press says what the button says, once', async () => {
+    const { message, seq, conversation } = await asks('alice', 'May I run **`rm -rf build`**?')
+    assert.equal(message.text, 'May I run **`rm -rf build`**?')
+    const sent = await cardAfter(message)
+    assert.deepEqual(
+      sent.card.button_list.map(({ text }) => text),
+      [ALLOW.label, DENY.label],
+    )
+    assert.equal(await press(sent, 0), `✓ ${ALLOW.label}`)
+    const said = await agent.asked(`press-${seq}`)
+    assert.deepEqual([said.text, said.conversation], [ALLOW.text, conversation])
+    assert.deepEqual(said.from, { kind: 'user', via: 'wecom', sender: 'alice' })
+    // WeCom asks three times; and the other button is still there for a moment.
+    const again = await Promise.all([press(sent, 0), press(sent, 0)])
+    assert.deepEqual(again, [`✓ ${ALLOW.label}`, `✓ ${ALLOW.label}`])
+    assert.match(await press(sent, 1), /already answered/)
+    assert.deepEqual([await agent.count(ALLOW.text), await agent.count(DENY.text)], [1, 0])
+    const before = fake.sent.length
+    agent.say({ type: 'reply', reply_to: said.seq, text: 'Done.' })
+    const [done] = await agent.sent(before, 1)
+    assert.deepEqual([done.to, done.text], ['alice', 'Done.'])
+  })
+
+  await t.test('nobody presses for another, nor what is not there', async () => {
+    const { message, seq } = await asks('bob', 'Really?', [{ label: 'Yes', text: 'yes, really' }])
+    const sent = await cardAfter(message)
+    assert.match(await press(sent, 0, { by: 'alice' }), /not for you/)
+    assert.match(await press(sent, 0, { by: 'bob', key: `${seq}.1.AAAAAAAA` }), /not for you/)
+    const other = await world.receive(fake.press(sent, 0, { by: 'bob', key: 'like' }))
+    assert.deepEqual([other.status, await other.text()], [200, ''])
+    assert.equal(await agent.count('yes, really'), 0)
+    assert.equal(await press(sent, 0, { by: 'bob' }), '✓ Yes')
+    await agent.asked(`press-${seq}`)
+  })
+
+  await t.test('more than a card takes are words, and so are those of a card that is refused', async () => {
+    const many = Array.from({ length: 7 }, (_, n) => ({ label: `Choice ${n}`, text: `choice ${n}` }))
+    const { message } = await asks('member1', 'Which?', many)
+    assert.match(message.text, /^Which\?[\s\S]*Choice 6: `choice 6`$/)
+    const { message: asked } = await asks('member2', 'This?', [{ label: 'Yes', text: 'this one' }])
+    assert.equal(asked.text, 'This?')
+    await cardAfter(asked)
+    const before = fake.sent.length
+    const question = await agent.receives(fake.question('k-refused', 'once more', { from: 'member3' }), 'k-refused')
+    fake.next = [undefined, { status: 200, body: { errcode: 40058, errmsg: 'invalid template_card' } }]
+    agent.say({ type: 'reply', reply_to: question.seq, text: 'That?', buttons: [{ label: 'Yes', text: 'that one' }] })
+    const sent = await agent.sent(before, 2)
+    assert.deepEqual(
+      sent.map(({ text }) => text.trim()),
+      ['That?', '• Yes: `that one`'],
+    )
+  })
+
+  await t.test('a card also follows an answer in the callback', async () => {
+    await createAccount(world, { ...fake.account, id: 'held', passive: true })
+    const held = world.receive(fake.question('k-held', 'held', { from: 'member4' }), 'held')
+    const question = await agent.asked('wecom:held:k-held')
+    const before = fake.sent.length
+    agent.say({ type: 'reply', reply_to: question.seq, text: 'Sure?', buttons: [ALLOW] })
+    const said = opened(fake.account, await (await held).text())
+    assert.match(said, /<Content><!\[CDATA\[Sure\?\]\]><\/Content>/)
+    const [sent] = await agent.sent(before, 1)
+    assert.deepEqual([sent.to, sent.card?.button_list[0].text], ['member4', ALLOW.label])
   })
 
   await t.test('the fakes found nothing wrong', () => {

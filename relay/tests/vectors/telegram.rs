@@ -4,7 +4,7 @@ use hmac::{Hmac, Mac};
 use protocol::{Button, ButtonStyle, File, FileKind};
 use relay::platform::telegram::{self, Settings};
 use relay::platform::{
-    self, Account, Attached, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
+    self, Account, Attached, Auth, Download, FILE_PART, Fresh, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
     Platform, Pressed, Raw, Sent, Upload, Verdict,
 };
 use serde_json::{Value, json};
@@ -275,7 +275,8 @@ fn presses() {
     assert_eq!(serde_json::to_value(&press).unwrap(), expected);
 
     let account = account("s");
-    let says = |pressed: &Pressed| platform::pressed(&account, &receipt, pressed).unwrap().body;
+    let fresh = Fresh { now: NOW, nonce: String::new(), random: [0; 16] };
+    let says = |pressed: &Pressed| platform::pressed(&account, &receipt, pressed, &fresh).unwrap().body;
     let taken = r#"{"method":"answerCallbackQuery","callback_query_id":"4382bfdwdsb323b2d9","text":"收到 · got it"}"#;
     assert_eq!(says(&Pressed::Taken("No".into())), taken);
     assert!(says(&Pressed::Late).contains("already answered"));
