@@ -87,6 +87,13 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Ver
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Somebody has added the bot to a group (`my_chat_member`).
+    Added {
+        /// Who.
+        by: i64,
+        /// Which one, below 0.
+        chat: i64,
+    },
     /// A message.
     Message(Box<Received>),
     /// An update that this version does not use: a message that was changed (`edited_message`), a poll …
@@ -153,6 +160,9 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
             data: text_at(query, "data").unwrap_or_default(),
         }));
     }
+    if let Some(changed) = update.get("my_chat_member") {
+        return added(changed);
+    }
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
     Ok(Event::Message(Box::new(Received {
@@ -169,9 +179,23 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     })))
 }
 
+/// The bot's own standing in a chat was changed: whether it came into a group by that. People who begin with it alone
+/// write `/start`.
+fn added(changed: &Json) -> Result<Event, Malformed> {
+    let status = |of: &str| text_at(changed, &format!("{of}.status")).unwrap_or_default();
+    let is_group = matches!(text_at(changed, "chat.type").as_deref(), Some("group" | "supergroup"));
+    let was_out = matches!(status("old_chat_member").as_str(), "left" | "kicked");
+    let is_in = matches!(status("new_chat_member").as_str(), "administrator" | "member");
+    if !is_group || !was_out || !is_in {
+        return Ok(Event::Other);
+    }
+    Ok(Event::Added { by: number(changed, "from.id")?, chat: number(changed, "chat.id")? })
+}
+
 /// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
 pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
     let received = match event {
+        Event::Added { by, chat } => return entered(account, by, chat, 0, 0),
         Event::Message(received) => *received,
         Event::Other => return Inbound::Ignored("event type"),
         Event::Query(query) => return chosen(account, query),
@@ -191,6 +215,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("the bot is not mentioned");
     }
     let topic = received.topic.unwrap_or(0);
+    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.file.is_none() {
+        return entered(account, from, received.chat, topic, received.message);
+    }
     Words {
         id: received.update_id.to_string(),
         address: format!("{}/{topic}/{}", received.chat, received.message),
@@ -201,6 +228,21 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         attached: received.file.into_iter().collect(),
     }
     .ask(NAME, account)
+}
+
+/// What Telegram says for whoever presses "Start", also by a link with a word of its own.
+fn is_start(text: &str) -> bool {
+    text.split_whitespace().next() == Some("/start")
+}
+
+/// Somebody begins with the bot. It comes again only while it was not acknowledged.
+fn entered(account: &AccountId, by: i64, chat: i64, topic: i64, message: i64) -> Inbound {
+    let Some(conversation) = conversation_id(NAME, account, &thread(chat, topic)) else {
+        return Inbound::Ignored("ids of another form");
+    };
+    let origin = Origin { account: account.clone(), message: format!("{chat}/{topic}/{message}") };
+    let group = (chat < 0).then(|| chat.to_string());
+    Inbound::Entered { sender: by.to_string(), group, conversation, origin }
 }
 
 /// A chat, or a topic in it, as conversations are named by it.
@@ -313,7 +355,9 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     if shown.escape == Escape::Html {
         body.field("\"parse_mode\":", "HTML");
     }
-    body.raw("\"reply_parameters\":", &reply_to(message));
+    if message != 0 {
+        body.raw("\"reply_parameters\":", &reply_to(message));
+    }
     body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
     if is_last && !outbound.buttons.is_empty() {
         let choice = |index, button| Choice::of(outbound, index, button);
@@ -324,7 +368,7 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
 }
 
-/// The chat, the topic in it or 0, and the message that is replied to.
+/// The chat, the topic in it or 0, and the message that is replied to or 0.
 fn address(outbound: &Outbound) -> Option<(i64, i64, i64)> {
     let mut numbers = outbound.origin.message.split('/').map_while(|number| number.parse().ok());
     Some((numbers.next()?, numbers.next()?, numbers.next()?))

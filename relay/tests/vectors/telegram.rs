@@ -309,6 +309,60 @@ fn presses() {
 }
 
 #[test]
+fn greetings() {
+    let check = |inbound: Inbound, by: &str, in_group: Option<&str>, thread: &str, address: &str| {
+        let Inbound::Entered { sender, group, conversation, origin } = inbound else {
+            panic!("{address}: {inbound:?}")
+        };
+        assert_eq!((sender.as_str(), group.as_deref(), origin.message.as_str()), (by, in_group, address));
+        assert_eq!(conversation.as_str(), format!("telegram:main:{thread}"));
+    };
+    let (me, group) = (json!({ "id": 5, "type": "private" }), json!({ "id": -100, "type": "supergroup" }));
+    check(received(&json!({ "text": "/start", "chat": me })), "5", None, "5", "5/0/3");
+    check(received(&json!({ "text": "/start a-link-with_this", "chat": me })), "5", None, "5", "5/0/3");
+    let in_topic = json!({ "text": "/start@the_bot", "chat": group, "message_thread_id": 7 });
+    check(received(&in_topic), "5", Some("-100"), "-100.7", "-100/7/3");
+    for text in ["/starting", "start", "please /start"] {
+        assert!(matches!(received(&json!({ "text": text, "chat": me })), Inbound::Message { .. }), "{text}");
+    }
+    let unmeant = received(&json!({ "text": "/start", "chat": group }));
+    assert_eq!(unmeant, Inbound::Ignored("the bot is not mentioned"));
+
+    let changed = |chat: &Value, old: &str, new: &str| {
+        let (old, new) = (json!({ "status": old }), json!({ "status": new }));
+        let changed = json!({ "chat": chat, "from": { "id": 5 }, "old_chat_member": old, "new_chat_member": new });
+        let update = json!({ "update_id": 1, "my_chat_member": changed }).to_string();
+        let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+        platform::receive(&account("s"), &Raw::post(&headers, update.as_bytes()), NOW).unwrap()
+    };
+    for (old, new) in [("left", "member"), ("kicked", "administrator")] {
+        check(changed(&group, old, new), "5", Some("-100"), "-100", "-100/0/0");
+    }
+    let none = Inbound::Ignored("event type");
+    for (old, new) in [("member", "administrator"), ("restricted", "member"), ("member", "left"), ("left", "kicked")] {
+        assert_eq!(changed(&group, old, new), none, "{old} {new}");
+    }
+    // They press "Start" then, which says so.
+    assert_eq!(changed(&me, "kicked", "member"), none);
+    assert_eq!(changed(&json!({ "id": -200, "type": "channel" }), "left", "administrator"), none);
+
+    // There is no message to reply to.
+    let outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/0/0" })).unwrap(),
+        conversation: "telegram:main:-100".parse().unwrap(),
+        seq: protocol::Seq(0),
+        text: "Hello".into(),
+        files: Vec::new(),
+        buttons: Vec::new(),
+        part: 0,
+        question: None,
+    };
+    let body = platform::send(&account("s"), &outbound).unwrap().request.body.unwrap();
+    let expected = r#"{"chat_id":-100,"text":"Hello","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}"#;
+    assert_eq!(body, expected);
+}
+
+#[test]
 fn what_responses_mean() {
     let verdict = |status: u16, body: &str| platform::verdict(&account("s"), &response(status, body));
     assert_eq!(verdict(200, r#"{"ok":true,"result":{}}"#), Verdict::Sent(Sent::Taken));

@@ -66,6 +66,17 @@ export async function startTelegram() {
     const query = { id: id ?? `43821890124${++queries}`, from, message, chat_instance: '1', data }
     return update({ update_id: 90_000 + ++updates, callback_query: query })
   }
+  /** Somebody changes the bot's own standing in a group, from `was` to `is`. */
+  fake.changed = ({ by = '1001', group, was = 'left', is = 'member' }) => {
+    chats.add(Number(group))
+    const [chat, from] = [
+      { id: Number(group), type: 'supergroup' },
+      { id: Number(by), is_bot: false },
+    ]
+    const member = (status) => ({ user: { id: 123456, is_bot: true, username: NAME }, status })
+    const my_chat_member = { chat, from, date: 1, old_chat_member: member(was), new_chat_member: member(is) }
+    return update({ update_id: 80_000 + ++updates, my_chat_member })
+  }
   /** The response to an update may make one call: what it says. */
   fake.toast = async (response) => {
     assert.equal(response.status, 200)
@@ -120,7 +131,7 @@ export async function startTelegram() {
     const wrong = reply_markup && wrongKeyboard(reply_markup)
     if (wrong) return refuse(response, 400, `Bad Request: ${wrong}`)
     const isKnown = [...known.values()].some(({ message_id }) => message_id === reply_parameters?.message_id)
-    if (!isKnown && !reply_parameters?.allow_sending_without_reply) {
+    if (reply_parameters && !isKnown && !reply_parameters.allow_sending_without_reply) {
       return refuse(response, 400, 'Bad Request: message to be replied not found')
     }
     const to = [chat_id, message_thread_id].filter(Boolean).join('/')
