@@ -7,6 +7,7 @@
 //! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
 //! lost, the next try may show a part twice.
 
+mod keyboard;
 mod media;
 
 use std::fmt;
@@ -17,14 +18,16 @@ use serde::Serialize;
 
 use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
-use super::webhook::{Words, at, number, required, text_at};
+use super::webhook::{Words, at, number, text_at};
 use super::{
-    Attached, Auth, Call, Choice, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press,
-    Pressed, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
 use crate::store::Origin;
 
+pub use keyboard::Query;
+pub(super) use keyboard::{pressed, settle};
 pub(super) use media::{download, located, upload};
 
 /// What the operator got from @BotFather and set by `setWebhook`.
@@ -102,23 +105,6 @@ pub enum Event {
     Query(Query),
 }
 
-/// A button that was pressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// Answered within some seconds, or the button goes on turning.
-    pub id: String,
-    /// Who pressed it.
-    pub from: i64,
-    /// The chat, below 0 for groups.
-    pub chat: i64,
-    /// The message that it stands under.
-    pub message: i64,
-    /// One to one with the bot.
-    pub is_private: bool,
-    /// What came back with it. A client may say anything here.
-    pub data: String,
-}
-
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -149,16 +135,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update = verified.0;
     let update_id = number(&update, "update_id")?;
     if let Some(query) = update.get("callback_query") {
-        // Of a message in a chat, and not of one that was written elsewhere "via" the bot.
-        let Some(chat) = at(query, "message.chat") else { return Ok(Event::Other) };
-        return Ok(Event::Query(Query {
-            id: required(query, "id")?,
-            from: number(query, "from.id")?,
-            chat: number(chat, "id")?,
-            message: number(query, "message.message_id")?,
-            is_private: chat.text("type") == Some("private"),
-            data: text_at(query, "data").unwrap_or_default(),
-        }));
+        return keyboard::read(query);
     }
     if let Some(changed) = update.get("my_chat_member") {
         return added(changed);
@@ -198,7 +175,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         Event::Added { by, chat } => return entered(account, by, chat, 0, 0),
         Event::Message(received) => *received,
         Event::Other => return Inbound::Ignored("event type"),
-        Event::Query(query) => return chosen(account, query),
+        Event::Query(query) => return keyboard::chosen(account, query),
     };
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
@@ -248,65 +225,6 @@ fn entered(account: &AccountId, by: i64, chat: i64, topic: i64, message: i64) ->
 /// A chat, or a topic in it, as conversations are named by it.
 fn thread(chat: i64, topic: i64) -> String {
     if topic == 0 { chat.to_string() } else { format!("{chat}.{topic}") }
-}
-
-/// What a button says is not in it: only which one it is.
-fn chosen(account: &AccountId, query: Query) -> Inbound {
-    let Query { id, from, chat, message, is_private, data } = query;
-    let Some((topic, choice)) = read_data(&data) else { return Inbound::Ignored("a button of another bot's") };
-    let conversation = conversation_id(NAME, account, &thread(chat, topic));
-    let is_plain = id.len() <= QUERY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let Some(conversation) = conversation.filter(|_| is_plain) else { return Inbound::Ignored("ids of another form") };
-    let origin = Origin { account: account.clone(), message: format!("{chat}/{topic}/{message}") };
-    let (via, sender) = (NAME.into(), from.to_string());
-    Inbound::Chosen {
-        group: (!is_private).then(|| chat.to_string()),
-        press: Press { choice, conversation, via, sender, origin },
-        receipt: format!("{id}/{chat}/{message}/{data}"),
-    }
-}
-
-/// What comes back with a button: the topic, which an update names for other threads too, and which button.
-fn data(topic: i64, choice: &Choice) -> String {
-    format!("{topic}/{}", choice.word())
-}
-
-fn read_data(data: &str) -> Option<(i64, Choice)> {
-    let (topic, choice) = data.split_once('/')?;
-    Some((topic.parse().ok()?, Choice::read(choice)?))
-}
-
-/// Ends the button's turning, and says what became of it: the response to an update may make one call itself.
-pub(super) fn pressed(receipt: &str, pressed: &Pressed) -> Option<Reply> {
-    let (id, _) = receipt.split_once('/')?;
-    let text = match pressed {
-        Pressed::Gone => GONE,
-        Pressed::Late => LATE,
-        Pressed::Taken(_) => TAKEN,
-    };
-    Some(Reply::json(object! { "method": "answerCallbackQuery", "callback_query_id": id, "text": text }))
-}
-
-/// Leaves the button that was chosen, alone.
-pub(super) fn settle(settings: &Settings, receipt: &str, label: &str) -> Option<HttpRequest> {
-    let mut parts = receipt.splitn(4, '/').skip(1);
-    let chat: i64 = parts.next()?.parse().ok()?;
-    let message: i64 = parts.next()?.parse().ok()?;
-    let mut body = json::Writer::default();
-    body.field("\"chat_id\":", &chat);
-    body.field("\"message_id\":", &message);
-    body.raw("\"reply_markup\":", &keyboard([key(&format!("✓ {label}"), parts.next()?)]));
-    Some(HttpRequest::post(method(settings, "editMessageReplyMarkup"), body.end(), Auth::None))
-}
-
-/// Buttons under each other: what stands on them may be long.
-fn keyboard(keys: impl IntoIterator<Item = String>) -> String {
-    let rows: Vec<String> = keys.into_iter().map(|key| format!("[{key}]")).collect();
-    format!(r#"{{"inline_keyboard":[{}]}}"#, rows.join(","))
-}
-
-fn key(label: &str, data: &str) -> String {
-    object! { "text": label, "callback_data": data }
 }
 
 /// A text without `@name`, and `/command@name` without it; nothing, if it is not there.
@@ -360,10 +278,7 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     }
     body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
     if is_last && !outbound.buttons.is_empty() {
-        let choice = |index, button| Choice::of(outbound, index, button);
-        let buttons = outbound.buttons.iter().enumerate();
-        let keys = buttons.map(|(index, button)| key(&button.label, &data(topic, &choice(index, button))));
-        body.raw("\"reply_markup\":", &keyboard(keys));
+        body.raw("\"reply_markup\":", &keyboard::under(outbound, topic));
     }
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
 }
@@ -467,11 +382,5 @@ pub(super) const RATES: &[Rate] =
     &[Rate { scope: Scope::Chat, count: 20, per_ms: 60_000 }, Rate { scope: Scope::Account, count: 30, per_ms: 1_000 }];
 /// Characters of a text.
 const TEXT_UNITS_MAX: usize = 4_096;
-/// Of a `callback_query`'s id, which is a number of 20 digits.
-const QUERY_BYTES_MAX: usize = 64;
-/// Shown for some seconds, in at most 200 characters.
-const GONE: &str = "这个按钮对你无效，或已失效 · not for you, or too old";
-const LATE: &str = "已经选过别的了 · already answered otherwise";
-const TAKEN: &str = "收到 · got it";
 /// Of one answer: more than the longest answer needs.
 const PARTS_MAX: usize = 400;
