@@ -2,13 +2,15 @@
 //!
 //! Deadlines: an update that is not answered with 2xx comes again for up to 24 h; how soon it must be answered is not
 //! documented. Limits: a text of 4,096 characters without its markup; about a message a second in one chat, 20 a minute in
-//! a group, 30 a second in all, or 429 with `retry_after`; 64 bytes that come back with a button. Source: core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
+//! a group, 30 a second in all, or 429 with `retry_after`; 64 bytes that come back with a button. Source:
+//! core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
 //!
 //! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
 //! lost, the next try may show a part twice.
 
 mod keyboard;
 mod media;
+mod preview;
 
 use std::fmt;
 
@@ -29,6 +31,7 @@ use crate::store::Origin;
 pub use keyboard::Query;
 pub(super) use keyboard::{pressed, settle};
 pub(super) use media::{download, located, upload};
+pub(super) use preview::preview;
 
 /// What the operator got from @BotFather and set by `setWebhook`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +42,8 @@ pub struct Settings {
     pub secret_token: String,
     /// The bot's own name, without `@`, by which mentions are known: asked of the platform when the account is created.
     pub username: String,
+    /// Shows answers while they are made, in private chats.
+    pub streaming: bool,
     /// `https://api.telegram.org`
     pub api_base: String,
 }
@@ -48,6 +53,7 @@ from_json! {
         bot_token,
         secret_token,
         username or String::new(),
+        streaming or true,
         api_base or "https://api.telegram.org".to_owned(),
     }
 }
