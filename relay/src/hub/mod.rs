@@ -18,6 +18,7 @@ mod known;
 mod notice;
 mod outbox;
 mod peer;
+mod press;
 mod push;
 mod queue;
 mod receive;
@@ -37,7 +38,7 @@ use crate::auth::Keys;
 use crate::file;
 use crate::limit::*;
 use crate::map::{Map, Set};
-use crate::platform::{FILE_PART, Sent};
+use crate::platform::{FILE_PART, Press, Pressed, Sent};
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
 use flood::Allowance;
 use hold::Hold;
@@ -70,6 +71,8 @@ pub enum Input {
     Opened(PeerId, Role, Pass),
     /// A webhook brought a question.
     Posted(Question),
+    /// Someone pressed a button under a message.
+    Pressed(Press),
     /// The webhook of this question is about to have in its response this answer: this part of it, the last one or not.
     Passed(MessageId, Seq, u32, bool),
     /// Someone who is signed in, or an agent, says something unasked.
@@ -141,6 +144,8 @@ pub enum Output {
     Passed(bool),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
     Posted(Result<Posted, Refusal>),
+    /// What became of an [`Input::Pressed`].
+    Pressed(Result<Pressed, Refusal>),
     /// Send this text to these sockets.
     Send(Vec<PeerId>, String),
     /// Set the alarm, in place of any other.
@@ -323,6 +328,10 @@ impl<S: Sql> Hub<S> {
             Input::Posted(question) => {
                 let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
+            }
+            Input::Pressed(press) => {
+                let pressed = self.press(now, press)?;
+                self.outputs.push(Output::Pressed(pressed));
             }
             Input::Passed(id, answer, part, is_last) => {
                 let passed = self.pass(now, &id, answer, part, is_last)?;

@@ -249,12 +249,17 @@ impl Outbound {
         match self.file() {
             None if self.buttons.is_empty() || has_buttons => Cow::Borrowed(self),
             None => {
-                let choices = self.buttons.iter().map(|button| format!("- {}: `{}`", button.label, button.text));
-                let text = format!("{}\n\n{}", self.text, choices.collect::<Vec<_>>().join("\n"));
+                let text = format!("{}\n\n{}", self.text, self.choices());
                 Cow::Owned(Outbound { text, buttons: Vec::new(), ..self.clone() })
             }
             Some(file) => Cow::Owned(Outbound { text: in_words(file), buttons: Vec::new(), ..self.clone() }),
         }
+    }
+
+    /// The buttons in words.
+    pub(super) fn choices(&self) -> String {
+        let choices = self.buttons.iter().map(|button| format!("- {}: `{}`", button.label, button.text));
+        choices.collect::<Vec<_>>().join("\n")
     }
 
     /// The files that follow the text, or this one.
