@@ -427,7 +427,7 @@ impl<S: Sql> Hub<S> {
         self.insert(now, &envelope, None, None)?;
         if to_platform {
             let due = self.due_after_hold(now, reply_to, seq);
-            let part = first_part(&envelope.text, &envelope.files);
+            let part = first_part(&envelope);
             self.store.insert_delivery(seq, &envelope.conversation, part, due)?;
         }
         self.publish(envelope);
@@ -672,8 +672,8 @@ fn check_buttons(buttons: &[Button]) -> Result<(), Refusal> {
 }
 
 /// The part with which a message begins at its platform.
-fn first_part(text: &str, files: &[File]) -> u32 {
-    if text.is_empty() && !files.is_empty() { FILE_PART } else { 0 }
+fn first_part(said: &Envelope) -> u32 {
+    if said.text.is_empty() && said.buttons.is_empty() && !said.files.is_empty() { FILE_PART } else { 0 }
 }
 
 /// Cuts a text that people read to [`REASON_BYTES_MAX`] bytes, between characters.

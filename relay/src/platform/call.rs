@@ -244,12 +244,12 @@ impl Outbound {
         if self.part < FILE_PART { self.part } else { 0 }
     }
 
-    /// The same in words: a file is a link to it, and a button what one may write.
+    /// The same in words: a file is a link to it, and a button what one may write, also where nothing is said above it.
     pub(super) fn words(&self, has_buttons: bool) -> Cow<'_, Outbound> {
         match self.file() {
-            None if self.buttons.is_empty() || has_buttons => Cow::Borrowed(self),
+            None if self.buttons.is_empty() || has_buttons && !self.text.is_empty() => Cow::Borrowed(self),
             None => {
-                let text = format!("{}\n\n{}", self.text, self.choices());
+                let text = [&self.text, "\n\n", &self.choices()].concat().trim_start().to_owned();
                 Cow::Owned(Outbound { text, buttons: Vec::new(), ..self.clone() })
             }
             Some(file) => Cow::Owned(Outbound { text: in_words(file), buttons: Vec::new(), ..self.clone() }),
