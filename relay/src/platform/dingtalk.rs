@@ -22,7 +22,7 @@ use super::encoding::same;
 use super::markdown;
 use super::webhook::{Words, at, required, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 
@@ -284,6 +284,8 @@ pub(super) const HEADERS: &[&str] = &[SIGN_HEADER, TIMESTAMP_HEADER];
 const SIGN_HEADER: &str = "sign";
 const TIMESTAMP_HEADER: &str = "timestamp";
 pub(super) const RATES: &[Rate] = &[Rate { scope: Scope::Account, count: 20, per_ms: 1_000 }];
+pub(super) const QUOTAS: &[Quota] = &[];
+pub(super) const SOURCE: &str = "open.dingtalk.com, “机器人发送群聊消息”";
 /// Of a message: not documented for robots of apps; custom robots take 20,000.
 const TEXT_BYTES_MAX: usize = 18_000;
 const TITLE_CHARS_MAX: usize = 20;

@@ -14,6 +14,7 @@ mod preview;
 
 use std::fmt;
 
+use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json::{self, FromJson, Json, Object};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
 use super::webhook::{Words, at, number, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
@@ -386,6 +387,17 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 /// The lower one holds for groups; private chats could have three times as many.
 pub(super) const RATES: &[Rate] =
     &[Rate { scope: Scope::Chat, count: 20, per_ms: 60_000 }, Rate { scope: Scope::Account, count: 30, per_ms: 1_000 }];
+/// Guidance, no promise.
+pub(super) const QUOTAS: &[Quota] = &[Quota {
+    name: Metered::Messages,
+    scope: QuotaScope::Chat,
+    period: Period::Second,
+    limit: Some(1),
+    path: "",
+    code: None,
+    source: SOURCE,
+}];
+pub(super) const SOURCE: &str = "core.telegram.org/bots/faq";
 /// Characters of a text.
 const TEXT_UNITS_MAX: usize = 4_096;
 /// Of one answer: more than the longest answer needs.
