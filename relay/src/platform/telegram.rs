@@ -106,6 +106,8 @@ pub struct Received {
     pub is_private: bool,
     /// Who wrote it; channels write themselves.
     pub from: Option<i64>,
+    /// What the writer is called: the first name, and the last if there is one.
+    pub name: String,
     /// The writer is a bot.
     pub is_bot: bool,
     /// The name of whom it replies to.
@@ -122,6 +124,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update_id = number(&update, "update_id")?;
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
+    let names = ["from.first_name", "from.last_name"].iter().filter_map(|path| text_at(message, path));
     Ok(Event::Message(Box::new(Received {
         update_id,
         chat: number(message, "chat.id")?,
@@ -130,6 +133,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         is_private: text_at(message, "chat.type").as_deref() == Some("private"),
         is_bot: is_true("from.is_bot"),
         from: number(message, "from.id").ok(),
+        name: names.collect::<Vec<_>>().join(" "),
         replies_to: text_at(message, "reply_to_message.from.username"),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
         file: media::attached(message),
@@ -163,6 +167,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         group: (!received.is_private).then(|| received.chat.to_string()),
         chat,
         sender: from.to_string(),
+        name: Some(received.name),
         text: mentioned.unwrap_or(text),
         attached: received.file.into_iter().collect(),
     }

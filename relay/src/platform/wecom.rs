@@ -115,6 +115,7 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             group: None,
             address: from.clone(),
             sender: from,
+            name: None,
             text: text.unwrap_or_default(),
             attached: file.into_iter().collect(),
         }

@@ -73,6 +73,28 @@ fn messages() {
 }
 
 #[test]
+fn who_writes_and_where() {
+    let check = |from: Value, chat: Value, name: Option<&str>, group: bool| {
+        let message = json!({ "text": "hi @the_bot", "from": from, "chat": chat });
+        let Inbound::Message { question, .. } = received(&message) else { panic!("{message}") };
+        assert_eq!((question.name.as_deref(), question.group), (name, group), "{message}");
+    };
+    let (me, group) = (json!({ "id": 5, "type": "private" }), json!({ "id": -100, "type": "supergroup" }));
+    check(
+        json!({ "id": 5, "first_name": "Ada", "last_name": "Lovelace", "username": "ada" }),
+        group,
+        Some("Ada Lovelace"),
+        true,
+    );
+    check(json!({ "id": 5, "first_name": "李\n雷" }), json!({ "id": -1, "type": "group" }), Some("李 雷"), true);
+    check(json!({ "id": 5, "first_name": "Ada", "last_name": "" }), me.clone(), Some("Ada"), false);
+    check(json!({ "id": 5, "first_name": 7 }), me.clone(), None, false);
+    // As long as Telegram lets a name be: 64 characters each.
+    let (long, cut) = ("名".repeat(64), "名".repeat(21));
+    check(json!({ "id": 5, "first_name": long, "last_name": long }), me, Some(&cut), false);
+}
+
+#[test]
 fn files_of_messages() {
     let check = |message: Value,
                  kind: FileKind,
