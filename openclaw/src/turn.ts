@@ -14,12 +14,14 @@ import type { Access, Config, Payload, Route, Runtime } from './openclaw'
 import { mediaOf, textOf } from './payload'
 import { OtherRun } from './run'
 
-/** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
+/** Who wrote, and where. Groups count as direct: as such they would have rules of their own (docs/openclaw.md). */
 interface Facts {
   kind: 'direct'
   conversation: string
   /** As allow-lists name them: `feishu:ou_1`, or `web` for the user's own devices. */
   sender: string
+  /** For the model to read: nobody is let in by it. */
+  name: string
 }
 
 export class OpenClaw implements Agent {
@@ -144,7 +146,7 @@ export class OpenClaw implements Agent {
     turn: Turn,
   ): Promise<boolean> {
     let isTaken = false
-    const { kind, conversation, sender } = facts
+    const { kind, conversation, sender, name } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
     const { inbound } = this.runtime.channel
@@ -158,7 +160,7 @@ export class OpenClaw implements Agent {
       messageIdFull: messageId,
       timestamp: question.at_ms,
       from: conversation,
-      sender: { id: sender, name: sender },
+      sender: { id: sender, name },
       conversation: { kind, id: conversation, label: conversation, nativeChannelId: conversation },
       route: { agentId, dmScope, accountId, routeSessionKey: sessionKey },
       reply: { to: conversation, originatingTo: conversation, replyToId: messageId },
@@ -229,10 +231,11 @@ export class OpenClaw implements Agent {
   }
 }
 
-/** The one place that reads who wrote: what the wire comes to say of groups, names and mentions is to be read here. */
+/** The one place that reads who wrote. */
 function factsOf({ conversation, from }: Envelope): Facts {
-  const { via, sender } = from as Envelope['from'] & { kind: 'user' }
-  return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
+  const { via, sender: id, name } = from as Envelope['from'] & { kind: 'user' }
+  const sender = id === undefined ? via : `${via}:${id}`
+  return { kind: 'direct', conversation, sender, name: name ?? sender }
 }
 
 /** Nobody reads what comes of it. */

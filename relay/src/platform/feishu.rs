@@ -196,8 +196,18 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let (via, files, writer) = ("feishu".into(), Vec::new(), Some(sender.clone()));
-    let question = Question { id, conversation, via, sender: writer, text, files, origin: Some(origin) };
+    let question = Question {
+        id,
+        conversation,
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        // Events name whom they mention, and not who wrote.
+        name: None,
+        group: group.is_some(),
+        text,
+        files: Vec::new(),
+        origin: Some(origin),
+    };
     Inbound::Message { sender, group, question, attached }
 }
 
@@ -215,9 +225,18 @@ fn pressed(account: &AccountId, used: &event::CardAction) -> Inbound {
     };
     let sender = used.operator.open_id.clone();
     let origin = Some(Origin { account: account.clone(), message: message.clone() });
-    let (via, text, files) = ("feishu".into(), cut(text.to_owned()), Vec::new());
-    let question =
-        Question { id, conversation: conversation.clone(), via, sender: Some(sender.clone()), text, files, origin };
+    let question = Question {
+        id,
+        conversation: conversation.clone(),
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        name: None,
+        // It does not say whether others are in the chat.
+        group: false,
+        text: cut(text.to_owned()),
+        files: Vec::new(),
+        origin,
+    };
     Inbound::Press { conversation, sender, question }
 }
 

@@ -142,8 +142,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
-    Words { id: received.id, chat, group, sender: received.author, address, text, attached: received.attached }
-        .ask(NAME, account)
+    let Received { id, author: sender, name, attached, .. } = received;
+    Words { id, chat, group, sender, name, address, text, attached }.ask(NAME, account)
 }
 
 /// A chat that the bot came into: it may say something there once, as a reply to the event.

@@ -127,6 +127,8 @@ pub struct Received {
     pub is_private: bool,
     /// Who wrote it; channels write themselves.
     pub from: Option<i64>,
+    /// What the writer is called: the first name, and the last if there is one.
+    pub name: String,
     /// The writer is a bot.
     pub is_bot: bool,
     /// The name of whom it replies to.
@@ -157,10 +159,17 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         is_private: text_at(message, "chat.type").as_deref() == Some("private"),
         is_bot: is_true("from.is_bot"),
         from: number(message, "from.id").ok(),
+        name: writer_name(message),
         replies_to: text_at(message, "reply_to_message.from.username"),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
         file: media::attached(message),
     })))
+}
+
+/// What the writer of a message, or whoever pressed a button, is called.
+fn writer_name(of: &Json) -> String {
+    let names = ["from.first_name", "from.last_name"].iter().filter_map(|path| text_at(of, path));
+    names.collect::<Vec<_>>().join(" ")
 }
 
 /// The bot's own standing in a chat was changed: whether it came into a group by that. People who begin with it alone
@@ -208,6 +217,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         group: (!received.is_private).then(|| received.chat.to_string()),
         chat: thread(received.chat, topic),
         sender: from.to_string(),
+        name: Some(received.name),
         text: mentioned.unwrap_or(text),
         attached: received.file.into_iter().collect(),
     }

@@ -134,7 +134,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         Event::Message { id, from, to, text, file } => {
             let (address, text) = (format!("{from}/{to}"), text.unwrap_or_default());
             let attached = file.into_iter().collect();
-            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached }.ask(NAME, account)
+            Words { id, chat: from.clone(), group: None, sender: from, name: None, address, text, attached }
+                .ask(NAME, account)
         }
     }
 }

@@ -122,6 +122,7 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             group: None,
             address: from.clone(),
             sender: from,
+            name: None,
             text: text.unwrap_or_default(),
             attached: file.into_iter().collect(),
         }
@@ -135,7 +136,8 @@ fn chosen(account: &AccountId, from: String, key: &str) -> Inbound {
     let conversation = conversation_id(NAME, account, &from).filter(|_| from.len() <= ID_BYTES_MAX);
     let Some(conversation) = conversation else { return Inbound::Ignored("ids of another form") };
     let origin = Origin { account: account.clone(), message: from.clone() };
-    let press = Press { choice, conversation, via: NAME.into(), sender: from.clone(), origin };
+    let sender = from.clone();
+    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: false, origin };
     Inbound::Chosen { group: None, press, receipt: from }
 }
 

@@ -250,7 +250,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         None => received.from.clone(),
     };
     let Received { id, group, from: sender, attached, .. } = received;
-    Words { id, chat, group, sender, address, text, attached }.ask(NAME, account)
+    Words { id, chat, group, sender, name: None, address, text, attached }.ask(NAME, account)
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.
