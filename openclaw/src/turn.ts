@@ -11,7 +11,8 @@ import type { Around } from './files'
 import type { Log } from './log'
 import { type Received, receive, send } from './media'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
-import { mediaOf, textOf } from './payload'
+import { isOfApproval, mediaOf, shownBy } from './payload'
+import { push } from './push'
 import { OtherRun } from './run'
 
 /** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
@@ -202,9 +203,14 @@ export class OpenClaw implements Agent {
           // Before it is said: an answer is kept with its files, and sent again with the same ones.
           const { files, words } = await send(this.account, mediaOf(payload), {}, this.around, turn.signal)
           for (const word of words) this.log.warn(`question ${question.seq}: a file of its answer: ${word}`)
-          const said = [textOf(payload), ...words].filter((part) => part !== '').join('\n\n')
+          const { text, buttons } = shownBy(payload)
+          const said = [text, ...words].filter((part) => part !== '').join('\n\n')
           const isVisible = said !== '' || files.length > 0
-          if (isVisible) turn.say(said, files)
+          if (isVisible && isOfApproval(payload)) {
+            const message = { conversation, text: said, files, buttons }
+            return { messageIds: [await push(this.account, message, this.around)], visibleReplySent: true }
+          }
+          if (isVisible) turn.say(said, files, buttons)
           return { messageIds: [`reply:${question.seq}`], visibleReplySent: isVisible }
         },
         onError: (error: unknown) =>
