@@ -25,7 +25,7 @@ create table agent_keys (
   created_ms integer not null
 ) strict;
 
--- Bots on chat platforms. `settings` is the platform's JSON with its secrets (TODO(#5): sealed).
+-- Bots on chat platforms. `settings` is the platform's JSON with its secrets, sealed.
 create table accounts (
   id text primary key,
   platform text not null,

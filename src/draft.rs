@@ -104,20 +104,19 @@ impl Account {
     async fn try_show(&self, bot: &Bot, outbound: &Outbound) -> Option<u64> {
         let settings = &bot.account;
         let of = &of(outbound);
+        let chat = outbound.conversation.as_str();
+        if let Some(request) = platform::preview(settings, outbound) {
+            let drawn = self.draw(bot, &format!("preview of {chat}"), &request).await;
+            return drawn.map_or_else(|sent| self.not_begun(bot, sent), |_| Some(platform::PREVIEW_MS));
+        }
         let known = self.drafts.borrow_mut().slot(of).draft.clone();
         let mut draft = match known {
             Some(draft) => draft,
             None => {
                 let request = platform::begin_draft(settings, outbound)?;
-                let response = match self.draw(bot, outbound, &request).await {
+                let response = match self.draw(bot, chat, &request).await {
                     Ok(response) => response,
-                    Err(Sent::Refused(why)) => {
-                        console_log!("account {}: no drafts for a while: {why}", settings.id);
-                        self.drafts.borrow_mut().refused_until = now().plus_ms(REFUSED_MS);
-                        return None;
-                    }
-                    Err(Sent::Wait { ms }) => return Some(ms),
-                    Err(_) => return Some(RETRY_MS),
+                    Err(sent) => return self.not_begun(bot, sent),
                 };
                 let handle = platform::drafted(settings, &response)?;
                 let draft = Draft { handle, message: String::new(), begun: now(), sequence: 0 };
@@ -145,11 +144,25 @@ impl Account {
             slot.updates += 1;
             slot.updates
         };
-        match self.draw(bot, outbound, &request).await {
+        match self.draw(bot, chat, &request).await {
             Ok(_) => Some(platform::redraw_ms(updates)),
             Err(Sent::Wait { ms }) => Some(ms),
             Err(Sent::Later { .. }) => Some(RETRY_MS),
             Err(_) => None,
+        }
+    }
+
+    /// When to try again to show something; none: the bot may not, and is not asked for a while.
+    fn not_begun(&self, bot: &Bot, sent: Sent) -> Option<u64> {
+        match sent {
+            Sent::Refused(why) => {
+                console_log!("account {}: no drafts for a while: {why}", bot.account.id);
+                self.drafts.borrow_mut().refused_until = now().plus_ms(REFUSED_MS);
+                None
+            }
+            Sent::Wait { ms } => Some(ms),
+            Sent::Later { after_ms, .. } => Some(after_ms.unwrap_or(RETRY_MS)),
+            _ => Some(RETRY_MS),
         }
     }
 
@@ -172,7 +185,7 @@ impl Account {
         draft.next(now());
         let ended = match (placed, platform::end_draft(settings, outbound, &draft)) {
             (Err(sent), _) => Err(sent),
-            (Ok(()), Some(request)) => self.draw(bot, outbound, &request).await.map(drop),
+            (Ok(()), Some(request)) => self.draw(bot, outbound.conversation.as_str(), &request).await.map(drop),
             (Ok(()), None) => Err(Sent::Refused("it does not fit".into())),
         };
         let sent = match ended {
@@ -180,7 +193,7 @@ impl Account {
             Err(Sent::Refused(why)) => {
                 console_log!("account {}: a draft is taken away: {why}", settings.id);
                 if let Some(request) = platform::withdraw_draft(settings, &draft)
-                    && let Err(sent) = self.draw(bot, outbound, &request).await
+                    && let Err(sent) = self.draw(bot, outbound.conversation.as_str(), &request).await
                 {
                     console_log!("account {}: it stays: {sent:?}", settings.id);
                 }
@@ -199,15 +212,15 @@ impl Account {
         let settings = &bot.account;
         let no = || Sent::Refused("no draft".into());
         let request = platform::place_draft(settings, outbound, draft).ok_or_else(no)?;
-        let response = self.draw(bot, outbound, &request).await?;
+        let response = self.draw(bot, outbound.conversation.as_str(), &request).await?;
         draft.message = platform::placed(settings, &response).ok_or_else(no)?;
         self.keep(&of(outbound), draft).await;
         Ok(())
     }
 
     /// A call, if the bot's rate has room for it.
-    async fn draw(&self, bot: &Bot, outbound: &Outbound, request: &HttpRequest) -> Result<HttpResponse, Sent> {
-        let (rates, chat) = (platform::rates(&bot.account), outbound.conversation.as_str());
+    async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Sent> {
+        let rates = platform::rates(&bot.account);
         self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| Sent::Wait { ms })?;
         match self.call(bot, request).await {
             (Sent::Taken, Some(response)) => Ok(response),

@@ -5,7 +5,7 @@ use base64ct::{Base64, Encoding};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockEncryptMut, KeyIvInit};
 use protocol::Timestamp;
-use protocol::limit::{ID_BYTES_MAX, TEXT_BYTES_MAX};
+use protocol::limit::{FILES_MAX, ID_BYTES_MAX, TEXT_BYTES_MAX};
 use relay::platform::{self, Account, Inbound, Platform, feishu::Settings};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -62,8 +62,10 @@ pub fn check(account: &Account, inbound: &Inbound) {
     match inbound {
         Inbound::Challenge(challenge) => assert_eq!(reply["challenge"], **challenge),
         Inbound::Ignored(why) => assert!(!why.is_empty()),
-        Inbound::Message { sender, question, .. } => {
-            assert!((1..=TEXT_BYTES_MAX).contains(&question.text.len()), "{} bytes of text", question.text.len());
+        Inbound::Message { sender, question, attached, .. } => {
+            assert!(question.text.len() <= TEXT_BYTES_MAX, "{} bytes of text", question.text.len());
+            assert!(!question.text.is_empty() || !attached.is_empty(), "a question of nothing");
+            assert!(attached.len() <= FILES_MAX, "{} files", attached.len());
             assert_eq!(question.sender.as_ref(), Some(sender));
             assert!(question.id.as_str().starts_with("feishu:main:"));
             assert!(question.conversation.as_str().starts_with("feishu:main:"));

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, OPEN_QUESTIONS_MAX, TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Envelope, GapReason, MessageId, Resumed, Seq, ServerFrame, Timestamp, decode, encode};
-use relay::hub::{Hub, Input, Options, Output, Page, Peer, Pass, PeerId, Posted, Refusal, Role};
+use relay::hub::{Hub, Input, Options, Output, Page, Pass, Peer, PeerId, Posted, Refusal, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::{Corrupt, Delivery, Row, Sql, Value};
@@ -265,8 +265,8 @@ impl World {
 
     /// Whatever waits, an alarm is set for it.
     fn check_alarm(&self) {
-        let waits = self.sql.number("select count(*) from deliveries")
-            + self.sql.number(&format!("select count(*) {OPEN}"));
+        let waits =
+            self.sql.number("select count(*) from deliveries") + self.sql.number(&format!("select count(*) {OPEN}"));
         assert!(waits == 0 || self.alarm.is_some(), "{waits} wait, and nobody will wake");
     }
 
@@ -287,7 +287,9 @@ impl World {
                             assert_eq!(envelope.agent.as_ref(), Some(id), "another agent's question");
                             assert!(envelope.seq > last, "{} after {last}", envelope.seq);
                         }
-                        Role::Device | Role::Egress { .. } => assert_eq!(envelope.seq.0, last.0 + 1, "a hole in a device's timeline"),
+                        Role::Device | Role::Egress { .. } => {
+                            assert_eq!(envelope.seq.0, last.0 + 1, "a hole in a device's timeline")
+                        }
                     }
                     socket.last = Some(envelope.seq);
                     socket.unacked.insert(envelope.seq);

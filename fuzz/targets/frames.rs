@@ -6,8 +6,8 @@
 #![no_main]
 
 use claw_relay_fuzz::{long_text, memory};
-use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 use protocol::json::{self, FromJson};
+use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX};
 use protocol::{ClientFrame, DecodeError, ServerFrame, Timestamp, decode, encode};
 use relay::dialect::{Dialect, Said, Words};
 use serde::Serialize;

@@ -104,7 +104,13 @@ fn access() -> Access {
 
 fn agent() -> AgentKey {
     let user = "usr_1".parse().unwrap();
-    AgentKey { agent: "agt_1".parse().unwrap(), user, key: "key_1".into(), name: "laptop".into(), scopes: vec![Scope::Send] }
+    AgentKey {
+        agent: "agt_1".parse().unwrap(),
+        user,
+        key: "key_1".into(),
+        name: "laptop".into(),
+        scopes: vec![Scope::Send],
+    }
 }
 
 fn ticket() -> Ticket {

@@ -42,20 +42,25 @@ export async function chromium() {
 }
 
 /**
- * A program from PyPI, installed into the cache once per version; null, with the reason said, on a machine without Python.
+ * A program of a package from PyPI, installed into the cache once per version; null, with the reason said, on a machine
+ * without Python.
  * @param {string} name @param {string} version
+ * @param {{ extra?: string, program?: string }} [options] what else of the package is needed; `python`, which imports it.
  */
-export async function pythonTool(name, version) {
+export async function pythonTool(name, version, { extra = '', program = name } = {}) {
   const root = join(CACHE, `${name}-${version}`)
-  const path = join(root, 'bin', name)
-  if (existsSync(path)) return path
+  const path = join(root, 'bin', program)
+  const stamp = join(root, '.claw-relay')
+  if (existsSync(stamp)) return path
   say(`installing ${name} ${version} from PyPI into ${root} (about 1 min)`)
   const made = await capture('python3', ['-m', 'venv', root]).catch((error) => ({ code: 1, stderr: error.message }))
   if (made.code !== 0) {
     say(`no ${name}: python3 with venv is missing (Debian: apt-get install python3-venv): ${made.stderr}`)
     return null
   }
-  await run(join(root, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', `${name}==${version}`])
+  const wanted = `${name}${extra && `[${extra}]`}==${version}`
+  await run(join(root, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', wanted])
+  writeFileSync(stamp, '')
   return path
 }
 

@@ -54,7 +54,7 @@ test('dingtalk', async (t) => {
 
   await t.test('a stranger is told a code', () => pairsStrangers(world, { from: 'stranger' }))
 
-  await t.test('speech and rich texts are questions; pictures and outsiders are ignored', async () => {
+  await t.test('speech and rich texts are questions; outsiders are ignored', async () => {
     const says = async (id, fields) => {
       const response = await world.receive(callback(fake.message(id, {}, fields)))
       assert.deepEqual([response.status, await response.text()], [200, '{}'])
@@ -62,9 +62,8 @@ test('dingtalk', async (t) => {
     const richText = [{ text: 'rich ' }, { type: 'picture', downloadCode: 'd' }, { text: 'words' }]
     await says('m-voice', { msgtype: 'audio', content: { recognition: '说的话', downloadCode: 'd' } })
     await says('m-rich', { msgtype: 'richText', content: { richText } })
-    await world.answered('说的话')
-    await world.answered('rich words')
-    await says('m-picture', { msgtype: 'picture', content: { downloadCode: 'not for the bot' } })
+    await world.answeredWithFile('说的话')
+    await world.answeredWithFile('rich words')
     await says('m-outsider', { msgtype: 'text', text: { content: 'not for the bot' }, senderStaffId: undefined })
     await world.ignored('not for the bot')
   })

@@ -2,8 +2,7 @@
 // reads, and read what the fakes and the Worker make.
 //
 // Feishu: @larksuiteoapi/node-sdk. WeCom's apps and AI bots: @wecom/crypto, whose cipher is that of official accounts too
-// (with the AppID as receiver). Left out, with what stands for them: wechatpy, which needs Python (the vectors in
-// tests/vectors/wechat-push.json were decrypted by it); a QQ library, since the official ones are for Go or speak WebSocket
+// (with the AppID as receiver); these have wechatpy, too. Left out, with what stands for them: a QQ library, since the official ones are for Go or speak WebSocket
 // alone, and those on npm pin an old axios (the fake signs with OpenSSL, the vectors hold QQ's own samples); Telegram and
 // DingTalk, which have a secret in a header and one HMAC.
 

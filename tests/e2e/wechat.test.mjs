@@ -112,7 +112,7 @@ test('wechat', async (t) => {
       const response = await world.receive(fake.callback(fields))
       assert.deepEqual([response.status, await response.text()], [200, 'success'])
     }
-    await world.answered('说的话')
+    await world.answeredWithFile('说的话')
     await world.settles()
     assert.equal(world.model.questions.length, asked + 2)
   })

@@ -4,7 +4,7 @@
 use protocol::{ConversationId, Timestamp, from_json};
 use serde::Serialize;
 
-use super::{Account, HttpRequest, HttpResponse, Outbound, Platform, feishu};
+use super::{Account, HttpRequest, HttpResponse, Outbound, Platform, feishu, telegram};
 
 /// An answer that is shown at its platform while it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,8 +34,26 @@ const SEQUENCE_MAX: u64 = 1 << 30;
 
 /// Whether the platform of this conversation may show answers while they are made.
 pub fn shows_drafts(conversation: &ConversationId) -> bool {
-    conversation.as_str().starts_with("feishu:")
+    let mut parts = conversation.as_str().splitn(3, ':');
+    match (parts.next(), parts.nth(1)) {
+        (Some("feishu"), _) => true,
+        // In private chats: groups are below 0.
+        (Some("telegram"), Some(chat)) => !chat.starts_with('-'),
+        _ => false,
+    }
 }
+
+/// The call that shows the text so far beside the messages of a chat, where the platform has that: nothing begins or stays.
+/// The next one may come after [`PREVIEW_MS`], and those to a chat have a budget of their own.
+pub fn preview(account: &Account, outbound: &Outbound) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Telegram(settings) => telegram::preview(settings, outbound),
+        _ => None,
+    }
+}
+
+/// Between two previews, in milliseconds, at least.
+pub const PREVIEW_MS: u64 = 1_000;
 
 /// How long after the `n`-th update the next one may come, in milliseconds: often at first, then so that a long answer
 /// takes no more calls than the platform's quota bears.
@@ -102,6 +120,21 @@ pub fn withdraw_draft(account: &Account, draft: &Draft) -> Option<HttpRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_answers_are_shown_while_they_are_made() {
+        for (conversation, expected) in [
+            ("feishu:main:oc_1", true),
+            ("telegram:main:1001", true),
+            ("telegram:main:1001.7", true),
+            ("telegram:main:-1001", false),
+            ("qq:main:c2c_1", false),
+            ("default", false),
+            ("telegram", false),
+        ] {
+            assert_eq!(shows_drafts(&conversation.parse().unwrap()), expected, "{conversation}");
+        }
+    }
 
     #[test]
     fn numbers_grow_whatever_the_clock_says() {

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::markdown::{self, Heading, Style};
 use super::split::split;
+use super::webhook::fit;
 use super::{
     Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
     Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
@@ -174,11 +175,12 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("the bot is not mentioned");
     }
     let text = match &received.content {
-        Content::Text(text) => cut(received.readable(text, &settings.bot_open_id)),
+        Content::Text(text) => received.readable(text, &settings.bot_open_id),
         Content::Resource(_) => String::new(),
         Content::Unsupported => return Inbound::Ignored("message type"),
     };
-    let attached = media::attached(&received);
+    let mut attached = media::attached(&received);
+    let text = fit(text, &mut attached);
     if text.is_empty() && attached.is_empty() {
         return Inbound::Ignored("empty");
     }

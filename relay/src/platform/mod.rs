@@ -31,7 +31,8 @@ pub use call::{
     Auth, Call, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
 };
 pub use draft::{
-    Draft, begin_draft, drafted, end_draft, place_draft, placed, redraw_ms, shows_drafts, update_draft, withdraw_draft,
+    Draft, PREVIEW_MS, begin_draft, drafted, end_draft, place_draft, placed, preview, redraw_ms, shows_drafts,
+    update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
 pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
@@ -337,7 +338,7 @@ mod tests {
             "bot_open_id":"ou_1","streaming":false,"api_base":"https://a.b"}"#,
         r#"{"platform":"qq","app_id":"1","app_secret":"SECRET","bot_id":"2","markdown":false,"proactive":true,
             "api_base":"https://a.b","token_base":"https://a.b"}"#,
-        r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","api_base":"https://a.b"}"#,
+        r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","streaming":false,"api_base":"https://a.b"}"#,
         r#"{"platform":"wechat","app_id":"wx1","app_secret":"SECRET","token":"SECRET",
             "encoding_aes_key":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETA","customer_service":false,"passive":true,"api_base":"https://a.b"}"#,
         r#"{"platform":"wecom","corp_id":"ww1","agent_id":7,"secret":"SECRET","token":"SECRET",

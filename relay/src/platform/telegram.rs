@@ -8,6 +8,7 @@
 //! lost, the next try may show a part twice.
 
 mod media;
+mod preview;
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ use super::{
 use crate::auth::same_secret;
 
 pub(super) use media::{download, located, upload};
+pub(super) use preview::preview;
 
 /// What the operator got from @BotFather and set by `setWebhook`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +36,8 @@ pub struct Settings {
     pub secret_token: String,
     /// The bot's own name, without `@`, by which mentions are known: asked of the platform when the account is created.
     pub username: String,
+    /// Shows answers while they are made, in private chats.
+    pub streaming: bool,
     /// `https://api.telegram.org`
     pub api_base: String,
 }
@@ -43,6 +47,7 @@ from_json! {
         bot_token,
         secret_token,
         username or String::new(),
+        streaming or true,
         api_base or "https://api.telegram.org".to_owned(),
     }
 }

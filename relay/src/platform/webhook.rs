@@ -286,8 +286,7 @@ impl Words {
     /// The question in them.
     pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
         let Words { id, chat, group, sender, address, text, mut attached } = self;
-        let text = cut(text.trim().to_owned());
-        attached.truncate(FILES_MAX);
+        let text = fit(text.trim().to_owned(), &mut attached);
         if text.is_empty() && attached.is_empty() {
             return Inbound::Ignored("empty");
         }
@@ -317,12 +316,35 @@ pub fn cut(text: String) -> String {
     cut + CUT_NOTICE
 }
 
+/// The same, for a message with files: at most [`FILES_MAX`], and the text says how many are left out.
+pub(super) fn fit(mut text: String, attached: &mut Vec<Attached>) -> String {
+    let over = attached.len().saturating_sub(FILES_MAX);
+    if over > 0 {
+        attached.truncate(FILES_MAX);
+        text += &format!("\n… [另有 {over} 个文件未转交 · {over} more files left out, over the limit of {FILES_MAX}]");
+    }
+    cut(text)
+}
+
 /// Under a text that was cut.
 pub(super) const CUT_NOTICE: &str = "\n… [太长，已截断 · too long, cut]";
 
 #[cfg(test)]
 mod tests {
+    use protocol::FileKind;
+
     use super::*;
+
+    #[test]
+    fn files_over_the_limit_are_counted_in_the_text() {
+        let file = Attached { kind: FileKind::Image, name: None, media_type: None, bytes: None, key: String::new() };
+        for (files, kept, text) in
+            [(10, 10, "see"), (12, 10, "see\n… [另有 2 个文件未转交 · 2 more files left out, over the limit of 10]")]
+        {
+            let mut attached = vec![file.clone(); files];
+            assert_eq!((fit("see".to_owned(), &mut attached).as_str(), attached.len()), (text, kept));
+        }
+    }
 
     #[test]
     fn parameters_are_decoded_once() {

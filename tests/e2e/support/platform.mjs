@@ -40,6 +40,11 @@ export async function startPlatformWorld(t, start) {
   /** The answers to a question in chats, known by its words. */
   world.answers = (text) => world.fake.sent.filter((message) => message.text === answerTo(text))
   world.answered = (text) => until(() => world.answers(text)[0], `an answer to ${text}:\n${world.process.output()}`)
+  /** The same, for a question with a file, which the model is told of in words after it. */
+  world.answeredWithFile = (text) => {
+    const isIt = (message) => message.text.startsWith(`answer to: ${text}\n[file: `)
+    return until(() => world.fake.sent.find(isIt), `an answer to ${text}:\n${world.process.output()}`)
+  }
   /** Everything that came before is done with: something that came after it is answered. */
   world.settles = async () => {
     const last = `last ${randomUUID()}`

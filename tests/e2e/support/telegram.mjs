@@ -25,6 +25,10 @@ export async function startTelegram() {
     files: new Map(),
     calls: [],
     next: [],
+    /** What is shown for half a minute, in the order in which it was: { chat, id, text, at }. */
+    previews: [],
+    /** The bot may show such. */
+    hasPreviews: true,
     /** Chats that blocked the bot. */
     blocked: new Set(),
     /** Markup is not read, as when a tag is unknown. */
@@ -75,6 +79,7 @@ export async function startTelegram() {
       if (file.bytes.length > 20_000_000) return refuse(response, 400, 'Bad Request: file is too big')
       return json(response, 200, { ok: true, result: { file_id: 'x', file_path: file.path } })
     }
+    if (method === 'sendMessageDraft') return showPreview(JSON.parse(body), response)
     if (method !== 'sendMessage') return sendFile(method, await form(request), response)
     const message = JSON.parse(body)
     const at = Date.now()
@@ -101,6 +106,22 @@ export async function startTelegram() {
     fake.sent.push({ chat: chat_id, to, text: plain, raw: text, at })
     return json(response, 200, { ok: true, result: { message_id: 5000 + fake.sent.length } })
   })
+
+  /** "sendMessageDraft" */
+  function showPreview({ chat_id, message_thread_id, draft_id, text, parse_mode }, response) {
+    const at = Date.now()
+    must(chat_id > 0 && chats.has(chat_id), 'a private chat')
+    must(Number.isSafeInteger(draft_id) && draft_id !== 0, `draft_id ${draft_id}`)
+    if (!fake.hasPreviews) {
+      fake.calls.push({ at, method: 'sendMessageDraft' })
+      return refuse(response, 400, 'Bad Request: method is available only for bots with topics')
+    }
+    const plain = parse_mode ? withoutTags(text) : text
+    must(plain?.trim() && plain.length <= 4096, `a preview of ${plain?.length} characters`)
+    const chat = [chat_id, message_thread_id].filter(Boolean).join('/')
+    fake.previews.push({ chat, id: draft_id, text: plain, at })
+    return json(response, 200, { ok: true, result: true })
+  }
 
   /** "Sending files" */
   function sendFile(method, { chat_id, message_thread_id, reply_parameters, ...files }, response) {

@@ -406,6 +406,12 @@ export const PLATFORMS: readonly Platform[] = [
           },
         },
       ),
+      toggle(
+        'streaming',
+        true,
+        { en: 'Show answers while they are made', zh: '边生成边显示' },
+        { en: 'In private chats', zh: '仅在单聊里' },
+      ),
       base('https://api.telegram.org'),
     ],
     steps: [
