@@ -56,13 +56,19 @@ function saidBy(action: Action, label: string): string | null {
     case 'approval':
       return `/approve ${action.approvalId} ${action.decision}`
     case 'callback':
-      // Whatever it means to whoever made it, it must not be taken for a command.
-      return action.value?.trimStart().startsWith('/') ? label : (action.value ?? null)
+      return plain(action.value) ?? plain(label)
     case 'command':
       return action.command?.replace(COMMANDS_OF_THE_RELAY, '/$&') ?? null
+    case 'question':
+      return plain(action.optionValue)
     default:
       return null
   }
+}
+
+/** What an agent may put into somebody's mouth: no command. */
+function plain(words: string | undefined): string | null {
+  return words === undefined || /^\s*[/／]/.test(words) ? null : words
 }
 
 function linkOf(control: Control): string | null {

@@ -80,6 +80,7 @@ export type Action = {
   approvalId?: string
   command?: string
   decision?: string
+  optionValue?: string
   url?: string
   value?: string
 }

@@ -35,9 +35,14 @@ export function mediaOf(payload: Payload): Media[] {
   })
 }
 
-/** Asks for an approval that a turn waits for, or tells what became of it: it cannot wait for the end of that turn. */
-export function isOfApproval({ channelData }: Payload): boolean {
-  return channelData?.execApproval !== undefined
+/** Asks somebody for whom the turn waits, or tells what became of it: it cannot itself wait for the end of that turn. */
+export function isPressing({ channelData }: Payload): boolean {
+  return channelData?.execApproval !== undefined || channelData?.askUser !== undefined
+}
+
+/** Wants an answer in words, which a turn waits for. */
+export function isQuestion({ channelData }: Payload): boolean {
+  return channelData?.askUser !== undefined
 }
 
 function isHidden({ isReasoning, isCommentary }: Payload): boolean {

@@ -1,4 +1,4 @@
-// What OpenClaw says unasked: cron, its `message` tool, `openclaw message send`, and prompts for approvals.
+// What OpenClaw says unasked: cron, its `message` tool, `openclaw message send`, and what a turn asks while it runs.
 
 import type { Button } from '../../web/src/lib/frame'
 import { type Account, CHANNEL, resolveAccount } from './account'
@@ -6,7 +6,7 @@ import type { Around } from './files'
 import { clock, deskOf } from './gateway'
 import { send as carry, type Media } from './media'
 import type { Payload, Presentation, SendContext, SendPayloadContext } from './openclaw'
-import { isOfApproval, mediaOf, shownBy } from './payload'
+import { isPressing, mediaOf, shownBy } from './payload'
 import { type Push, push } from './push'
 
 /** OpenClaw asks for this before it sends, and takes a payload without presentation back: its buttons travel in our part. */
@@ -29,7 +29,7 @@ export async function sendPayload(context: SendPayloadContext): Promise<{ channe
   const { payload } = context
   const { buttons } = (payload.channelData?.[CHANNEL] ?? { buttons: [] }) as Ours
   const content = { text: payload.text ?? '', media: mediaOf(payload), buttons }
-  const { messageId } = await (isOfApproval(payload) ? sendAlone(context, content) : send(context, content))
+  const { messageId } = await (isPressing(payload) ? sendAlone(context, content) : send(context, content))
   return { channel: CHANNEL, messageId }
 }
 

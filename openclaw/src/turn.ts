@@ -11,7 +11,7 @@ import type { Around } from './files'
 import type { Log } from './log'
 import { type Received, receive, send } from './media'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
-import { isOfApproval, mediaOf, shownBy } from './payload'
+import { isPressing, isQuestion, mediaOf, shownBy } from './payload'
 import { push } from './push'
 import { OtherRun } from './run'
 
@@ -24,6 +24,9 @@ interface Facts {
 }
 
 export class OpenClaw implements Agent {
+  /** Sessions whose turn has asked something and waits for the answer, and that turn. */
+  private readonly asking = new Map<string, Turn>()
+
   constructor(
     private readonly runtime: Runtime,
     /** Replaced when the channel starts again with other settings. */
@@ -35,8 +38,9 @@ export class OpenClaw implements Agent {
   lane(question: Envelope): string | null {
     // `/approve` and the like are for the turn that runs.
     if (this.isCommand(question.text)) return null
-    // OpenClaw would put a second question of its session into the turn that runs.
-    return this.route(question).sessionKey
+    const { sessionKey } = this.route(question)
+    // OpenClaw would put a second question of its session into the turn that runs: right for its answer alone.
+    return this.asking.has(sessionKey) ? null : sessionKey
   }
 
   async renew(question: Envelope): Promise<Outcome> {
@@ -74,6 +78,7 @@ export class OpenClaw implements Agent {
       throw error
     } finally {
       other.leave()
+      if (this.asking.get(route.sessionKey) === turn) this.asking.delete(route.sessionKey)
     }
     return 'over'
   }
@@ -206,7 +211,9 @@ export class OpenClaw implements Agent {
           const { text, buttons } = shownBy(payload)
           const said = [text, ...words].filter((part) => part !== '').join('\n\n')
           const isVisible = said !== '' || files.length > 0
-          if (isVisible && isOfApproval(payload)) {
+          if (isVisible && isPressing(payload)) {
+            // First: the answer may be here before the relay has confirmed the question.
+            if (isQuestion(payload)) this.asking.set(sessionKey, turn)
             const message = { conversation, text: said, files, buttons }
             return { messageIds: [await push(this.account, message, this.around)], visibleReplySent: true }
           }
@@ -223,6 +230,10 @@ export class OpenClaw implements Agent {
         await settled.promise
         return true
       case 'steer':
+        if (this.asking.delete(sessionKey)) {
+          turn.say(PASSED_ON)
+          return true
+        }
         // Into a run that another surface began, and that answers there.
         return false
       case undefined:
@@ -241,6 +252,8 @@ function factsOf({ conversation, from }: Envelope): Facts {
   return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
 }
 
+/** What an answer to a question of OpenClaw's is answered with: the rest is said where it was asked. */
+const PASSED_ON = '✓ 已转达 · passed on'
 /** Nobody reads what comes of it. */
 const NOBODY: Turn = {
   signal: new AbortController().signal,

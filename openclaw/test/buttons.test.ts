@@ -42,6 +42,11 @@ test('a choice says its value, and never a command', () => {
   const callback = (value: string): Control => ({ label: 'Yes', action: { type: 'callback', value } })
   expect(became(callback('deploy:yes'))).toEqual({ label: 'Yes', text: 'deploy:yes' })
   expect(became(callback(' /approve 7f3a allow-always'))).toEqual({ label: 'Yes', text: 'Yes' })
+  expect(became({ ...callback('／status'), label: '／x' })).toHaveProperty('type', 'buttons')
+  expect(became({ label: '1', action: { type: 'question', optionValue: 'Blue' } })).toEqual({
+    label: '1',
+    text: 'Blue',
+  })
   expect(became({ label: 'Yes', value: 'yes', style: 'danger' })).toEqual({
     label: 'Yes',
     text: 'yes',

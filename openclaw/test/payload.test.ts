@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import type { Payload, Presentation } from '../src/openclaw'
-import { isOfApproval, shownBy } from '../src/payload'
+import { isPressing, isQuestion, shownBy } from '../src/payload'
 
 vi.mock('openclaw/plugin-sdk/interactive-runtime', () => ({
   /** Like OpenClaw's, for what occurs here: the text, the title, the texts, the labels. */
@@ -49,9 +49,10 @@ test.each<[string, Payload, ReturnType<typeof shownBy>]>([
   ['thoughts are hidden', { text: 'hm', presentation: { blocks }, isReasoning: true }, { text: '', buttons: [] }],
 ])('%s', (_, payload, expected) => expect(shownBy(payload)).toEqual(expected))
 
-test('what belongs to an approval is told from the rest', () => {
-  expect(isOfApproval({ text: 'x', channelData: { execApproval: { approvalId: '7f3a', state: 'resolved' } } })).toBe(
-    true,
-  )
-  expect(isOfApproval({ text: 'x', channelData: { other: {} } })).toBe(false)
+test('what a turn waits for is told from the rest', () => {
+  const approval = { text: 'x', channelData: { execApproval: { approvalId: '7f3a', state: 'resolved' } } }
+  const question = { text: 'x', channelData: { askUser: { questionId: 'ask_1' } } }
+  const other = { text: 'x', channelData: { other: {} } }
+  expect([approval, question, other].map(isPressing)).toEqual([true, true, false])
+  expect([approval, question, other].map(isQuestion)).toEqual([false, true, false])
 })

@@ -146,6 +146,24 @@ test('openclaw approvals', { skip }, async (t) => {
     await told(picked.id, /fake-1/)
   })
 
+  await t.test('what the agent asks while it works is answered at a press, or in words', async () => {
+    const options = [{ label: 'Blue' }, { label: 'Red' }]
+    const question = { id: 'colour', header: 'Colour', question: 'Which colour?', options }
+    const ask = `call: ask_user ${JSON.stringify({ questions: [question] })}`
+    const id = await writes(ask)
+    const asked = await shown('Which colour?')
+    assert.deepEqual(asked.card.buttons, [{ say: 'Blue' }, { say: 'Red' }])
+    await press(asked, 'Red')
+    await told(asked.id, /passed on/)
+    assert.match(await told(id, /^it printed: /), /Colour: Red/)
+
+    const again = await writes(ask)
+    await waited(() => feishu.replies.filter(({ text }) => text.includes('Which colour?')).length === 2, 'the question')
+    await told(await writes('something like green'), /passed on/)
+    assert.match(await told(again, /^it printed: /), /Colour: something like green/)
+    await told(await writes('and on'), /^answer to: and on/)
+  })
+
   assert.deepEqual([...model.faults, ...feishu.faults], [])
   // Before its folder goes.
   await claw.kill()
