@@ -39,6 +39,16 @@ export function inWords({ label, text }: Button): string {
   return `- ${label}: \`${text}\``
 }
 
+/**
+ * A button on which stands which command it says, or `null` if that is too long. An agent can be talked into offering one,
+ * and whoever presses it has more rights than the agent.
+ */
+export function spelledOut(button: Button): Button | null {
+  if (plain(button.text) !== null) return button
+  const label = `${button.label} · ${button.text.replace(/^\/\//, '/')}`
+  return utf8Bytes(label) <= BUTTON_LABEL_BYTES_MAX ? { ...button, label } : null
+}
+
 function buttonOf(control: Control): Button | null {
   const action = actionOf(control)
   const text = action && !control.disabled ? saidBy(action, control.label) : null

@@ -39,7 +39,7 @@ export interface Turn {
   partial(text: string): void
   /** What is being done meanwhile, such as the name of a tool: gone with the next text. */
   doing(what: string): void
-  /** A finished part of the answer: its text, which may be empty beside files. */
+  /** A finished part of the answer: its text, which may be empty beside files, and what may be said to it at a press. */
   say(text: string, files?: File[], buttons?: Button[]): void
 }
 

@@ -36,7 +36,7 @@ export function mediaOf(payload: Payload): Media[] {
 }
 
 /** Asks somebody for whom the turn waits, or tells what became of it: it cannot itself wait for the end of that turn. */
-export function isPressing({ channelData }: Payload): boolean {
+export function isUrgent({ channelData }: Payload): boolean {
   return channelData?.execApproval !== undefined || channelData?.askUser !== undefined
 }
 

@@ -2,11 +2,12 @@
 
 import type { Button } from '../../web/src/lib/frame'
 import { type Account, CHANNEL, resolveAccount } from './account'
+import { inWords, spelledOut } from './buttons'
 import type { Around } from './files'
 import { clock, deskOf } from './gateway'
 import { send as carry, type Media } from './media'
 import type { Payload, Presentation, SendContext, SendPayloadContext } from './openclaw'
-import { isPressing, mediaOf, shownBy } from './payload'
+import { isUrgent, mediaOf, type Shown, shownBy } from './payload'
 import { type Push, push } from './push'
 
 /** OpenClaw asks for this before it sends, and takes a payload without presentation back: its buttons travel in our part. */
@@ -17,9 +18,21 @@ export function renderPresentation({
   payload: Payload
   presentation: Presentation
 }): Payload {
-  const { text, buttons } = shownBy({ ...payload, presentation })
+  const shown = shownBy({ ...payload, presentation })
+  // What is urgent is made by OpenClaw itself, the rest by agents too.
+  const { text, buttons } = isUrgent(payload) ? shown : inTheOpen(shown)
   if (buttons.length === 0) return { ...payload, text }
   return { ...payload, text, channelData: { ...payload.channelData, [CHANNEL]: { buttons } satisfies Ours } }
+}
+
+/** Which command a button says can be read, on it or in the text. */
+function inTheOpen({ text, buttons }: Shown): Shown {
+  const spelled = buttons.map((button) => spelledOut(button) ?? inWords(button))
+  const words = spelled.filter((one) => typeof one === 'string').join('\n')
+  return {
+    text: [text, words].filter((part) => part !== '').join('\n\n'),
+    buttons: spelled.filter((one) => typeof one !== 'string'),
+  }
 }
 
 /** What `renderPresentation` leaves for `sendPayload`. */
@@ -29,7 +42,7 @@ export async function sendPayload(context: SendPayloadContext): Promise<{ channe
   const { payload } = context
   const { buttons } = (payload.channelData?.[CHANNEL] ?? { buttons: [] }) as Ours
   const content = { text: payload.text ?? '', media: mediaOf(payload), buttons }
-  const { messageId } = await (isPressing(payload) ? sendAlone(context, content) : send(context, content))
+  const { messageId } = await (isUrgent(payload) ? sendAlone(context, content) : send(context, content))
   return { channel: CHANNEL, messageId }
 }
 

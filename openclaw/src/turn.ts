@@ -11,7 +11,7 @@ import type { Around } from './files'
 import type { Log } from './log'
 import { type Received, receive, send } from './media'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
-import { isPressing, isQuestion, mediaOf, shownBy } from './payload'
+import { isQuestion, isUrgent, mediaOf, shownBy } from './payload'
 import { push } from './push'
 import { OtherRun } from './run'
 
@@ -211,7 +211,7 @@ export class OpenClaw implements Agent {
           const { text, buttons } = shownBy(payload)
           const said = [text, ...words].filter((part) => part !== '').join('\n\n')
           const isVisible = said !== '' || files.length > 0
-          if (isVisible && isPressing(payload)) {
+          if (isVisible && isUrgent(payload)) {
             // First: the answer may be here before the relay has confirmed the question.
             if (isQuestion(payload)) this.asking.set(sessionKey, turn)
             const message = { conversation, text: said, files, buttons }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inWords, takeButtons } from '../src/buttons'
+import { inWords, spelledOut, takeButtons } from '../src/buttons'
 import type { Control } from '../src/openclaw'
 
 const taken = (...buttons: Control[]) => takeButtons({ blocks: [{ type: 'buttons', buttons }] })
@@ -105,6 +105,18 @@ test('there are eight of them at most, over all blocks; everything else keeps it
   })
   const few = { blocks: [{ type: 'select', placeholder: 'Which', options: options.slice(0, 2) }] }
   expect(takeButtons(few).rest).toEqual({ blocks: [{ type: 'text', text: 'Which' }] })
+})
+
+test('a command can be spelled out on its button', () => {
+  const yes = { label: 'Yes', text: 'yes' }
+  expect(spelledOut(yes)).toEqual(yes)
+  expect(spelledOut({ label: 'Go on', text: '/elevated full', style: 'primary' })).toEqual({
+    label: 'Go on · /elevated full',
+    text: '/elevated full',
+    style: 'primary',
+  })
+  expect(spelledOut({ label: 'State', text: '//status' })).toEqual({ label: 'State · /status', text: '//status' })
+  expect(spelledOut({ label: 'Go on', text: `/approve ${'x'.repeat(45)}` })).toBe(null)
 })
 
 test('a button in words tells what to write', () => {

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import type { Payload, Presentation } from '../src/openclaw'
-import { isPressing, isQuestion, shownBy } from '../src/payload'
+import { isQuestion, isUrgent, shownBy } from '../src/payload'
 
 vi.mock('openclaw/plugin-sdk/interactive-runtime', () => ({
   /** Like OpenClaw's, for what occurs here: the text, the title, the texts, the labels. */
@@ -53,6 +53,6 @@ test('what a turn waits for is told from the rest', () => {
   const approval = { text: 'x', channelData: { execApproval: { approvalId: '7f3a', state: 'resolved' } } }
   const question = { text: 'x', channelData: { askUser: { questionId: 'ask_1' } } }
   const other = { text: 'x', channelData: { other: {} } }
-  expect([approval, question, other].map(isPressing)).toEqual([true, true, false])
+  expect([approval, question, other].map(isUrgent)).toEqual([true, true, false])
   expect([approval, question, other].map(isQuestion)).toEqual([false, true, false])
 })
