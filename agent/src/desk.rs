@@ -47,6 +47,8 @@ struct Running {
     conversation: ConversationId,
     stream: Stream,
     files: Vec<File>,
+    /// To say nothing is an answer.
+    may_be_silent: bool,
     task: AbortHandle,
     began: Instant,
 }
@@ -176,6 +178,11 @@ impl Desk {
             Event::Restart => {
                 running.stream.restart();
                 running.files.clear();
+                running.may_be_silent = false;
+                Ok(None)
+            }
+            Event::Silence => {
+                running.may_be_silent = true;
                 Ok(None)
             }
         }
@@ -187,6 +194,10 @@ impl Desk {
         let elapsed_ms = running.began.elapsed().as_millis();
         let (text, files) = (running.stream.into_text(), running.files);
         let answer = match result {
+            Ok(()) if text.trim().is_empty() && files.is_empty() && running.may_be_silent => {
+                info!("question {seq} is done without a word after {elapsed_ms} ms");
+                ClientFrame::Done { reply_to: seq }
+            }
             Ok(()) if text.trim().is_empty() && files.is_empty() => {
                 fail(seq, Failure::new("the model gave an empty answer".into()))
             }
@@ -241,6 +252,7 @@ impl Desk {
                 conversation,
                 stream: Stream::default(),
                 files: Vec::new(),
+                may_be_silent: false,
                 task: task.abort_handle(),
                 began: Instant::now(),
             };

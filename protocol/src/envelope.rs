@@ -79,7 +79,7 @@ pub enum State {
     Delivered,
     /// An agent is answering: deltas flow.
     Replying,
-    /// The one final answer is in the timeline.
+    /// The one final answer is in the timeline; or its agent is done with it, and chose to say nothing.
     Replied,
     /// It will not be answered, was stopped, or its answer could not be handed to the platform: see `reason`.
     Failed,

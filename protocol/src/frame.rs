@@ -30,6 +30,11 @@ pub enum ClientFrame {
         /// The piece.
         text: String,
     },
+    /// Agents: the question is dealt with, and nothing is said about it.
+    Done {
+        /// The question.
+        reply_to: Seq,
+    },
     /// Agents: the question will not be answered.
     Fail {
         /// The question.
@@ -97,9 +102,9 @@ pub enum ClientFrame {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame {
-    /// A `send` or `reply` is committed (now, or already when it was sent before).
+    /// A `send`, `reply`, `done` or `fail` is committed (now, or already when it was sent before).
     Accepted {
-        /// Its id: the client's own for `send`, `reply:{reply_to}` for `reply` and `fail`.
+        /// Its id: the client's own for `send`, `reply:{reply_to}` for `reply`, `done` and `fail`.
         id: MessageId,
         /// Its place in the timeline.
         seq: Seq,
@@ -318,6 +323,7 @@ crate::from_json! {
     enum ClientFrame by "type" {
         "ack" => Ack { seq },
         "delta" => Delta { reply_to, offset, text },
+        "done" => Done { reply_to },
         "fail" => Fail { reply_to, reason },
         "fetched" => Fetched(..),
         "hello" => Hello { cursor, last, capabilities or Vec::new(), open or Vec::new(), client },

@@ -55,6 +55,17 @@ fn an_answer_in_time_is_in_the_response_and_nowhere_else() {
 }
 
 #[test]
+fn nobody_waits_for_an_agent_that_says_nothing() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.says(agent, r#"{"type":"done","reply_to":1}"#);
+    assert_eq!(world.held(&id("om_1")), Held::Nothing);
+    world.advance_ms(10_000);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
+}
+
+#[test]
 fn an_answer_that_is_late_goes_by_the_api() {
     let mut world = World::new();
     let agent = world.agent(None);

@@ -337,6 +337,34 @@ fn an_agent_that_gives_up_is_heard_where_the_question_came_from() {
 }
 
 #[test]
+fn an_agent_may_be_done_without_a_word() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.post("om_1", "1").unwrap();
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"well"}"#);
+    world.hears(device);
+    world.hears(agent);
+    let accepted = r#"{"type":"accepted","id":"reply:1","seq":1}"#;
+    for again in [false, true] {
+        world.says(agent, r#"{"type":"done","reply_to":1}"#);
+        assert_eq!(world.hears(agent), [accepted], "again: {again}");
+    }
+    assert_eq!(world.hears(device), [r#"{"type":"state","seq":1,"state":"replied"}"#]);
+    // Nothing goes to the chat, nobody is told of a failure, and there is nothing to replay.
+    assert_eq!(world.ring(|_| Sent::Taken), []);
+    world.says(agent, r#"{"type":"reply","reply_to":1,"text":"after all"}"#);
+    assert!(world.hears(agent)[0].contains(r#""code":"already_replied""#));
+    // It stays so when the Hub wakes anew, and whoever comes back hears the same.
+    world.crash();
+    let agent = world.agent(None);
+    assert_eq!(world.messages(agent), [""; 0]);
+    world.says(agent, r#"{"type":"done","reply_to":1}"#);
+    assert_eq!(world.hears(agent).last().map(String::as_str), Some(accepted));
+    let log = world.hub().events(None, 50).unwrap().events;
+    assert_eq!(log.iter().filter(|event| event.kind == "silent").count(), 1);
+}
+
+#[test]
 fn questions_wait_for_the_first_agent_ever() {
     let mut world = World::new();
     let device = world.device(None);
@@ -487,6 +515,7 @@ fn a_store_that_fails_leaves_everything_as_it_was() {
         received(device, r#"{"type":"send","id":"m-1","text":"x"}"#),
         received(agent, r#"{"type":"reply","reply_to":1,"text":"one"}"#),
         received(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#),
+        received(agent, r#"{"type":"done","reply_to":1}"#),
         received(device, r#"{"type":"stop","reply_to":1}"#),
         Input::Posted(feishu("om_stop", "/stop")),
         Input::Posted(feishu("om_new", "/new")),

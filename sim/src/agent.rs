@@ -148,10 +148,14 @@ impl World {
             return;
         };
         let fails = !self.calm && self.random.chance(self.profile.fails);
+        let is_silent = fails && self.random.chance(500);
         let agent = &mut self.agents[index];
         let Some(running) = agent.running.remove(&seq) else { return };
         let Some((_, id)) = agent.disk.inbox.remove(&seq) else { return };
-        let frame = if fails {
+        let frame = if is_silent {
+            self.figures.count("questions without a word");
+            ClientFrame::Done { reply_to: Seq(seq) }
+        } else if fails {
             ClientFrame::Fail { reply_to: Seq(seq), reason: format!("no answer to <{id}> in {}", self.runs_begun) }
         } else {
             ClientFrame::Reply { reply_to: Seq(seq), text: running.text, files: Vec::new(), buttons: Vec::new() }
@@ -282,10 +286,14 @@ impl World {
             }
             ServerFrame::Message(envelope) => self.agent_stores(index, envelope),
             ServerFrame::Accepted { id, seq } if answered(id) == Some(seq.0) => {
-                let failed =
-                    matches!(self.agents[index].disk.outbox.remove(&seq.0), None | Some(ClientFrame::Fail { .. }))
-                        && self.check.truth.rows[&seq.0].outcome.as_deref() == Some("failed");
-                self.check.demand(failed, "a failure that is accepted is stored", || format!("agent {index}: {id}"));
+                let said = self.agents[index].disk.outbox.remove(&seq.0);
+                let stored = match self.check.truth.rows[&seq.0].outcome.as_deref() {
+                    Some("failed") => matches!(said, None | Some(ClientFrame::Fail { .. })),
+                    Some("silent") => matches!(said, None | Some(ClientFrame::Done { .. })),
+                    _ => false,
+                };
+                let what = "a failure, or silence, that is accepted is stored";
+                self.check.demand(stored, what, || format!("agent {index}: {id}"));
             }
             ServerFrame::Stop { reply_to } => {
                 let open = self.check.truth.open.contains(&reply_to.0)

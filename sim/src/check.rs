@@ -298,8 +298,9 @@ impl Line {
 /// An id that a peer is told to be there is there.
 pub fn accepted(truth: &Truth, id: &str, seq: Seq) -> Result<(), Broken> {
     let there = |row: &Row| row.id == id;
-    // A failure that needs no words of its own is at its question.
-    let failed = |row: &Row| id == format!("reply:{seq}") && row.outcome.as_deref() == Some("failed");
+    // A failure that needs no words of its own is at its question, and so is silence.
+    let is_it = |row: &Row| matches!(row.outcome.as_deref(), Some("failed" | "silent"));
+    let failed = |row: &Row| id == format!("reply:{seq}") && is_it(row);
     if truth.rows.get(&seq.0).is_some_and(|row| there(row) || failed(row)) {
         return Ok(());
     }
@@ -313,7 +314,7 @@ fn told(truth: &Truth, seq: Seq, state: State) -> Result<(), Broken> {
     };
     let is_true = match state {
         State::Queued | State::Delivered | State::Replying => row.outcome.is_none() || truth.ended.contains(&seq.0),
-        State::Replied => truth.answers.contains_key(&seq.0),
+        State::Replied => truth.answers.contains_key(&seq.0) || outcome_is(row, state),
         State::Failed | State::Expired => outcome_is(row, state),
         State::Unknown => false,
     };
@@ -325,7 +326,7 @@ pub fn outcome_is(row: &Row, state: State) -> bool {
     match row.outcome.as_deref() {
         None => matches!(state, State::Queued | State::Delivered | State::Replying),
         Some("failed" | "stopped") => state == State::Failed,
-        Some("replied") => state == State::Replied,
+        Some("replied" | "silent") => state == State::Replied,
         Some("expired") => state == State::Expired,
         Some(_) => false,
     }

@@ -125,6 +125,8 @@ pub enum Event {
     Piece(String),
     /// It begins again: what was handed over is void.
     Restart,
+    /// If nothing was said by its end, that is meant so.
+    Silence,
 }
 
 /// Identifies one run of a question, so that the last words of a run that was given up are not taken for another's.

@@ -198,6 +198,10 @@ impl Peer {
                 ClientFrame::Reply { reply_to, text, files, .. } if reply_to.0 == seq => {
                     return Answer { text: Ok(text), files, shown: String::from_utf16(&shown).unwrap(), offsets };
                 }
+                ClientFrame::Done { reply_to } if reply_to.0 == seq => {
+                    let shown = String::from_utf16(&shown).unwrap();
+                    return Answer { text: Ok("(done)".to_owned()), files: Vec::new(), shown, offsets };
+                }
                 ClientFrame::Fail { reply_to, reason } if reply_to.0 == seq => {
                     return Answer {
                         text: Err(reason),

@@ -13,6 +13,8 @@ use crate::store::{Opened, Outcome, Settings, Sql};
 pub(super) enum Answer {
     /// It could not.
     Failure(String),
+    /// It is done, and says nothing.
+    Silence,
     /// This is it, with what comes with it.
     Text(String, Vec<File>, Vec<Button>),
 }
@@ -105,6 +107,7 @@ impl<S: Sql> Hub<S> {
         let (outcome, reason) = match &answer {
             Answer::Text(..) => (Outcome::Replied, None),
             Answer::Failure(reason) => (Outcome::Failed, Some(shorten(reason.clone()))),
+            Answer::Silence => (Outcome::Silent, None),
         };
         let Some((opened, _)) = self.close(reply_to, outcome, reason.as_deref())? else { return Ok(()) };
         let detail = reason.clone().unwrap_or_default();
@@ -135,6 +138,10 @@ impl<S: Sql> Hub<S> {
                 self.warn(now, &opened.conversation, reply_to, opened.has_origin, text)?;
                 reply_to
             }
+            Answer::Silence => {
+                self.log(now, EventKind::Silent, reply_to, None)?;
+                reply_to
+            }
         };
         self.send_to(&[peer], &ServerFrame::Accepted { id, seq: place });
         self.tell_state(reply_to, outcome.state(), reason);
@@ -159,6 +166,7 @@ impl<S: Sql> Hub<S> {
         let place = match (answer, stored) {
             (Answer::Text(text, ..), Some((seq, stored))) if stored == *text => Some(seq),
             (Answer::Failure(_), None) if outcome == Outcome::Failed => Some(reply_to),
+            (Answer::Silence, None) if outcome == Outcome::Silent => Some(reply_to),
             _ => None,
         };
         let frame = match place {

@@ -39,6 +39,8 @@ pub enum EventKind {
     Replayed,
     /// The platform did not take an answer: it is tried again.
     Retry,
+    /// The agent was done with a question, and said nothing.
+    Silent,
     /// A question was stopped.
     Stopped,
     /// The relay itself said something to the writer of a question.
@@ -64,6 +66,7 @@ impl EventKind {
             EventKind::Refused => "refused",
             EventKind::Replayed => "replayed",
             EventKind::Retry => "retry",
+            EventKind::Silent => "silent",
             EventKind::Stopped => "stopped",
             EventKind::Told => "told",
             EventKind::Trimmed => "trimmed",

@@ -53,13 +53,20 @@ impl<S: Sql> Hub<S> {
                     self.error(id, Code::Forbidden, "this agent key lacks the scope receive".into(), None);
                 }
                 (ClientFrame::Ack { seq }, _) => self.ack(now, id, seq)?,
-                (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, Some(_))
-                    if !may_send =>
-                {
+                (
+                    ClientFrame::Delta { .. }
+                    | ClientFrame::Done { .. }
+                    | ClientFrame::Fail { .. }
+                    | ClientFrame::Reply { .. },
+                    Some(_),
+                ) if !may_send => {
                     self.error(id, Code::Forbidden, "this agent key lacks the scope send".into(), None);
                 }
                 (ClientFrame::Delta { reply_to, offset, text }, Some(agent)) => {
                     self.delta(now, id, &agent, reply_to, offset, &text);
+                }
+                (ClientFrame::Done { reply_to }, Some(agent)) => {
+                    self.answer(now, id, agent, reply_to, answer::Answer::Silence)?;
                 }
                 (ClientFrame::Fail { reply_to, reason }, Some(agent)) => {
                     self.answer(now, id, agent, reply_to, answer::Answer::Failure(reason))?;
@@ -71,7 +78,13 @@ impl<S: Sql> Hub<S> {
                     self.send(now, id, message, conversation, text, files)?;
                 }
                 (ClientFrame::Stop { reply_to }, None) => self.stop(now, id, reply_to)?,
-                (ClientFrame::Delta { .. } | ClientFrame::Fail { .. } | ClientFrame::Reply { .. }, None) => {
+                (
+                    ClientFrame::Delta { .. }
+                    | ClientFrame::Done { .. }
+                    | ClientFrame::Fail { .. }
+                    | ClientFrame::Reply { .. },
+                    None,
+                ) => {
                     self.error(id, Code::BadFrame, "type: this frame is for agents, with an agent key".into(), None);
                 }
                 (ClientFrame::Send { id: message, .. }, Some(_)) => {

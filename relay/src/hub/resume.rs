@@ -248,15 +248,16 @@ impl<S: Sql> Hub<S> {
         }
     }
 
-    /// Of the questions that an agent holds, some may have ended while it was away. Not those with an answer: that is
-    /// the agent's own, and it hears so when it repeats it.
+    /// Of the questions that an agent holds, some may have ended while it was away. Not those that it ended itself: it
+    /// hears so when it repeats its answer.
     fn tell_ended(&mut self, id: PeerId, agent: &AgentId, open: &[Seq]) -> Result<(), S::Error> {
         for &reply_to in open {
             if self.is_open_for(reply_to, agent) {
                 continue;
             }
             let known = self.store.progress_between(reply_to, reply_to)?.pop();
-            if known.is_none_or(|known| self.ended(reply_to, known.outcome) != Some(Outcome::Replied)) {
+            let ended = known.and_then(|known| self.ended(reply_to, known.outcome));
+            if !matches!(ended, Some(Outcome::Replied | Outcome::Silent)) {
                 self.send_to(&[id], &ServerFrame::Stop { reply_to });
             }
         }

@@ -49,15 +49,18 @@ pub enum Outcome {
     Failed,
     /// Its answer is in the timeline.
     Replied,
+    /// Its agent is done with it, and said nothing.
+    Silent,
     /// Its writer took it back.
     Stopped,
 }
 
 impl Outcome {
-    const ALL: [(Outcome, &str); 4] = [
+    const ALL: [(Outcome, &str); 5] = [
         (Outcome::Expired, "expired"),
         (Outcome::Failed, "failed"),
         (Outcome::Replied, "replied"),
+        (Outcome::Silent, "silent"),
         (Outcome::Stopped, "stopped"),
     ];
 
@@ -66,7 +69,7 @@ impl Outcome {
         match self {
             Outcome::Expired => State::Expired,
             Outcome::Failed | Outcome::Stopped => State::Failed,
-            Outcome::Replied => State::Replied,
+            Outcome::Replied | Outcome::Silent => State::Replied,
         }
     }
 

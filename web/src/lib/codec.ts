@@ -147,6 +147,8 @@ function clientFrame(o: Fields): ClientFrame {
       return { type, seq: whole(o, 'seq') }
     case 'delta':
       return { type, reply_to: whole(o, 'reply_to'), offset: whole(o, 'offset'), text: string(o, 'text') }
+    case 'done':
+      return { type, reply_to: whole(o, 'reply_to') }
     case 'fail':
       return { type, reply_to: whole(o, 'reply_to'), reason: string(o, 'reason') }
     case 'hello': {

@@ -8,6 +8,7 @@ export type Cursor = string
 export type ClientFrame =
   | { type: 'ack'; seq: Seq }
   | { type: 'delta'; reply_to: Seq; offset: number; text: string }
+  | { type: 'done'; reply_to: Seq }
   | { type: 'fail'; reply_to: Seq; reason: string }
   | { type: 'hello'; cursor?: Cursor; last?: number; capabilities?: string[]; open?: Seq[]; client?: string }
   | { type: 'reply'; reply_to: Seq; text: string; files?: File[]; buttons?: Button[] }

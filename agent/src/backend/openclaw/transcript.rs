@@ -94,6 +94,8 @@ pub enum Standing {
         /// The answer so far.
         text: String,
     },
+    /// Its turn is over: the agent chose to say nothing, or a hook took its answer away.
+    Silent,
     /// The gateway has never heard of it, or has forgotten it.
     Unknown,
 }
@@ -139,7 +141,7 @@ impl Transcript {
         }
         let ours = self.session_info.last_run_id.as_deref() == Some(key(id, go).as_str());
         match self.session_info.status.as_deref() {
-            Some("done") if ours => Standing::Ended(Failure::new(NO_ANSWER.to_owned())),
+            Some("done") if ours => Standing::Silent,
             Some("failed") if ours => Standing::Ended(Failure::new(ERROR.to_owned())),
             Some("killed") if ours => Standing::Ended(Failure::new(STOPPED.to_owned())),
             Some("timeout") if ours => Standing::Ended(Failure::new(TOO_LONG.to_owned())),
@@ -174,7 +176,7 @@ impl Row {
     }
 }
 
-/// The agent chose to say nothing, or a hook took its answer away.
+/// Its transcript was begun anew before anyone read its answer.
 pub const NO_ANSWER: &str = "OpenClaw ended its turn without an answer";
 /// A model or a tool failed for good.
 pub const ERROR: &str = "OpenClaw reported an error";
@@ -262,7 +264,7 @@ mod tests {
         assert_eq!(find(&[user("m"), aborted], idle("killed", "m")), ended(STOPPED, ""));
         assert_eq!(find(&[user("m")], json!({})), interrupted(false));
         assert_eq!(find(&[user("m")], idle("done", "l")), interrupted(false));
-        assert_eq!(find(&[user("m")], idle("done", "m")), ended(NO_ANSWER, ""));
+        assert_eq!(find(&[user("m")], idle("done", "m")), Standing::Silent);
         assert_eq!(find(&[user("m")], idle("timeout", "m")), ended(TOO_LONG, ""));
         let failed = json!({ "role": "assistant", "content": "No model.", "stopReason": "error" });
         assert_eq!(find(&[user("m"), failed.clone()], idle("failed", "x")), ended(ERROR, "No model."));

@@ -110,6 +110,10 @@ impl<'a> Turn<'a> {
                 Standing::Answered(said) => return self.finish(peer, &said).await,
                 Standing::Busy => (self.id.to_owned(), Next::Listen(POLL)),
                 Standing::Ended(failure) => return Err(Fault::Final(failure)),
+                Standing::Silent => {
+                    self.pieces.put(Event::Silence).await;
+                    return Ok(());
+                }
                 Standing::Interrupted { go, running } => {
                     let patience = if running { RESUME_TIMEOUT } else { SETTLE_TIME };
                     if idle.get_or_insert_with(Instant::now).elapsed() < patience {
