@@ -24,8 +24,8 @@ interface Facts {
 }
 
 export class OpenClaw implements Agent {
-  /** Sessions whose turn has asked something and waits for the answer, and that turn. */
-  private readonly asking = new Map<string, Turn>()
+  /** Sessions whose turn has asked something and waits for the answer: that turn, and when it can be answered. */
+  private readonly asking = new Map<string, { turn: Turn; isReady: Promise<void> }>()
 
   constructor(
     private readonly runtime: Runtime,
@@ -78,7 +78,7 @@ export class OpenClaw implements Agent {
       throw error
     } finally {
       other.leave()
-      if (this.asking.get(route.sessionKey) === turn) this.asking.delete(route.sessionKey)
+      if (this.asking.get(route.sessionKey)?.turn === turn) this.asking.delete(route.sessionKey)
     }
     return 'over'
   }
@@ -150,6 +150,8 @@ export class OpenClaw implements Agent {
     turn: Turn,
   ): Promise<boolean> {
     let isTaken = false
+    const asking = this.asking.get(route.sessionKey)
+    await asking?.isReady
     const { kind, conversation, sender } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
@@ -212,10 +214,10 @@ export class OpenClaw implements Agent {
           const said = [text, ...words].filter((part) => part !== '').join('\n\n')
           const isVisible = said !== '' || files.length > 0
           if (isVisible && isUrgent(payload)) {
-            // First: the answer may be here before the relay has confirmed the question.
-            if (isQuestion(payload)) this.asking.set(sessionKey, turn)
-            const message = { conversation, text: said, files, buttons }
-            return { messageIds: [await push(this.account, message, this.around)], visibleReplySent: true }
+            const sent = push(this.account, { conversation, text: said, files, buttons }, this.around)
+            // At once: the answer may be here before the relay has confirmed the question.
+            if (isQuestion(payload)) this.asking.set(sessionKey, { turn, isReady: this.settled(sent) })
+            return { messageIds: [await sent], visibleReplySent: true }
           }
           if (isVisible) turn.say(said, files, buttons)
           return { messageIds: [`reply:${question.seq}`], visibleReplySent: isVisible }
@@ -230,7 +232,9 @@ export class OpenClaw implements Agent {
         await settled.promise
         return true
       case 'steer':
-        if (this.asking.delete(sessionKey)) {
+        // The answer to a question of the turn that waited for it: that turn may be over by now.
+        if (asking !== undefined) {
+          if (this.asking.get(sessionKey) === asking) this.asking.delete(sessionKey)
           turn.say(PASSED_ON)
           return true
         }
@@ -239,6 +243,12 @@ export class OpenClaw implements Agent {
       case undefined:
         return isTaken || this.isCommand(text)
     }
+  }
+
+  /** OpenClaw wants no answer while it still hands over the question. */
+  private async settled(sent: Promise<string>): Promise<void> {
+    await sent.catch(() => {})
+    await new Promise<void>((resolve) => this.clock.after(HANDED_OVER_MS, resolve))
   }
 
   private pairing() {
@@ -252,6 +262,8 @@ function factsOf({ conversation, from }: Envelope): Facts {
   return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
 }
 
+/** What OpenClaw needs to see that its question was delivered. */
+const HANDED_OVER_MS = 500
 /** What an answer to a question of OpenClaw's is answered with: the rest is said where it was asked. */
 const PASSED_ON = '✓ 已转达 · passed on'
 /** Nobody reads what comes of it. */

@@ -2,7 +2,7 @@ import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { resolveAccount } from '../src/account'
 import type { Action, Payload, Runtime } from '../src/openclaw'
 import { OpenClaw } from '../src/turn'
-import { settle, TestClock, World } from './support'
+import { settle, World } from './support'
 
 vi.mock('openclaw/plugin-sdk/channel-ingress-runtime', () => ({ defineStableChannelIngressIdentity: () => ({}) }))
 vi.mock('openclaw/plugin-sdk/channel-pairing', () => ({
@@ -60,7 +60,7 @@ const account = resolveAccount({ channels: { 'claw-relay': { relayUrl: 'http://r
 const world = () => {
   const world = new World()
   const gateway = new Gateway()
-  world.answerWith(new OpenClaw(gateway.runtime, account, new TestClock(), world.log))
+  world.answerWith(new OpenClaw(gateway.runtime, account, world.clock, world.log))
   world.connect()
   return { world, gateway }
 }
@@ -92,7 +92,10 @@ test('the answer to what a turn asks goes ahead of what waits for that turn', as
   expect(pushed).toEqual([{ text: 'Which?', conversation: 'web', buttons: [{ label: 'Blue', text: 'Blue' }] }])
   await w.ask(3, 'web', { text: 'Blue' })
   await w.ask(4, 'other')
-  expect([...gateway.turns.keys()]).toEqual(['m-1', 'm-3', 'm-4'])
+  // Not before OpenClaw knows that its question is there.
+  expect([...gateway.turns.keys()]).toEqual(['m-1', 'm-4'])
+  await w.clock.advance(500)
+  expect([...gateway.turns.keys()]).toEqual(['m-1', 'm-4', 'm-3'])
   await gateway.turns.get('m-3')!.end('steer')
   expect(w.take('reply')).toEqual([{ type: 'reply', reply_to: 3, text: '✓ 已转达 · passed on' }])
   // Answered: the next one waits again.
@@ -101,7 +104,23 @@ test('the answer to what a turn asks goes ahead of what waits for that turn', as
   await delivery.deliver({ text: 'Blue it is.' })
   await end()
   expect(w.take('reply')).toEqual([{ type: 'reply', reply_to: 1, text: 'Blue it is.' }])
-  expect([...gateway.turns.keys()]).toEqual(['m-1', 'm-3', 'm-4', 'm-2'])
+  expect([...gateway.turns.keys()]).toEqual(['m-1', 'm-4', 'm-3', 'm-2'])
+})
+
+test('a turn may end before its answer is known to have been passed on', async () => {
+  const { world: w, gateway } = world()
+  await w.ask(1)
+  const { delivery, end } = gateway.turns.get('m-1')!
+  await delivery.deliver({ text: 'Which?', channelData: { askUser: { questionId: 'ask_1' } } })
+  await w.ask(2, 'web', { text: 'Blue' })
+  await w.clock.advance(500)
+  await delivery.deliver({ text: 'Blue it is.' })
+  await end()
+  await gateway.turns.get('m-2')!.end('steer')
+  expect(w.take('reply').map(({ reply_to, text }) => [reply_to, text])).toEqual([
+    [1, 'Blue it is.'],
+    [2, '✓ 已转达 · passed on'],
+  ])
 })
 
 test('a question that is never answered ends with its turn', async () => {

@@ -42,7 +42,11 @@ test('openclaw approvals', { skip }, async (t) => {
     assert.equal((await world.webhook(messageEvent(id, text, options))).status, 200)
     return id
   }
-  const waited = (holds, what) => until(holds, `${what}:\n${claw.gateway.output}`, 60_000)
+  const waited = (holds, what) =>
+    until(holds, what, 40_000).catch(({ message }) => {
+      const said = feishu.replies.map(({ messageId, text }) => `${messageId}: ${text}`).join('\n')
+      throw new Error(`${message}:\n${claw.gateway.output}\n${said}`)
+    })
   /** What was said in answer to this, once it says that. */
   const told = (id, pattern) =>
     waited(() => feishu.repliesTo(id).find(({ text }) => pattern.test(text))?.text, `${pattern} in answer to ${id}`)
