@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use protocol::json::{FromJson, Json};
-use protocol::{FileId, Timestamp, from_json};
+use protocol::{AccountId, ConversationId, FileId, Timestamp, from_json};
 use relay::auth::hash;
 use relay::auth::seal::Place;
 use relay::map::Set;
@@ -38,6 +38,36 @@ async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
     let init = RequestInit::new("POST").body(&body);
     let response = account.fetch("https://account/", &init).await.map_err(unavailable)?;
     response.read().await.map_err(unavailable)
+}
+
+/// A call of the platform's beside the messages, on which nothing depends.
+#[derive(Serialize)]
+pub struct Extra {
+    /// Whose bot's.
+    pub account: AccountId,
+    /// For rates that count per chat.
+    pub conversation: ConversationId,
+    /// The call.
+    pub request: HttpRequest,
+}
+
+from_json! { struct Extra { account, conversation, request } }
+
+/// Makes such a call, once.
+pub async fn call(config: &Config, extra: &Extra) {
+    let Err(error) = try_call(config, extra).await else { return };
+    console_log!("account {}: a call was not made: {}", extra.account, error.detail());
+}
+
+async fn try_call(config: &Config, extra: &Extra) -> Result<(), Error> {
+    let body = serde_json::to_string(extra).map_err(|error| Error::internal("a call", error))?;
+    let account = config.accounts()?.get_by_name(extra.account.as_str())?;
+    let init = RequestInit::new("POST").body(&format!(r#"{{"extra":{body}}}"#));
+    account
+        .fetch("https://account/", &init)
+        .await
+        .map(drop)
+        .map_err(|error| Error::unavailable("the account does not answer", error))
 }
 
 /// One bot account.
@@ -93,6 +123,10 @@ impl Account {
         }
         if let Some(link) = media::asked(&body) {
             return self.bring(&link).await;
+        }
+        if let Some(extra) = body.get("extra") {
+            let extra = Extra::from_json(extra.clone()).map_err(|error| Error::internal("a call", error))?;
+            return self.extra(&extra).await;
         }
         let outbound = Outbound::from_json(body).map_err(|error| Error::internal("an answer", error))?;
         Ok(Response::from_json(&self.hand_over(outbound).await?)?)
@@ -150,6 +184,18 @@ impl Account {
             Sent::Taken if !call.is_last => Sent::Partly,
             sent => sent,
         })
+    }
+
+    async fn extra(&self, extra: &Extra) -> Result<Response, Error> {
+        let config = Config::from_env(self.env.clone());
+        if let Some(bot) = directory::bot(&config, extra.account.as_str()).await? {
+            self.budget.borrow_mut().spend(now(), platform::rates(&bot.account), extra.conversation.as_str());
+            let (sent, _) = self.call(&bot, &extra.request).await;
+            if sent != Sent::Taken {
+                console_log!("account {}: a call beside the messages: {sent:?}", extra.account);
+            }
+        }
+        Ok(Response::empty()?)
     }
 
     /// Performs a call. When the platform says that the token is not good any more, once more with a new one. With the

@@ -2,9 +2,10 @@
 
 use std::pin::Pin;
 
-use protocol::{AgentId, Code, ConversationId, Cursor, Fetch, MessageId, Seq, UserId, from_json, json};
+use protocol::{AgentId, Code, ConversationId, Cursor, Fetch, MessageId, Seq, UserId, from_json, json, object};
 use relay::dialect::Words;
 use relay::hub::{Before, Pass, Push, Refusal, Role};
+use relay::platform::{Press, Pressed};
 use relay::store::Question;
 use serde::Serialize;
 
@@ -123,6 +124,8 @@ pub enum Ask {
         /// Whether no part follows.
         is_last: bool,
     },
+    /// Commit what a button says that was pressed.
+    Press(Press),
     /// Commit something said unasked.
     Push(Push),
     /// Its writer took this question back.
@@ -173,6 +176,7 @@ from_json! {
         "messages" => Messages { conversation, before, limit },
         "pass" => Pass { id, seq, part, is_last },
         "post" => Post { question, hold_ms },
+        "press" => Press(..),
         "push" => Push(..),
         "recall" => Recall { id },
         "release" => Release { id },
@@ -191,6 +195,37 @@ pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u
     }
     Err(refused(&response).await)
 }
+
+/// Commits what a button says that was pressed, if it is there.
+pub async fn press(config: &Config, user: &UserId, press: Press) -> Result<Pressed, Error> {
+    let response = ask(config, user, "", &Ask::Press(press)).await?;
+    if response.status_code() != 200 {
+        return Err(refused(&response).await);
+    }
+    let Outcome { pressed, label } = response.read().await?;
+    Ok(match pressed.as_str() {
+        "taken" => Pressed::Taken(label),
+        "late" => Pressed::Late,
+        _ => Pressed::Gone,
+    })
+}
+
+/// What became of a press, as a Hub answers it.
+pub fn pressed(pressed: &Pressed) -> String {
+    let (word, label) = match pressed {
+        Pressed::Gone => ("gone", ""),
+        Pressed::Late => ("late", ""),
+        Pressed::Taken(label) => ("taken", label.as_str()),
+    };
+    object! { "pressed": word, "label": label }
+}
+
+struct Outcome {
+    pressed: String,
+    label: String,
+}
+
+from_json! { struct Outcome { pressed, label } }
 
 /// A Hub's refusal, as an error.
 pub fn refused(response: &Response) -> Pin<Box<dyn Future<Output = Error> + '_>> {

@@ -15,7 +15,7 @@ use protocol::{
 use relay::dialect::{Dialect, Words};
 use relay::hub::{Drafted, Held, Hub as Core, Input, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
 use relay::map::{Map, Set};
-use relay::platform::{Outbound, Sent};
+use relay::platform::{Outbound, Pressed, Sent};
 use relay::store::Delivery;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -133,6 +133,7 @@ struct Done {
     /// What is about to be in a response may be.
     passed: bool,
     posted: Option<Result<Posted, Refusal>>,
+    pressed: Option<Result<Pressed, Refusal>>,
     /// Peers that do not read.
     stalled: Set<PeerId>,
     wake_at: Option<Timestamp>,
@@ -242,6 +243,11 @@ impl Object {
                 let done = self.handle(Input::Posted(question)).await?;
                 done.posted.ok_or_else(no_output)??;
                 Ok(Response::empty()?)
+            }
+            Ask::Press(press) => {
+                let done = self.handle(Input::Pressed(press)).await?;
+                let pressed = done.pressed.ok_or_else(no_output)??;
+                Ok(Response::json(&ask::pressed(&pressed))?)
             }
             Ask::Push(push) => {
                 let done = self.handle(Input::Pushed(push)).await?;
@@ -616,6 +622,7 @@ impl Object {
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
                 Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
+                Output::Pressed(pressed) => done.pressed = Some(pressed),
                 Output::Send(ids, text) => {
                     let told = self.sockets.send(&ids, &text);
                     for id in told.stalled {

@@ -7,10 +7,11 @@ use protocol::{AccountId, Code, ConversationId, Seq, UserId};
 use relay::auth::{code, hash};
 use relay::file::Link;
 use relay::limit::WEBHOOK_BYTES_MAX;
-use relay::platform::{self, Attached, Fresh, Inbound, Malformed, NoEvent, Outbound, Raw, Sent};
+use relay::platform::{self, Attached, Fresh, Inbound, Malformed, NoEvent, Outbound, Press, Pressed, Raw, Sent};
 use relay::store::Question;
 use relay::{greeting, pairing};
 
+use crate::account::Extra;
 use crate::clock::{now, random, random_bytes};
 use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
@@ -60,6 +61,26 @@ pub async fn receive(
     let mut waited = Waited::Acknowledge;
     match inbound {
         Inbound::Challenge(_) => {}
+        Inbound::Chosen { group, press, receipt } => {
+            let Press { sender, conversation, .. } = press.clone();
+            let pressed = match directory::speaker(&config, &bot, &sender, group.as_deref()).await? {
+                Speaker::User(user) => ask::press(&config, &user, press).await?,
+                Speaker::Ignored(_) | Speaker::Stranger => Pressed::Gone,
+            };
+            if pressed == Pressed::Gone {
+                console_log!("webhook {}: ignored: sender {sender} has no such button here", account.id);
+            }
+            let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
+            if let Some(said) = platform::pressed(account, &receipt, &pressed, &fresh) {
+                waited = Waited::Reply(said);
+            }
+            if let Pressed::Taken(label) = pressed
+                && let Some(request) = platform::settle(account, &receipt, &label)
+            {
+                let extra = Extra { account: account.id.clone(), conversation, request };
+                context.wait_until(async move { account::call(&config, &extra).await });
+            }
+        }
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
         Inbound::Message { sender, group, mut question, attached } => {
             let speaker = if group.is_none() && pairing::is_asked_for(&question.text) && bot.has_pairing() {

@@ -81,6 +81,7 @@ pub fn check(account: &Account, inbound: &Inbound) {
             assert!(origin.message.bytes().all(plain), "part of an address: {}", origin.message);
             assert!(sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", sender.len());
         }
+        Inbound::Chosen { .. } => panic!("Feishu's buttons say what they say"),
         Inbound::Halt { conversation, id, .. } => {
             assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));
         }

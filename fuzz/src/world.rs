@@ -240,6 +240,8 @@ impl World {
                         self.accepted(id.clone(), seq);
                     }
                 }
+                // Nor presses anything that a platform only names.
+                Output::Pressed(_) => {}
                 Output::Send(ids, text) => {
                     assert!(!ids.is_empty());
                     for id in ids {

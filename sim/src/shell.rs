@@ -285,6 +285,8 @@ impl World {
                 Output::FlushIn(_) => self.shell.flushes = true,
                 Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
+                // Nobody presses here what a platform only names.
+                Output::Pressed(_) => {}
                 Output::Send(ids, text) => self.send(&ids, &text, &mut replayed),
                 Output::WakeAt(at) => wake_at = Some(at),
             }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { linksTo, picture, read, startFiles } from './support/files.mjs'
 import { answerTo } from './support/model.mjs'
 import {
@@ -82,7 +83,7 @@ test('qq', async (t) => {
       fake.event('MESSAGE_CREATE', d),
       fake.event('C2C_MESSAGE_CREATE', bot),
       fake.event('GROUP_MESSAGE_CREATE', group),
-      fake.event('FRIEND_ADD', { openid: 'USER_ALICE', timestamp: 1 }),
+      fake.event('FRIEND_DEL', { openid: 'USER_ALICE', timestamp: 1 }),
     ]) {
       const response = await world.receive(request)
       assert.deepEqual([response.status, await response.text()], [200, fake.ack])
@@ -170,6 +171,28 @@ test('qq', async (t) => {
     assert.equal(isReply, false)
     world.model.thinkMs = 0
     fake.may.proactive = false
+  })
+
+  await t.test('it says hello, once, to a new friend and to a group that it is added to', async () => {
+    const hears = async (id, options, words) => {
+      const before = fake.sent.length
+      for (let n = 0; n < 3; n += 1) {
+        const response = await world.receive(fake.added(id, options))
+        assert.deepEqual([response.status, await response.text()], [200, fake.ack])
+      }
+      const said = () => fake.sent.slice(before).filter(({ to }) => to === fake.chatOf(options))
+      const [hello] = await until(() => said().length > 0 && said(), id)
+      assert.match(hello.text, words)
+      assert.equal(hello.replyTo, id)
+      await sleep(300)
+      assert.equal(said().length, 1)
+    }
+    await hears('FRIEND_ADD:1/a', { from: 'USER_NEW' }, /Hello! Write to me/)
+    await hears('GROUP_ADD_ROBOT:2', { from: 'MEMBER_NEW', group: 'GROUP_NEW' }, /Hello! Mention me/)
+    const policy = (changes) => world.call(world.token, 'PATCH', '/v1/admin/accounts/main', changes)
+    await policy({ policy: 'pairing', default_user: '' })
+    await hears('FRIEND_ADD:3', { from: 'USER_UNKNOWN' }, /We have not met.*code [0-9A-Z]{4}-/s)
+    await policy({ policy: 'open', default_user: 'me' })
   })
 
   await t.test('a stranger is told a code', () => pairsStrangers(world, { from: 'USER_STRANGER' }))

@@ -97,6 +97,34 @@ test('telegram', async (t) => {
 
   await t.test('a stranger is told a code', () => pairsStrangers(world, { from: '1008' }))
 
+  await t.test('it says hello to who presses Start, and to a group that it is added to', async () => {
+    const hears = async (request, to, words) => {
+      const before = fake.sent.length
+      assert.equal((await world.receive(request)).status, 200)
+      const said = await until(() => fake.sent.slice(before).find((message) => message.to === to), words)
+      assert.match(said.text, words)
+      return said
+    }
+    await hears(fake.question('start-1', '/start', { from: '1010' }), '1010', /Hello! Write to me/)
+    await hears(fake.question('start-2', '/start from-a-link', { from: '1011' }), '1011', /Hello! Write to me/)
+    const said = await hears(fake.changed({ group: '-100700' }), '-100700', /Hello! Mention me/)
+    assert.equal(said.replies_to, undefined)
+    const before = fake.sent.length
+    await world.receive(fake.changed({ group: '-100700', was: 'member', is: 'administrator' }))
+    await world.receive(fake.changed({ group: '-100700', was: 'administrator', is: 'left' }))
+    const policy = (changes) => world.call(world.token, 'PATCH', '/v1/admin/accounts/main', changes)
+    await policy({ groups: 'listed' })
+    await world.receive(fake.changed({ group: '-100701' }))
+    await policy({ groups: 'any', policy: 'pairing', default_user: '' })
+    await hears(fake.question('start-3', '/start', { from: '1012' }), '1012', /We have not met.*code [0-9A-Z]{4}-/s)
+    await policy({ policy: 'open', default_user: 'me' })
+    assert.deepEqual(
+      fake.sent.slice(before).filter(({ to }) => to.startsWith('-')),
+      [],
+    )
+    assert.ok(!world.model.questions.some((question) => question.includes('/start')))
+  })
+
   await t.test('other updates are acknowledged and ignored', async () => {
     const asked = world.model.questions.length
     const bot = { id: 9, is_bot: true }

@@ -127,6 +127,6 @@ test.each([
 test('Telegram is told the address by a command', () => {
   const { command } = on('telegram')
   expect(command!({ api_base: '', bot_token: '1:A', secret_token: 's' }, 'https://r.example/webhook/telegram/t')).toBe(
-    `curl 'https://api.telegram.org/bot1:A/setWebhook' -d 'url=https://r.example/webhook/telegram/t' -d 'secret_token=s' -d 'allowed_updates=["message"]'`,
+    `curl 'https://api.telegram.org/bot1:A/setWebhook' -d 'url=https://r.example/webhook/telegram/t' -d 'secret_token=s' -d 'allowed_updates=["message","callback_query","my_chat_member"]'`,
   )
 })

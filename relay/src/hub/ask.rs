@@ -108,7 +108,7 @@ impl<S: Sql> Hub<S> {
             && ended.outcome == Some(Outcome::Failed)
             && let Some(answer) = self.store.answer(seq)?
         {
-            let part = self.store.messages_at(&[answer])?.pop().map_or(0, |said| first_part(&said.text, &said.files));
+            let part = self.store.messages_at(&[answer])?.pop().map_or(0, |said| first_part(&said));
             self.store.insert_delivery(answer, &conversation, part, now)?;
             self.store.delete_dead_letter(seq)?;
             self.store.finish(seq, Outcome::Replied, None)?;

@@ -18,6 +18,7 @@ mod known;
 mod notice;
 mod outbox;
 mod peer;
+mod press;
 mod push;
 mod queue;
 mod receive;
@@ -37,7 +38,7 @@ use crate::auth::Keys;
 use crate::file;
 use crate::limit::*;
 use crate::map::{Map, Set};
-use crate::platform::{FILE_PART, Sent};
+use crate::platform::{FILE_PART, Press, Pressed, Sent};
 use crate::store::{Agent, Delivery, Origin, Outcome, Place, Question, Settings, Sql, Store, Timeline};
 use flood::Allowance;
 use hold::Hold;
@@ -70,6 +71,8 @@ pub enum Input {
     Opened(PeerId, Role, Pass),
     /// A webhook brought a question.
     Posted(Question),
+    /// Someone pressed a button under a message.
+    Pressed(Press),
     /// The webhook of this question is about to have in its response this answer: this part of it, the last one or not.
     Passed(MessageId, Seq, u32, bool),
     /// Someone who is signed in, or an agent, says something unasked.
@@ -141,6 +144,8 @@ pub enum Output {
     Passed(bool),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].
     Posted(Result<Posted, Refusal>),
+    /// What became of an [`Input::Pressed`].
+    Pressed(Result<Pressed, Refusal>),
     /// Send this text to these sockets.
     Send(Vec<PeerId>, String),
     /// Set the alarm, in place of any other.
@@ -324,6 +329,10 @@ impl<S: Sql> Hub<S> {
                 let posted = self.post(now, question, None)?;
                 self.outputs.push(Output::Posted(posted));
             }
+            Input::Pressed(press) => {
+                let pressed = self.press(now, press)?;
+                self.outputs.push(Output::Pressed(pressed));
+            }
             Input::Passed(id, answer, part, is_last) => {
                 let passed = self.pass(now, &id, answer, part, is_last)?;
                 self.outputs.push(Output::Passed(passed));
@@ -418,7 +427,7 @@ impl<S: Sql> Hub<S> {
         self.insert(now, &envelope, None, None)?;
         if to_platform {
             let due = self.due_after_hold(now, reply_to, seq);
-            let part = first_part(&envelope.text, &envelope.files);
+            let part = first_part(&envelope);
             self.store.insert_delivery(seq, &envelope.conversation, part, due)?;
         }
         self.publish(envelope);
@@ -663,8 +672,8 @@ fn check_buttons(buttons: &[Button]) -> Result<(), Refusal> {
 }
 
 /// The part with which a message begins at its platform.
-fn first_part(text: &str, files: &[File]) -> u32 {
-    if text.is_empty() && !files.is_empty() { FILE_PART } else { 0 }
+fn first_part(said: &Envelope) -> u32 {
+    if said.text.is_empty() && said.buttons.is_empty() && !said.files.is_empty() { FILE_PART } else { 0 }
 }
 
 /// Cuts a text that people read to [`REASON_BYTES_MAX`] bytes, between characters.

@@ -121,7 +121,7 @@ impl<S: Sql> Hub<S> {
         };
         if let Some(beside) = beside {
             // First: the new message must not take the row of the one that it goes beside.
-            let part = first_part(&envelope.text, &envelope.files);
+            let part = first_part(&envelope);
             self.store.insert_push(seq, &envelope.conversation, beside, part, now)?;
         }
         self.insert(now, &envelope, None, None)?;

@@ -244,17 +244,22 @@ impl Outbound {
         if self.part < FILE_PART { self.part } else { 0 }
     }
 
-    /// The same in words: a file is a link to it, and a button what one may write.
+    /// The same in words: a file is a link to it, and a button what one may write, also where nothing is said above it.
     pub(super) fn words(&self, has_buttons: bool) -> Cow<'_, Outbound> {
         match self.file() {
-            None if self.buttons.is_empty() || has_buttons => Cow::Borrowed(self),
+            None if self.buttons.is_empty() || has_buttons && !self.text.is_empty() => Cow::Borrowed(self),
             None => {
-                let choices = self.buttons.iter().map(|button| format!("- {}: `{}`", button.label, button.text));
-                let text = format!("{}\n\n{}", self.text, choices.collect::<Vec<_>>().join("\n"));
+                let text = [&self.text, "\n\n", &self.choices()].concat().trim_start().to_owned();
                 Cow::Owned(Outbound { text, buttons: Vec::new(), ..self.clone() })
             }
             Some(file) => Cow::Owned(Outbound { text: in_words(file), buttons: Vec::new(), ..self.clone() }),
         }
+    }
+
+    /// The buttons in words.
+    pub(super) fn choices(&self) -> String {
+        let choices = self.buttons.iter().map(|button| format!("- {}: `{}`", button.label, button.text));
+        choices.collect::<Vec<_>>().join("\n")
     }
 
     /// The files that follow the text, or this one.

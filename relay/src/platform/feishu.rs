@@ -165,7 +165,6 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             let group = (!is_direct).then_some(chat_id);
             return Inbound::Entered { sender: operator, group, conversation, origin };
         }
-        // TODO(#6): approvals.
         Event::Other { .. } => return Inbound::Ignored("event type"),
     };
     if received.sender_is_bot {

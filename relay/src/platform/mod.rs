@@ -13,6 +13,7 @@ pub mod wecom_bot;
 
 mod budget;
 mod call;
+mod choice;
 mod draft;
 mod encoding;
 mod markdown;
@@ -20,6 +21,8 @@ mod media;
 mod split;
 mod webhook;
 pub mod wx;
+
+use std::borrow::Cow;
 
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
@@ -30,6 +33,7 @@ pub use budget::{Budget, Rate, Scope};
 pub use call::{
     Auth, Call, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Token, Unsupported, Verdict,
 };
+pub use choice::{Choice, Press, Pressed};
 pub use draft::{
     Draft, PREVIEW_MS, begin_draft, drafted, end_draft, place_draft, placed, preview, redraw_ms, shows_drafts,
     update_draft, withdraw_draft,
@@ -211,6 +215,23 @@ pub fn greet(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Re
     }
 }
 
+/// The response to [`Inbound::Chosen`] that says what became of the press; nothing: [`ack`] does.
+pub fn pressed(account: &Account, receipt: &str, pressed: &Pressed, fresh: &Fresh) -> Option<Reply> {
+    match &account.platform {
+        Platform::Telegram(_) => telegram::pressed(receipt, pressed),
+        Platform::Wecom(settings) => wecom::pressed(settings, receipt, pressed, fresh),
+        _ => None,
+    }
+}
+
+/// The call that shows, in place of the buttons, what was chosen: `label` stood on it; nothing: [`pressed`] does.
+pub fn settle(account: &Account, receipt: &str, label: &str) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Telegram(settings) => telegram::settle(settings, receipt, label),
+        _ => None,
+    }
+}
+
 /// Whether answers go in responses to webhooks alone: what is not there in time is kept for the next one.
 pub fn keeps(account: &Account) -> bool {
     matches!(&account.platform, Platform::Wechat(settings) if wechat::keeps(settings))
@@ -239,9 +260,9 @@ pub fn passive(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<
         // A file goes by a call, if one can.
         Platform::Wechat(settings) if outbound.file().is_some() && !wechat::keeps(settings) => None,
         Platform::Wecom(_) if outbound.file().is_some() => None,
-        Platform::Wechat(settings) => wechat::passive(settings, &outbound.words(has_buttons(account)), fresh),
-        Platform::Wecom(settings) => wecom::passive(settings, &outbound.words(has_buttons(account)), fresh),
-        Platform::WecomBot(settings) => wecom_bot::passive(settings, &outbound.words(has_buttons(account)), fresh),
+        Platform::Wechat(settings) => wechat::passive(settings, &shown(account, outbound), fresh),
+        Platform::Wecom(settings) => wecom::passive(settings, &shown(account, outbound), fresh),
+        Platform::WecomBot(settings) => wecom_bot::passive(settings, &shown(account, outbound), fresh),
         _ => None,
     }
 }
@@ -280,23 +301,28 @@ pub fn rates(account: &Account) -> &'static [Rate] {
     on!(&account.platform, |_settings, on| on::RATES)
 }
 
-/// Whether the platform's module shows buttons: elsewhere they are words.
-fn has_buttons(account: &Account) -> bool {
-    matches!(&account.platform, Platform::Feishu(_))
+/// An answer as far as the platform's module shows it: files are links, and buttons words, where it does not.
+fn shown<'a>(account: &Account, outbound: &'a Outbound) -> Cow<'a, Outbound> {
+    outbound.words(match &account.platform {
+        Platform::Feishu(_) | Platform::Telegram(_) => true,
+        Platform::Wecom(settings) => wecom::has_room(settings, &outbound.buttons),
+        _ => false,
+    })
 }
 
 /// The call that hands over a part of an answer.
 pub fn send(account: &Account, outbound: &Outbound) -> Result<Call, Unsupported> {
-    on!(&account.platform, |settings, on| on::send(settings, &outbound.words(has_buttons(account))))
+    on!(&account.platform, |settings, on| on::send(settings, &shown(account, outbound)))
 }
 
 /// The call to make instead of [`send`]'s, once, when the platform's response refuses the way in which it was said: without
-/// Markdown, without links, as a message of its own.
+/// Markdown, without links, with buttons as words, as a message of its own.
 pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     match &account.platform {
-        Platform::Feishu(settings) => feishu::instead(settings, &outbound.words(has_buttons(account)), response),
-        Platform::Qq(settings) => qq::instead(settings, &outbound.words(has_buttons(account)), response),
-        Platform::Telegram(settings) => telegram::instead(settings, &outbound.words(has_buttons(account)), response),
+        Platform::Feishu(settings) => feishu::instead(settings, &shown(account, outbound), response),
+        Platform::Qq(settings) => qq::instead(settings, &shown(account, outbound), response),
+        Platform::Telegram(settings) => telegram::instead(settings, &shown(account, outbound), response),
+        Platform::Wecom(settings) => wecom::instead(settings, &shown(account, outbound)),
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
-//! QQ's official bots: messages by webhook, answers as replies to them.
+//! QQ's official bots: messages by webhook, answers as replies to them. Buttons are words: QQ lets only bots have keyboards of
+//! their own that it invites ("消息按钮").
 //!
 //! Deadlines: a webhook is answered at once (an older page says within 3 s), or comes again at times that are not
 //! documented; a reply is possible for 60 min in a private chat, and for 5 min in groups and guilds. Limits: 4 replies to
@@ -16,16 +17,18 @@ mod media;
 use std::fmt;
 
 use protocol::json::{self, FromJson, Json, Object};
+use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::is_plain;
+use super::encoding::{conversation_id, is_plain};
 use super::markdown::{self, Escape, Style};
 use super::webhook::Words;
 use super::{
     Auth, Call, FILE_PART, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
+use crate::store::Origin;
 
 pub use crypto::public_key;
 pub use event::{Event, Place, Received};
@@ -122,7 +125,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             return Inbound::Challenge(object! { "plain_token": plain_token, "signature": signature });
         }
         Event::Message(received) => received,
-        // TODO(#6): buttons, and greetings when the bot is added.
+        Event::Added { id, place, by } => return added(account, id, &place, by),
         Event::Other(_) => return Inbound::Ignored("event type"),
     };
     if received.is_bot {
@@ -140,6 +143,18 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
     Words { id: received.id, chat, group, sender: received.author, address, text, attached: received.attached }
         .ask(NAME, account)
+}
+
+/// A chat that the bot came into: it may say something there once, as a reply to the event.
+fn added(account: &AccountId, id: String, place: &Place, by: String) -> Inbound {
+    let (kind, place) = place.parts();
+    let conversation = conversation_id(NAME, account, &format!("{kind}-{place}"));
+    let Some(conversation) = conversation.filter(|_| is_plain(place) && by.len() <= ID_BYTES_MAX) else {
+        return Inbound::Ignored("ids of another form");
+    };
+    let origin = Origin { account: account.clone(), message: format!("{kind}/{place}/{EVENT}{id}") };
+    let group = (kind == "group").then(|| place.to_owned());
+    Inbound::Entered { sender: by, group, conversation, origin }
 }
 
 /// The body that the platform expects.
@@ -221,7 +236,7 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
 struct Address<'a> {
     path: String,
     is_guild: bool,
-    /// The message that it replies to.
+    /// The message that it replies to; or, after [`EVENT`], the event.
     message: &'a str,
     parts_max: usize,
 }
@@ -247,7 +262,10 @@ fn reply(
     is_reply: bool,
 ) -> HttpRequest {
     if is_reply {
-        body.field("\"msg_id\":", address.message);
+        match address.message.strip_prefix(EVENT) {
+            Some(event) => body.field("\"event_id\":", event),
+            None => body.field("\"msg_id\":", address.message),
+        };
         if !address.is_guild {
             body.field("\"msg_seq\":", &msg_seq(outbound));
         }
@@ -359,6 +377,8 @@ fn explain(code: i64, why: String) -> String {
 /// Text in guilds, where `<` begins what calls people.
 const GUILD: Style = Style { escape: Escape::Html, ..markdown::PLAIN };
 
+/// Before an event's id, in the place of a message's.
+const EVENT: &str = "event/";
 pub(super) const NAME: &str = "qq";
 pub(super) const CREDENTIALS: &str = "app_id, app_secret";
 /// What it calls its bodies is not documented.

@@ -1,12 +1,14 @@
-//! Telegram: bots, updates by webhook, answers by `sendMessage`.
+//! Telegram: bots, updates by webhook, answers by `sendMessage`, buttons as inline keyboards (`callback_query`).
 //!
 //! Deadlines: an update that is not answered with 2xx comes again for up to 24 h; how soon it must be answered is not
 //! documented. Limits: a text of 4,096 characters without its markup; about a message a second in one chat, 20 a minute in
-//! a group, 30 a second in all, or 429 with `retry_after`. Source: core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
+//! a group, 30 a second in all, or 429 with `retry_after`; 64 bytes that come back with a button. Source:
+//! core.telegram.org/bots/api, /bots/faq, /bots/webhooks.
 //!
 //! The URL of every call holds the bot's token: it is never shown. There is no idempotency key: when the answer to a call is
 //! lost, the next try may show a part twice.
 
+mod keyboard;
 mod media;
 mod preview;
 
@@ -16,6 +18,7 @@ use protocol::json::{self, FromJson, Json, Object};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
 
+use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
 use super::webhook::{Words, at, number, text_at};
 use super::{
@@ -23,7 +26,10 @@ use super::{
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
+use crate::store::Origin;
 
+pub use keyboard::Query;
+pub(super) use keyboard::{pressed, settle};
 pub(super) use media::{download, located, upload};
 pub(super) use preview::preview;
 
@@ -90,10 +96,19 @@ pub fn verify(settings: &Settings, raw: &Raw<'_>, _now: Timestamp) -> Result<Ver
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Somebody has added the bot to a group (`my_chat_member`).
+    Added {
+        /// Who.
+        by: i64,
+        /// Which one, below 0.
+        chat: i64,
+    },
     /// A message.
     Message(Box<Received>),
-    /// An update that this version does not use.
+    /// An update that this version does not use: a message that was changed (`edited_message`), a poll …
     Other,
+    /// A button under a message of the bot's was pressed (`callback_query`).
+    Query(Query),
 }
 
 /// A message.
@@ -125,6 +140,12 @@ pub struct Received {
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let update = verified.0;
     let update_id = number(&update, "update_id")?;
+    if let Some(query) = update.get("callback_query") {
+        return keyboard::read(query);
+    }
+    if let Some(changed) = update.get("my_chat_member") {
+        return added(changed);
+    }
     let Some(message) = update.get("message") else { return Ok(Event::Other) };
     let is_true = |path: &str| at(message, path) == Some(&Json::Bool(true));
     Ok(Event::Message(Box::new(Received {
@@ -141,11 +162,27 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     })))
 }
 
+/// The bot's own standing in a chat was changed: whether it came into a group by that. People who begin with it alone
+/// write `/start`.
+fn added(changed: &Json) -> Result<Event, Malformed> {
+    let status = |of: &str| text_at(changed, &format!("{of}.status")).unwrap_or_default();
+    let is_group = matches!(text_at(changed, "chat.type").as_deref(), Some("group" | "supergroup"));
+    let was_out = matches!(status("old_chat_member").as_str(), "left" | "kicked");
+    let is_in = matches!(status("new_chat_member").as_str(), "administrator" | "member");
+    if !is_group || !was_out || !is_in {
+        return Ok(Event::Other);
+    }
+    Ok(Event::Added { by: number(changed, "from.id")?, chat: number(changed, "chat.id")? })
+}
+
 /// What an event means to the relay: words, written privately, mentioning the bot or replying to it, are a question.
 pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbound {
-    // TODO(#6): buttons, and messages that were changed.
-    let Event::Message(received) = event else { return Inbound::Ignored("event type") };
-    let received = *received;
+    let received = match event {
+        Event::Added { by, chat } => return entered(account, by, chat, 0, 0),
+        Event::Message(received) => *received,
+        Event::Other => return Inbound::Ignored("event type"),
+        Event::Query(query) => return keyboard::chosen(account, query),
+    };
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }
@@ -161,17 +198,39 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("the bot is not mentioned");
     }
     let topic = received.topic.unwrap_or(0);
-    let chat = if topic == 0 { received.chat.to_string() } else { format!("{}.{topic}", received.chat) };
+    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.file.is_none() {
+        return entered(account, from, received.chat, topic, received.message);
+    }
     Words {
         id: received.update_id.to_string(),
         address: format!("{}/{topic}/{}", received.chat, received.message),
         group: (!received.is_private).then(|| received.chat.to_string()),
-        chat,
+        chat: thread(received.chat, topic),
         sender: from.to_string(),
         text: mentioned.unwrap_or(text),
         attached: received.file.into_iter().collect(),
     }
     .ask(NAME, account)
+}
+
+/// What Telegram says for whoever presses "Start", also by a link with a word of its own.
+fn is_start(text: &str) -> bool {
+    text.split_whitespace().next() == Some("/start")
+}
+
+/// Somebody begins with the bot. It comes again only while it was not acknowledged.
+fn entered(account: &AccountId, by: i64, chat: i64, topic: i64, message: i64) -> Inbound {
+    let Some(conversation) = conversation_id(NAME, account, &thread(chat, topic)) else {
+        return Inbound::Ignored("ids of another form");
+    };
+    let origin = Origin { account: account.clone(), message: format!("{chat}/{topic}/{message}") };
+    let group = (chat < 0).then(|| chat.to_string());
+    Inbound::Entered { sender: by.to_string(), group, conversation, origin }
+}
+
+/// A chat, or a topic in it, as conversations are named by it.
+fn thread(chat: i64, topic: i64) -> String {
+    if topic == 0 { chat.to_string() } else { format!("{chat}.{topic}") }
 }
 
 /// A text without `@name`, and `/command@name` without it; nothing, if it is not there.
@@ -195,10 +254,13 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     message(settings, outbound, &STYLE)
 }
 
-/// The same words without markup, when the platform cannot read ours.
+/// The same words without markup, when the platform cannot read ours; or buttons as words, when it refuses those.
 pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
-    let is_markup = response.status == 400 && response.body.contains("can't parse entities");
-    is_markup.then(|| message(settings, outbound, &markdown::PLAIN).ok()).flatten()
+    let is_refused = |words: &str| response.status == 400 && response.body.contains(words);
+    if !outbound.buttons.is_empty() && (is_refused("BUTTON_") || is_refused("reply markup")) {
+        return message(settings, &outbound.words(false), &STYLE).ok();
+    }
+    is_refused("can't parse entities").then(|| message(settings, outbound, &markdown::PLAIN).ok()).flatten()
 }
 
 fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Call, Unsupported> {
@@ -217,12 +279,17 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     if shown.escape == Escape::Html {
         body.field("\"parse_mode\":", "HTML");
     }
-    body.raw("\"reply_parameters\":", &reply_to(message));
+    if message != 0 {
+        body.raw("\"reply_parameters\":", &reply_to(message));
+    }
     body.raw("\"link_preview_options\":", r#"{"is_disabled":true}"#);
+    if is_last && !outbound.buttons.is_empty() {
+        body.raw("\"reply_markup\":", &keyboard::under(outbound, topic));
+    }
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
 }
 
-/// The chat, the topic in it or 0, and the message that is replied to.
+/// The chat, the topic in it or 0, and the message that is replied to or 0.
 fn address(outbound: &Outbound) -> Option<(i64, i64, i64)> {
     let mut numbers = outbound.origin.message.split('/').map_while(|number| number.parse().ok());
     Some((numbers.next()?, numbers.next()?, numbers.next()?))

@@ -6,8 +6,8 @@ use protocol::json::Json;
 use protocol::limit::{FILES_MAX, ID_BYTES_MAX, TEXT_BYTES_MAX};
 use protocol::{AccountId, ConversationId, MessageId};
 
-use super::Attached;
 use super::encoding::{conversation_id, question_id, unpercent};
+use super::{Attached, Press};
 use crate::store::{Origin, Question};
 
 /// A webhook request as it came in.
@@ -153,6 +153,15 @@ pub enum NoEvent {
 pub enum Inbound {
     /// The platform checks that this address is ours: say this back.
     Challenge(String),
+    /// Someone pressed a button under a message, which the platform names without what it says.
+    Chosen {
+        /// The chat's id there, if others are in it too.
+        group: Option<String>,
+        /// Who pressed which, where.
+        press: Press,
+        /// What [`pressed`](super::pressed) and [`settle`](super::settle) read.
+        receipt: String,
+    },
     /// Somebody begins with the bot, or has added it to a group: it may say hello.
     Entered {
         /// Their id on the platform.

@@ -124,6 +124,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             "unsubscribe" => "event: someone follows no more",
             _ => "event type",
         }),
+        // Of WeCom's apps alone.
+        Event::Pressed { .. } => Inbound::Ignored("event type"),
         Event::Message { text: None, file: None, .. } => Inbound::Ignored("message type"),
         Event::Message { from, to, .. } if !is_plain(&from) || !is_plain(&to) => {
             Inbound::Ignored("ids of another form")

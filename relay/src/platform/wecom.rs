@@ -1,4 +1,4 @@
-//! WeCom (企业微信): self-built apps, messages by callback, answers by `message/send`.
+//! WeCom (企业微信): self-built apps, messages by callback, answers by `message/send`, buttons on a card after those.
 //!
 //! Deadlines: a callback must be answered within 5 s (address checks within 1 s), or it comes again, 3 times in all.
 //! Limits: a text or Markdown message of 2,048 bytes, longer ones are cut; 30 messages a minute and 1,000 an hour to one
@@ -10,17 +10,20 @@
 
 use std::fmt;
 
-use protocol::{AccountId, File, FileKind, Timestamp, from_json, object};
+use protocol::json;
+use protocol::limit::ID_BYTES_MAX;
+use protocol::{AccountId, Button, File, FileKind, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::percent;
+use super::encoding::{conversation_id, percent};
 use super::markdown::{self, Fence, Heading, Style};
 use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
-    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
+    Auth, Call, Choice, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press,
+    Pressed, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
+use crate::store::Origin;
 
 /// What the operator copies from the app's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -108,7 +111,10 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         Event::Challenge(challenge) => Inbound::Challenge(challenge),
         Event::Followed { .. } | Event::Other(_) => Inbound::Ignored("event type"),
         Event::Message { text: None, file: None, .. } => Inbound::Ignored("message type"),
-        Event::Message { from, .. } if !is_member(&from) => Inbound::Ignored("ids of another form"),
+        Event::Message { from, .. } | Event::Pressed { from, .. } if !is_member(&from) => {
+            Inbound::Ignored("ids of another form")
+        }
+        Event::Pressed { from, key } => chosen(account, from, &key),
         Event::Message { id, from, text, file, .. } => Words {
             id,
             chat: from.clone(),
@@ -120,6 +126,28 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         }
         .ask(NAME, account),
     }
+}
+
+/// A card is in the chat of one member with the app.
+fn chosen(account: &AccountId, from: String, key: &str) -> Inbound {
+    let Some(choice) = Choice::read(key) else { return Inbound::Ignored("a button of another program's") };
+    let conversation = conversation_id(NAME, account, &from).filter(|_| from.len() <= ID_BYTES_MAX);
+    let Some(conversation) = conversation else { return Inbound::Ignored("ids of another form") };
+    let origin = Origin { account: account.clone(), message: from.clone() };
+    let press = Press { choice, conversation, via: NAME.into(), sender: from.clone(), origin };
+    Inbound::Chosen { group: None, press, receipt: from }
+}
+
+/// Writes on the button what became of its press, in the response to it. No other can be pressed then.
+pub(super) fn pressed(settings: &Settings, member: &str, pressed: &Pressed, fresh: &Fresh) -> Option<Reply> {
+    let label = match pressed {
+        Pressed::Gone => GONE,
+        Pressed::Late => LATE,
+        Pressed::Taken(label) => &format!("✓ {label}"),
+    };
+    let key = Key::read(&settings.encoding_aes_key)?;
+    let text = wx::button_message(member, &settings.corp_id, label, fresh);
+    Some(wx::sealed(&key, &settings.token, &settings.corp_id, &text, fresh).xml())
 }
 
 /// A member's id: not `@all`, nor several, which would send to others.
@@ -138,27 +166,81 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// How long a webhook may wait for its answer, in milliseconds from its arrival: of the 5 s, with room for the way.
 pub const HOLD_MS: u64 = 4_000;
 
-/// The answer in the callback's own response: text only, and only if it fits whole.
+/// The answer in the callback's own response: text only, and only if it fits whole. A card with its buttons follows.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
+    let has_card = !outbound.buttons.is_empty();
+    if has_card && !is_card(settings, &Outbound { part: 1, ..outbound.clone() }) {
+        return None;
+    }
     let content = markdown::render(&outbound.text, &markdown::PLAIN);
     let key = Key::read(&settings.encoding_aes_key).filter(|_| content.len() <= MESSAGE_BYTES_MAX)?;
     let text = wx::text_message(&outbound.origin.message, &settings.corp_id, &content, fresh);
     let sealed = wx::sealed(&key, &settings.token, &settings.corp_id, &text, fresh);
-    Some(Held { reply: sealed.xml(), is_last: true })
+    Some(Held { reply: sealed.xml(), is_last: !has_card })
 }
 
-/// Sends a part of an answer to whoever asked (`POST /cgi-bin/message/send`).
+/// Sends a part of an answer to whoever asked (`POST /cgi-bin/message/send`): of its text, then a card with its buttons.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
+    if is_card(settings, outbound) {
+        let request = message(settings, outbound, "template_card", &card(outbound));
+        return Ok(Call { request, is_last: true });
+    }
+    let (part, is_last) = text_part(settings, outbound, outbound.text_part())?;
+    let is_last = is_last && outbound.buttons.is_empty();
+    Ok(Call { request: text_message(settings, outbound, part), is_last })
+}
+
+/// The buttons in words, when the platform refuses their card.
+pub(super) fn instead(settings: &Settings, outbound: &Outbound) -> Option<Call> {
+    if !is_card(settings, outbound) {
+        return None;
+    }
+    let words = Outbound { text: outbound.choices(), part: 0, ..outbound.clone() };
+    let (part, _) = text_part(settings, &words, 0).ok()?;
+    Some(Call { request: text_message(settings, outbound, part), is_last: true })
+}
+
+/// Whether these buttons can stand on a card. The WeChat plugin shows neither Markdown nor cards.
+pub(super) fn has_room(settings: &Settings, buttons: &[Button]) -> bool {
+    settings.markdown && buttons.len() <= CARD_BUTTONS_MAX
+}
+
+/// Whether this part is the one after the last of the text.
+fn is_card(settings: &Settings, outbound: &Outbound) -> bool {
+    let before = outbound.text_part().checked_sub(1).filter(|_| !outbound.buttons.is_empty());
+    before.is_some_and(|before| text_part(settings, outbound, before).is_ok_and(|(_, is_last)| is_last))
+}
+
+/// A card with nothing but buttons ("按钮交互型"). Their keys take 1,024 bytes, and a tap on the card itself does nothing.
+fn card(outbound: &Outbound) -> String {
+    let choice = |index: usize, button| Choice::of(outbound, index, button);
+    let keys = outbound.buttons.iter().enumerate();
+    let keys = keys.map(|(index, button)| object! { "text": button.label, "key": choice(index, button).word() });
+    // No other card of the app may have the same, whosever it is.
+    let task = outbound.buttons.first().map(|button| choice(0, button)).map(|of| format!("{}-{}", of.seq, of.mark));
+    let mut card = json::Writer::default();
+    card.field("\"card_type\":", "button_interaction");
+    card.raw("\"main_title\":", &object! { "title": CARD_TITLE });
+    card.field("\"task_id\":", &task.unwrap_or_default());
+    card.raw("\"button_list\":", &format!("[{}]", keys.collect::<Vec<_>>().join(",")));
+    card.end()
+}
+
+/// A part of the text, and whether it is the last one.
+fn text_part(settings: &Settings, outbound: &Outbound, index: u32) -> Result<(String, bool), Unsupported> {
     let style = if settings.markdown { &STYLE } else { &markdown::PLAIN };
-    let mark = mark(outbound);
-    let fits = |part: &str| part.len() + mark.len() <= MESSAGE_BYTES_MAX;
-    let (part, is_last) = markdown::part(&outbound.text, outbound.text_part(), PARTS_MAX, style, &fits)?;
+    let mark_bytes = mark(outbound).len();
+    let fits = |part: &str| part.len() + mark_bytes <= MESSAGE_BYTES_MAX;
+    markdown::part(&outbound.text, index, PARTS_MAX, style, &fits)
+}
+
+fn text_message(settings: &Settings, outbound: &Outbound, part: String) -> HttpRequest {
     let kind = if settings.markdown { "markdown" } else { "text" };
-    Ok(Call { request: message(settings, outbound, kind, &object! { "content": part + &mark }), is_last })
+    message(settings, outbound, kind, &object! { "content": part + &mark(outbound) })
 }
 
 fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: &str) -> HttpRequest {
-    let mut body = protocol::json::Writer::default();
+    let mut body = json::Writer::default();
     body.field("\"touser\":", &outbound.origin.message);
     body.field("\"msgtype\":", kind);
     body.field("\"agentid\":", &settings.agent_id);
@@ -281,6 +363,13 @@ pub(super) const RATES: &[Rate] = &[
 const LABEL: &str = "WeCom";
 /// A text or Markdown message.
 const MESSAGE_BYTES_MAX: usize = 2_048;
+/// "模板卡片消息": buttons of a card.
+const CARD_BUTTONS_MAX: usize = 6;
+/// At most 36 characters.
+const CARD_TITLE: &str = "请选择 · Choose one";
+/// In place of what stood on a button.
+const GONE: &str = "无效 · not for you, or too old";
+const LATE: &str = "已选过别的 · already answered";
 /// "上传临时素材": more than 5 bytes, at most 20 MB; less as a picture or video, or as a recording.
 const FILE_BYTES_MIN: u64 = 6;
 const FILE_BYTES_MAX: u64 = 20_000_000;

@@ -6,6 +6,9 @@
 //! person at a time. No access token and no list of addresses. Source: developer.work.weixin.qq.com, "智能机器人":
 //! "接收消息", "被动回复消息", "主动回复消息".
 //!
+//! Buttons are words: the response to a press on a template card may change that card and nothing else, and no page
+//! promises an address for what the press asks.
+//!
 //! The address works once, which makes it its own idempotency key: a try after one whose outcome is not known is refused
 //! if that one arrived, and the answer is then called undelivered although it is there.
 
@@ -225,7 +228,6 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
                 None => Inbound::Ignored("ids of another form"),
             };
         }
-        // TODO(#6): buttons on template cards.
         Event::Other(_) => return Inbound::Ignored("event type"),
         Event::Refresh { stream_id, from, group } => {
             // As `question_id` made it.

@@ -13,7 +13,7 @@ pub use crypto::{Key, Opening, signature};
 pub(super) use fields::{Fields, cdata};
 pub(super) use media::{FILE_HOSTS, download, is_of, located, upload, uploaded};
 pub use message::Event;
-pub(super) use message::{Checked, read_event, text_message};
+pub(super) use message::{Checked, button_message, read_event, text_message};
 
 use protocol::object;
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
 use relay::hub::{Hub, Input, Options, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
-use relay::platform::{Outbound, Sent};
+use relay::platform::{Outbound, Press, Pressed, Sent};
 use relay::store::{Corrupt, DeadLetter, Delivery, Origin, Question, Row, Sql, Value};
 use rusqlite::Connection;
 
@@ -107,6 +107,7 @@ pub struct World {
     pub fetched: Vec<protocol::Fetched>,
     pub flushes_in: Vec<u64>,
     passed: bool,
+    pressed: Option<Result<Pressed, Refusal>>,
     next_peer: u64,
 }
 
@@ -133,6 +134,7 @@ impl World {
             fetched: Vec::new(),
             flushes_in: Vec::new(),
             passed: false,
+            pressed: None,
             next_peer: 1,
         };
         world.input(Input::Woken(None));
@@ -204,6 +206,7 @@ impl World {
                 Output::FlushIn(ms) => self.flushes_in.push(ms),
                 Output::Passed(passed) => self.passed = passed,
                 Output::Posted(posted) => result = Some(posted),
+                Output::Pressed(pressed) => self.pressed = Some(pressed),
                 Output::Send(ids, text) => {
                     let frames = decode::<ServerFrame>(&text).unwrap();
                     for id in ids {
@@ -278,6 +281,12 @@ impl World {
     /// A webhook brings a question from Feishu.
     pub fn post(&mut self, message: &str, text: &str) -> Result<Posted, Refusal> {
         self.input(Input::Posted(feishu(message, text))).unwrap()
+    }
+
+    /// Someone presses a button at a platform.
+    pub fn press(&mut self, press: &Press) -> Result<Pressed, Refusal> {
+        self.input(Input::Pressed(press.clone()));
+        self.pressed.take().unwrap()
     }
 
     /// The webhook that brings a message waits.

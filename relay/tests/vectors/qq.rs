@@ -123,11 +123,31 @@ fn where_messages_are_written_and_answered() {
 }
 
 #[test]
+fn greetings() {
+    let check = |kind: &str, d: Value, by: &str, in_group: Option<&str>, chat: &str, path: &str| {
+        let inbound = received(kind, d);
+        let Inbound::Entered { sender, group, conversation, origin } = inbound else { panic!("{kind}: {inbound:?}") };
+        assert_eq!((sender.as_str(), group.as_deref()), (by, in_group));
+        assert_eq!(conversation.as_str(), format!("qq:main:{chat}"));
+        let hello = outbound(&origin.message, "Hello");
+        let request = platform::send(&account("s"), &hello).unwrap().request;
+        assert_eq!(request.url, format!("https://api.bot.qq.com/{path}/messages"));
+        let expected = r#"{"msg_type":2,"markdown":{"content":"Hello"},"event_id":"EVENT","msg_seq":57}"#;
+        assert_eq!(request.body.unwrap().replace(&format!("{kind}:1"), "EVENT"), expected);
+    };
+    check("FRIEND_ADD", json!({ "openid": "U", "timestamp": 1 }), "U", None, "c2c-U", "v2/users/U");
+    let added = json!({ "group_openid": "G", "op_member_openid": "M", "timestamp": 1 });
+    check("GROUP_ADD_ROBOT", added, "M", Some("G"), "group-G", "v2/groups/G");
+}
+
+#[test]
 fn what_is_no_question() {
     let check =
         |kind: &str, d: Value, why: &'static str| assert_eq!(received(kind, d), Inbound::Ignored(why), "{kind}");
     let author = json!({ "id": "A", "user_openid": "U" });
-    check("FRIEND_ADD", json!({ "openid": "U", "timestamp": 1 }), "event type");
+    check("FRIEND_DEL", json!({ "openid": "U", "timestamp": 1 }), "event type");
+    check("GROUP_DEL_ROBOT", json!({ "group_openid": "G", "op_member_openid": "M" }), "event type");
+    check("FRIEND_ADD", json!({ "openid": "../x" }), "ids of another form");
     check("GROUP_MESSAGE_CREATE", json!({ "id": "m" }), "event type");
     check("C2C_MESSAGE_CREATE", json!({ "id": "m", "content": " ", "author": author }), "empty");
     check(

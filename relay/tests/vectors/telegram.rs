@@ -1,11 +1,11 @@
 //! Telegram.
 
 use hmac::{Hmac, Mac};
-use protocol::{File, FileKind};
+use protocol::{Button, ButtonStyle, File, FileKind};
 use relay::platform::telegram::{self, Settings};
 use relay::platform::{
-    self, Account, Attached, Auth, Download, FILE_PART, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
-    Platform, Raw, Sent, Upload, Verdict,
+    self, Account, Attached, Auth, Download, FILE_PART, Fresh, HttpRequest, HttpResponse, Inbound, NoEvent, Outbound,
+    Platform, Pressed, Raw, Sent, Upload, Verdict,
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -203,6 +203,163 @@ fn answers() {
     let plain = platform::instead(&account, &outbound, &refused).unwrap().request.body.unwrap();
     assert_eq!(plain, format!(r#"{{"chat_id":-100,"message_thread_id":7,"text":"4 < 5",{rest}"#));
     assert_eq!(platform::instead(&account, &outbound, &response(400, r#"{"ok":false}"#)), None);
+}
+
+#[test]
+fn buttons() {
+    let button =
+        |label: &str, text: &str| Button { label: label.into(), text: text.into(), style: ButtonStyle::Danger };
+    let mut outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+        conversation: "telegram:main:-100.7".parse().unwrap(),
+        seq: protocol::Seq(2),
+        text: "**Sure?**".into(),
+        files: Vec::new(),
+        buttons: vec![button("是 · Yes", "yes"), button("No", "no")],
+        part: 0,
+        question: None,
+    };
+    let account = account("s");
+    let call = platform::send(&account, &outbound).unwrap();
+    let body: Value = serde_json::from_str(call.request.body.as_deref().unwrap()).unwrap();
+    // Chats hold buttons for as long as they exist: what comes back with one must still be read.
+    let keys = json!([
+        [{ "text": "是 · Yes", "callback_data": "7/2.0.Xy99sQZZ" }],
+        [{ "text": "No", "callback_data": "7/2.1.jSAYXsVx" }],
+    ]);
+    assert_eq!(body["reply_markup"], json!({ "inline_keyboard": keys }));
+    // Under the last part alone.
+    let long = Outbound { text: "字".repeat(5_000), ..outbound.clone() };
+    let has_keys = |outbound: &Outbound| {
+        let call = platform::send(&account, outbound).unwrap();
+        (call.is_last, call.request.body.unwrap().contains("reply_markup"))
+    };
+    assert_eq!(has_keys(&long), (false, false));
+    assert_eq!(has_keys(&Outbound { part: 1, ..long }), (true, true));
+    // At most 64 bytes, however far away.
+    outbound.seq = protocol::Seq((1 << 53) - 1);
+    outbound.origin.message = format!("-100/{}/3", i64::MAX);
+    outbound.buttons = vec![button("x", "x"); 8];
+    let body: Value =
+        serde_json::from_str(&platform::send(&account, &outbound).unwrap().request.body.unwrap()).unwrap();
+    for row in body["reply_markup"]["inline_keyboard"].as_array().unwrap() {
+        assert!(row[0]["callback_data"].as_str().unwrap().len() <= 64, "{row}");
+    }
+    // What is refused is said in words.
+    let refused = |why: &str| response(400, &json!({ "ok": false, "error_code": 400, "description": why }).to_string());
+    let body = |why: &str| platform::instead(&account, &outbound, &refused(why)).map(|call| call.request.body.unwrap());
+    let words = body("Bad Request: BUTTON_DATA_INVALID").unwrap();
+    assert!(words.contains("<code>x</code>") && !words.contains("reply_markup"), "{words}");
+    assert!(body("Bad Request: can't parse entities: x").unwrap().contains("reply_markup"));
+    assert_eq!(body("Bad Request: chat not found"), None);
+}
+
+#[test]
+fn presses() {
+    let received = |query: Value| {
+        let update = json!({ "update_id": 1, "callback_query": query });
+        let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+        platform::receive(&account("s"), &Raw::post(&headers, update.to_string().as_bytes()), NOW)
+    };
+    // In a group without topics Telegram names the thread of a reply: it is not asked.
+    let chat = json!({ "id": -100, "type": "supergroup" });
+    let message = json!({ "message_id": 8, "message_thread_id": 3, "chat": chat, "text": "Sure?", "date": 1 });
+    let query =
+        json!({ "id": "4382bfdwdsb323b2d9", "from": { "id": 5 }, "message": message, "data": "0/2.1.pn8R0j0T" });
+    let Ok(Inbound::Chosen { group, press, receipt }) = received(query.clone()) else { panic!() };
+    assert_eq!(group.as_deref(), Some("-100"));
+    let expected = json!({
+        "choice": { "seq": 2, "index": 1, "mark": "pn8R0j0T" }, "conversation": "telegram:main:-100", "via": "telegram",
+        "sender": "5", "origin": { "account": "main", "message": "-100/0/8" },
+    });
+    assert_eq!(serde_json::to_value(&press).unwrap(), expected);
+
+    let account = account("s");
+    let fresh = Fresh { now: NOW, nonce: String::new(), random: [0; 16] };
+    let says = |pressed: &Pressed| platform::pressed(&account, &receipt, pressed, &fresh).unwrap().body;
+    let taken = r#"{"method":"answerCallbackQuery","callback_query_id":"4382bfdwdsb323b2d9","text":"收到 · got it"}"#;
+    assert_eq!(says(&Pressed::Taken("No".into())), taken);
+    assert!(says(&Pressed::Late).contains("already answered"));
+    assert!(says(&Pressed::Gone).contains("not for you"));
+    let settled = platform::settle(&account, &receipt, "No").unwrap();
+    let key = r#"{"text":"✓ No","callback_data":"0/2.1.pn8R0j0T"}"#;
+    let body = format!(r#"{{"chat_id":-100,"message_id":8,"reply_markup":{{"inline_keyboard":[[{key}]]}}}}"#);
+    let url = "https://api.telegram.org/bot1:a/editMessageReplyMarkup".to_owned();
+    assert_eq!(settled, HttpRequest::post(url, body, Auth::None));
+
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut query = query.clone();
+        change(&mut query);
+        received(query)
+    };
+    // A message that is deleted, or too old, has a place and nothing else.
+    let old = with(&|query| query["message"] = json!({ "message_id": 8, "chat": chat, "date": 0 }));
+    assert!(matches!(old, Ok(Inbound::Chosen { press: same, .. }) if same == press));
+    for data in ["", "like", "0/", "x/2.1.pn8R0j0T", "2.1.pn8R0j0T", "0/2.1.pn8R0j0Tx"] {
+        let other = with(&|query| query["data"] = data.into());
+        assert_eq!(other, Ok(Inbound::Ignored("a button of another bot's")), "{data}");
+    }
+    assert_eq!(with(&|query| query["id"] = "a/b".into()), Ok(Inbound::Ignored("ids of another form")));
+    let inline = with(&|query| query["message"] = Value::Null);
+    assert_eq!(inline, Ok(Inbound::Ignored("event type")));
+    for field in ["id", "from"] {
+        let missing = with(&|query| query[field] = Value::Null);
+        assert!(matches!(&missing, Err(NoEvent::Malformed(why)) if why.to_string().contains(field)), "{missing:?}");
+    }
+}
+
+#[test]
+fn greetings() {
+    let check = |inbound: Inbound, by: &str, in_group: Option<&str>, thread: &str, address: &str| {
+        let Inbound::Entered { sender, group, conversation, origin } = inbound else {
+            panic!("{address}: {inbound:?}")
+        };
+        assert_eq!((sender.as_str(), group.as_deref(), origin.message.as_str()), (by, in_group, address));
+        assert_eq!(conversation.as_str(), format!("telegram:main:{thread}"));
+    };
+    let (me, group) = (json!({ "id": 5, "type": "private" }), json!({ "id": -100, "type": "supergroup" }));
+    check(received(&json!({ "text": "/start", "chat": me })), "5", None, "5", "5/0/3");
+    check(received(&json!({ "text": "/start a-link-with_this", "chat": me })), "5", None, "5", "5/0/3");
+    let in_topic = json!({ "text": "/start@the_bot", "chat": group, "message_thread_id": 7 });
+    check(received(&in_topic), "5", Some("-100"), "-100.7", "-100/7/3");
+    for text in ["/starting", "start", "please /start"] {
+        assert!(matches!(received(&json!({ "text": text, "chat": me })), Inbound::Message { .. }), "{text}");
+    }
+    let unmeant = received(&json!({ "text": "/start", "chat": group }));
+    assert_eq!(unmeant, Inbound::Ignored("the bot is not mentioned"));
+
+    let changed = |chat: &Value, old: &str, new: &str| {
+        let (old, new) = (json!({ "status": old }), json!({ "status": new }));
+        let changed = json!({ "chat": chat, "from": { "id": 5 }, "old_chat_member": old, "new_chat_member": new });
+        let update = json!({ "update_id": 1, "my_chat_member": changed }).to_string();
+        let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+        platform::receive(&account("s"), &Raw::post(&headers, update.as_bytes()), NOW).unwrap()
+    };
+    for (old, new) in [("left", "member"), ("kicked", "administrator")] {
+        check(changed(&group, old, new), "5", Some("-100"), "-100", "-100/0/0");
+    }
+    let none = Inbound::Ignored("event type");
+    for (old, new) in [("member", "administrator"), ("restricted", "member"), ("member", "left"), ("left", "kicked")] {
+        assert_eq!(changed(&group, old, new), none, "{old} {new}");
+    }
+    // They press "Start" then, which says so.
+    assert_eq!(changed(&me, "kicked", "member"), none);
+    assert_eq!(changed(&json!({ "id": -200, "type": "channel" }), "left", "administrator"), none);
+
+    // There is no message to reply to.
+    let outbound = Outbound {
+        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/0/0" })).unwrap(),
+        conversation: "telegram:main:-100".parse().unwrap(),
+        seq: protocol::Seq(0),
+        text: "Hello".into(),
+        files: Vec::new(),
+        buttons: Vec::new(),
+        part: 0,
+        question: None,
+    };
+    let body = platform::send(&account("s"), &outbound).unwrap().request.body.unwrap();
+    let expected = r#"{"chat_id":-100,"text":"Hello","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}"#;
+    assert_eq!(body, expected);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! WeCom: apps and AI bots.
 
-use protocol::{File, FileKind, Timestamp};
+use protocol::{Button, ButtonStyle, File, FileKind, Timestamp};
 use relay::platform::wecom::{self, Settings};
 use relay::platform::wx::{Key, signature};
 use relay::platform::{
-    self, Account, Auth, Download, FILE_PART, Fresh, HttpResponse, Inbound, Method, NoEvent, Outbound, Platform, Raw,
-    Rejected, Sent, Upload, Verdict, wecom_bot,
+    self, Account, Auth, Download, FILE_PART, Fresh, HttpResponse, Inbound, Method, NoEvent, Outbound, Platform,
+    Pressed, Raw, Rejected, Sent, Upload, Verdict, wecom_bot,
 };
 use serde_json::{Value, json};
 
@@ -339,6 +339,90 @@ fn app_files() {
     outbound.files = vec![file("a", "image/png", 9)];
     let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [0; 16] };
     assert_eq!(platform::passive(&account, &outbound, &fresh), None);
+}
+
+#[test]
+fn app_buttons() {
+    let input = json!({ "encoding_aes_key": "A".repeat(43) });
+    let account = account(&input);
+    let button = |text: &str| Button { label: format!("✓ {text}"), text: text.into(), style: ButtonStyle::Default };
+    let asked = Outbound { buttons: vec![button("yes"), button("no")], ..to("alice", "Sure?") };
+    let sent = |part: u32, outbound: &Outbound| {
+        let call = platform::send(&account, &Outbound { part, ..outbound.clone() }).unwrap();
+        (serde_json::from_str::<Value>(&call.request.body.unwrap()).unwrap(), call.is_last)
+    };
+    let (words, is_last) = sent(0, &asked);
+    assert_eq!((words["msgtype"].as_str(), is_last), (Some("markdown"), false));
+    let (card, is_last) = sent(1, &asked);
+    assert!(is_last && card["enable_duplicate_check"] == 1, "{card}");
+    // Chats hold cards for as long as they exist: what comes back with one must still be read.
+    let list = json!([
+        { "text": "✓ yes", "key": "2.0.yQ6fkHm_" },
+        { "text": "✓ no", "key": "2.1.DoJ4zu1_" },
+    ]);
+    let expected = json!({
+        "card_type": "button_interaction", "main_title": { "title": "请选择 · Choose one" }, "task_id": "2-yQ6fkHm_",
+        "button_list": list,
+    });
+    assert_eq!(card["template_card"], expected);
+    assert!(platform::send(&account, &Outbound { part: 2, ..asked.clone() }).is_err());
+    // After all parts of a long text, and not twice the same task for two members.
+    let long = Outbound { text: "字".repeat(1_000), ..asked.clone() };
+    assert_eq!([0, 1, 2].map(|part| sent(part, &long).1), [false, false, true]);
+    let other = Outbound { conversation: "wecom:main:bob".parse().unwrap(), ..asked.clone() };
+    assert_ne!(sent(1, &other).0["template_card"]["task_id"], card["template_card"]["task_id"]);
+    // Refused, or more than it takes: words.
+    let refused = HttpResponse { status: 200, retry_after_s: None, body: r#"{"errcode":40058,"errmsg":"x"}"#.into() };
+    let instead = |part: u32| platform::instead(&account, &Outbound { part, ..asked.clone() }, &refused);
+    assert!(instead(1).unwrap().request.body.unwrap().contains("✓ yes: `yes`"));
+    assert_eq!(instead(0), None);
+    let (many, is_last) = sent(0, &Outbound { buttons: vec![button("yes"); 7], ..asked.clone() });
+    assert!(is_last && many["markdown"]["content"].as_str().unwrap().contains("`yes`"), "{many}");
+
+    // In the callback's response there is room for words, and the card follows.
+    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [7; 16] };
+    assert!(!platform::passive(&account, &asked, &fresh).unwrap().is_last);
+    assert_eq!(platform::passive(&account, &long, &fresh), None, "its card would be another part");
+
+    let received = |from: &str, key_of_button: &str| {
+        let event = format!(
+            "<xml><ToUserName>ww1</ToUserName><FromUserName><![CDATA[{from}]]></FromUserName><CreateTime>1</CreateTime>\
+             <MsgType>event</MsgType><Event>template_card_event</Event><EventKey><![CDATA[{key_of_button}]]></EventKey>\
+             <TaskId>2-yQ6fkHm_</TaskId><CardType>button_interaction</CardType><ResponseCode>c</ResponseCode>\
+             <AgentID>218</AgentID></xml>"
+        );
+        let encrypt = key(&input).seal(&[1; 16], &event, "ww1");
+        let seconds = (crate::NOW.0 / 1000).to_string();
+        let query =
+            format!("msg_signature={}&timestamp={seconds}&nonce=n", signature(&["token", &seconds, "n", &encrypt]));
+        let body = format!("<xml><Encrypt>{encrypt}</Encrypt></xml>");
+        let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
+        platform::receive(&account, &raw, crate::NOW).unwrap()
+    };
+    let Inbound::Chosen { group: None, press, receipt } = received("alice", "2.1.DoJ4zu1_") else { panic!() };
+    let expected = json!({
+        "choice": { "seq": 2, "index": 1, "mark": "DoJ4zu1_" }, "conversation": "wecom:main:alice", "via": "wecom",
+        "sender": "alice", "origin": { "account": "main", "message": "alice" },
+    });
+    assert_eq!(serde_json::to_value(&press).unwrap(), expected);
+    assert_eq!(received("alice", "like"), Inbound::Ignored("a button of another program's"));
+    assert_eq!(received("@all", "2.1.DoJ4zu1_"), Inbound::Ignored("ids of another form"));
+    let said = |pressed: &Pressed| {
+        let reply = platform::pressed(&account, &receipt, pressed, &fresh).unwrap().body;
+        let encrypt = reply.split("[CDATA[").nth(1).unwrap().split(']').next().unwrap();
+        key(&input).open(encrypt, "ww1").unwrap()
+    };
+    let seconds = crate::NOW.0 / 1000;
+    assert_eq!(
+        said(&Pressed::Taken("no".into())),
+        format!(
+            "<xml><ToUserName><![CDATA[alice]]></ToUserName><FromUserName><![CDATA[ww1]]></FromUserName>\
+             <CreateTime>{seconds}</CreateTime><MsgType><![CDATA[update_button]]></MsgType>\
+             <Button><ReplaceName><![CDATA[✓ no]]></ReplaceName></Button></xml>"
+        )
+    );
+    assert!(said(&Pressed::Late).contains("already answered") && said(&Pressed::Gone).contains("not for you"));
+    assert_eq!(platform::settle(&account, &receipt, "no"), None);
 }
 
 fn file(name: &str, media_type: &str, bytes: u64) -> File {

@@ -62,6 +62,14 @@ export async function startQq() {
       return event('C2C_MESSAGE_CREATE', { ...common, author: { id: from, user_openid: from }, content: text })
     },
     event,
+    /** Somebody has added the bot to a group, or as a friend: an event that may be replied to. */
+    added(id, { from = 'USER_ALICE', group }) {
+      const path = fake.chatOf({ from, group })
+      if (!messages.has(id)) messages.set(id, { path, at: Date.now(), replies: new Set(), isEvent: true })
+      const timestamp = Math.floor(Date.now() / 1000)
+      if (group) return event('GROUP_ADD_ROBOT', { group_openid: group, op_member_openid: from, timestamp }, { id })
+      return event('FRIEND_ADD', { openid: from, timestamp }, { id })
+    },
   }
   const refuse = (response, status, err_code, message) =>
     json(response, status, { err_code, message, trace_id: randomUUID() })
@@ -128,12 +136,15 @@ export async function startQq() {
     if (!content) return refuse(response, 400, 40034003, 'content is empty')
     if ([...content].length > 5000) return refuse(response, 400, 40054018, 'content too long')
     if (/https?:\/\//.test(content) && !fake.may.links) return refuse(response, 400, 304003, 'url not allowed')
-    if (message.msg_id === undefined) {
+    const { msg_id, event_id } = message
+    must(!(msg_id && event_id), 'a reply to a message and to an event')
+    must(!event_id || messages.get(event_id)?.isEvent, 'an event that may be replied to')
+    if ((msg_id ?? event_id) === undefined) {
       if (!fake.may.proactive) return refuse(response, 400, 40034127, 'no permission for proactive messages')
       fake.sent.push({ to: path, text: content, token, at, isMarkdown, isReply: false })
       return json(response, 200, { id: `ROBOT-${randomUUID()}`, timestamp: new Date().toISOString() })
     }
-    const replied = messages.get(message.msg_id)
+    const replied = messages.get(msg_id ?? event_id)
     if (!replied || replied.path !== path) return refuse(response, 400, 40034024, 'msg_id unknown')
     const [window, count] = path.startsWith('v2/users') ? [60, 4] : [5, 5]
     if (at - replied.at > window * 60_000) return refuse(response, 400, 40034025, 'msg_id expired')
@@ -145,7 +156,7 @@ export async function startQq() {
     const read = (text) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
     must(!isGuild || !/<[@#]/.test(content), 'a mention in a guild')
     const text = isGuild ? read(content) : content
-    fake.sent.push({ to: path, text, file, token, at, isMarkdown, isReply: true, replyTo: message.msg_id })
+    fake.sent.push({ to: path, text, file, token, at, isMarkdown, isReply: true, replyTo: msg_id ?? event_id })
     if (fake.losesNext) {
       fake.losesNext = false
       return response.destroy()
@@ -157,8 +168,8 @@ export async function startQq() {
 }
 
 /** An event as QQ sends it. */
-function event(t, d) {
-  return signed({ op: 0, id: `${t}:${randomUUID()}`, t, s: 1, d })
+function event(t, d, { id = `${t}:${randomUUID()}` } = {}) {
+  return signed({ op: 0, id, t, s: 1, d })
 }
 
 /** Any body, signed. */

@@ -1,5 +1,6 @@
 // Telegram's Bot API, as far as the relay can tell: it refuses what Telegram refuses. Facts: core.telegram.org/bots/api.
 
+import assert from 'node:assert/strict'
 import { answerFile } from './files.mjs'
 import { form, json, must, serve } from './server.mjs'
 
@@ -55,6 +56,39 @@ export async function startTelegram() {
       }
     },
   }
+  let queries = 0
+  /** Somebody presses a button under a message of the bot's; `data`: what their client says that it was. */
+  fake.press = (
+    { chat, topic, message_id, keyboard },
+    n,
+    { by = '1001', data = keyboard[n][0].callback_data, id } = {},
+  ) => {
+    const message = { message_id, date: 1, chat: { id: chat, type: chat < 0 ? 'supergroup' : 'private' } }
+    // In groups Telegram names a thread wherever something is replied to.
+    if (chat < 0) message.message_thread_id = topic ?? 1
+    const from = { id: Number(by), is_bot: false, first_name: 'Ada', language_code: 'zh-hans' }
+    const query = { id: id ?? `43821890124${++queries}`, from, message, chat_instance: '1', data }
+    return update({ update_id: 90_000 + ++updates, callback_query: query })
+  }
+  /** Somebody changes the bot's own standing in a group, from `was` to `is`. */
+  fake.changed = ({ by = '1001', group, was = 'left', is = 'member' }) => {
+    chats.add(Number(group))
+    const [chat, from] = [
+      { id: Number(group), type: 'supergroup' },
+      { id: Number(by), is_bot: false },
+    ]
+    const member = (status) => ({ user: { id: 123456, is_bot: true, username: NAME }, status })
+    const my_chat_member = { chat, from, date: 1, old_chat_member: member(was), new_chat_member: member(is) }
+    return update({ update_id: 80_000 + ++updates, my_chat_member })
+  }
+  /** The response to an update may make one call: what it says. */
+  fake.toast = async (response) => {
+    assert.equal(response.status, 200)
+    const { method, callback_query_id, text, ...rest } = await response.json()
+    assert.deepEqual([method, rest], ['answerCallbackQuery', {}])
+    assert.ok(callback_query_id.startsWith('43821890124') && text.length <= 200, text)
+    return text
+  }
   const refuse = (response, error_code, description, parameters) =>
     json(response, error_code, { ok: false, error_code, description, ...(parameters && { parameters }) })
 
@@ -79,6 +113,7 @@ export async function startTelegram() {
       if (file.bytes.length > 20_000_000) return refuse(response, 400, 'Bad Request: file is too big')
       return json(response, 200, { ok: true, result: { file_id: 'x', file_path: file.path } })
     }
+    if (method === 'editMessageReplyMarkup') return changeKeyboard(JSON.parse(body), response)
     if (method === 'sendMessageDraft') return showPreview(JSON.parse(body), response)
     if (method !== 'sendMessage') return sendFile(method, await form(request), response)
     const message = JSON.parse(body)
@@ -86,7 +121,7 @@ export async function startTelegram() {
     fake.calls.push({ at, parse_mode: message.parse_mode })
     const scripted = fake.next.shift()
     if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
-    const { chat_id, message_thread_id, text, parse_mode, reply_parameters } = message
+    const { chat_id, message_thread_id, text, parse_mode, reply_parameters, reply_markup } = message
     if (!chats.has(chat_id)) return refuse(response, 400, 'Bad Request: chat not found')
     if (fake.blocked.has(chat_id)) return refuse(response, 403, 'Forbidden: bot was blocked by the user')
     if (fake.sent.filter((known) => known.chat === chat_id && at - known.at < 60_000).length >= 60) {
@@ -98,14 +133,42 @@ export async function startTelegram() {
     }
     if (!plain.trim()) return refuse(response, 400, 'Bad Request: message text is empty')
     if (plain.length > 4096) return refuse(response, 400, 'Bad Request: message is too long')
+    const wrong = reply_markup && wrongKeyboard(reply_markup)
+    if (wrong) return refuse(response, 400, `Bad Request: ${wrong}`)
     const isKnown = [...known.values()].some(({ message_id }) => message_id === reply_parameters?.message_id)
-    if (!isKnown && !reply_parameters?.allow_sending_without_reply) {
+    if (reply_parameters && !isKnown && !reply_parameters.allow_sending_without_reply) {
       return refuse(response, 400, 'Bad Request: message to be replied not found')
     }
     const to = [chat_id, message_thread_id].filter(Boolean).join('/')
-    fake.sent.push({ chat: chat_id, to, text: plain, raw: text, at })
-    return json(response, 200, { ok: true, result: { message_id: 5000 + fake.sent.length } })
+    const message_id = 5000 + fake.sent.length
+    const keyboard = reply_markup?.inline_keyboard
+    const replies_to = reply_parameters?.message_id
+    fake.sent.push({
+      chat: chat_id,
+      topic: message_thread_id,
+      to,
+      text: plain,
+      raw: text,
+      at,
+      message_id,
+      keyboard,
+      replies_to,
+    })
+    return json(response, 200, { ok: true, result: { message_id } })
   })
+
+  /** "editMessageReplyMarkup" */
+  function changeKeyboard({ chat_id, message_id, reply_markup }, response) {
+    const message = fake.sent.find((known) => known.chat === chat_id && known.message_id === message_id)
+    if (!message) return refuse(response, 400, 'Bad Request: message to edit not found')
+    const wrong = wrongKeyboard(reply_markup)
+    if (wrong) return refuse(response, 400, `Bad Request: ${wrong}`)
+    if (JSON.stringify(reply_markup.inline_keyboard) === JSON.stringify(message.keyboard)) {
+      return refuse(response, 400, 'Bad Request: message is not modified')
+    }
+    message.keyboard = reply_markup.inline_keyboard
+    return json(response, 200, { ok: true, result: { message_id } })
+  }
 
   /** "sendMessageDraft" */
   function showPreview({ chat_id, message_thread_id, draft_id, text, parse_mode }, response) {
@@ -150,6 +213,20 @@ export async function startTelegram() {
   }
 
   return Object.assign(fake, server)
+}
+
+/** "InlineKeyboardMarkup" */
+function wrongKeyboard({ inline_keyboard, ...rest }) {
+  must(Object.keys(rest).length === 0, `reply_markup: ${Object.keys(rest)}`)
+  if (!Array.isArray(inline_keyboard?.[0])) return "can't parse reply keyboard markup JSON object"
+  const keys = inline_keyboard.flat()
+  if (keys.length > 100) return 'REPLY_MARKUP_TOO_LONG'
+  for (const { text, callback_data, ...rest } of keys) {
+    must(Object.keys(rest).length === 0, `a button: ${Object.keys(rest)}`)
+    if (!text) return "can't parse inline keyboard button: text must not be empty"
+    const bytes = Buffer.byteLength(callback_data ?? '')
+    if (bytes < 1 || bytes > 64) return 'BUTTON_DATA_INVALID'
+  }
 }
 
 /** An update with the secret that setWebhook was given. */

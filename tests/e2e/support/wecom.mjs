@@ -2,6 +2,7 @@
 // callbacks, encrypted and signed. Facts: developer.work.weixin.qq.com, "获取access_token", "发送应用消息", "智能机器人",
 // "加解密方案说明", "全局错误码".
 
+import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto'
 import { answerFile } from './files.mjs'
 import { form, json, must, serve } from './server.mjs'
@@ -61,7 +62,32 @@ export async function startWecom() {
     message: (id, fields, { from = 'alice' } = {}) => sealed(APP, CORP, messageXml({ id, from, ...fields })),
     /** Any callback. */
     callback: (fields) => sealed(APP, CORP, xml(fields)),
+    /** A member presses a button of a card. */
+    press: ({ card }, n, { by = 'alice', key = card.button_list[n].key, task = card.task_id } = {}) =>
+      fake.callback({
+        ToUserName: CORP,
+        FromUserName: by,
+        CreateTime: Math.floor(Date.now() / 1000),
+        MsgType: 'event',
+        Event: 'template_card_event',
+        EventKey: key,
+        TaskId: task,
+        CardType: 'button_interaction',
+        ResponseCode: randomUUID(),
+        AgentID: AGENT_ID,
+      }),
+    /** "更新点击用户的按钮文案": what the response to a press writes on the button. */
+    async replaced(response, to = 'alice') {
+      assert.equal(response.status, 200)
+      const text = opened(APP, await response.text())
+      const field = (name) => text.match(new RegExp(`<${name}><!\\[CDATA\\[(.*?)\\]\\]></${name}>`))?.[1]
+      assert.deepEqual(['ToUserName', 'FromUserName', 'MsgType'].map(field), [to, CORP, 'update_button'])
+      const [, replaced] = text.match(/<Button><ReplaceName><!\[CDATA\[(.+?)\]\]><\/ReplaceName><\/Button><\/xml>$/)
+      return replaced
+    },
   }
+  /** task_id → the card that has it. */
+  const tasks = new Map()
   const answer = (response, errcode, errmsg, more = {}) => json(response, 200, { errcode, errmsg, ...more })
 
   const server = await serve(async (request, body, response) => {
@@ -128,6 +154,7 @@ export async function startWecom() {
     if (touser === '@all' || /\|/.test(touser)) must(false, 'an answer to several people')
     if (!touser) return answer(response, 82001, 'all touser & totag & toparty are empty')
     if (!MEMBERS.test(touser)) return answer(response, 81013, 'user & party & tag all invalid')
+    if (msgtype === 'template_card') return sendCard(message, token, response)
     const file = fake.uploads.get(message[msgtype].media_id)
     if (!['text', 'markdown'].includes(msgtype)) {
       if (file?.kind !== msgtype) return answer(response, 40007, 'invalid media_id')
@@ -152,6 +179,27 @@ export async function startWecom() {
       fake.sent.push({ to: touser, text: content.replace(/[\u200b\u200c]/g, ''), token, msgtype, at })
     }
     return answer(response, 0, 'ok', { invaliduser: '', msgid: randomUUID() })
+  }
+
+  /** "模板卡片消息", 按钮交互型 */
+  function sendCard({ touser, template_card: card, enable_duplicate_check }, token, response) {
+    const { card_type, main_title, task_id, button_list, ...rest } = card
+    must(card_type === 'button_interaction' && Object.keys(rest).length === 0, `a card: ${Object.keys(rest)}`)
+    must(main_title.title.length <= 36, 'the title of a card')
+    must(/^[0-9A-Za-z_@-]{1,128}$/.test(task_id), `task_id ${task_id}`)
+    const keys = new Set(button_list.map(({ key }) => key))
+    const isRight = ({ text, key }) => text && key && Buffer.byteLength(key) <= 1024
+    must(keys.size === button_list.length && button_list.every(isRight), 'the buttons of a card')
+    // The number is not documented.
+    if (button_list.length > 6) return answer(response, 40058, 'invalid button_list size')
+    must(enable_duplicate_check === 1, 'the check for duplicates')
+    const known = tasks.get(task_id)
+    must(!known || JSON.stringify(known) === JSON.stringify(card), 'a task_id twice')
+    if (!known) {
+      tasks.set(task_id, card)
+      fake.sent.push({ to: touser, text: '', card, token, msgtype: 'template_card', at: Date.now() })
+    }
+    return answer(response, 0, 'ok', { invaliduser: '', msgid: randomUUID(), response_code: randomUUID() })
   }
 
   return Object.assign(fake, server)

@@ -10,6 +10,15 @@ use crate::platform::{Attached, Malformed};
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Somebody has added the bot to a group, or as a friend.
+    Added {
+        /// What may be replied to.
+        id: String,
+        /// A group, or a private chat.
+        place: Place,
+        /// Who, by an id that holds there.
+        by: String,
+    },
     /// The platform checks the address: both are to be signed.
     Challenge {
         /// Letters, digits, `_` and `-`.
@@ -97,11 +106,19 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         return challenge(&body).ok_or(Malformed::BadContent);
     }
     let kind = text_at(&body, "t").unwrap_or_default();
-    if !MESSAGES.contains(&kind.as_str()) {
+    let is_added = [ADDED_TO_GROUP, ADDED_AS_FRIEND].contains(&kind.as_str());
+    if !is_added && !MESSAGES.contains(&kind.as_str()) {
         return Ok(Event::Other(kind));
     }
     let d = body.get("d").ok_or_else(|| missing("d"))?;
     let id = |path: &str| required(d, path);
+    if is_added {
+        let (place, by) = match kind.as_str() {
+            ADDED_TO_GROUP => (Place::Group(id("group_openid")?), id("op_member_openid")?),
+            _ => (Place::C2c(id("openid")?), id("openid")?),
+        };
+        return Ok(Event::Added { id: required(&body, "id")?, place, by });
+    }
     let (place, author) = match kind.as_str() {
         C2C => (Place::C2c(id("author.user_openid")?), id("author.user_openid")?),
         GROUP => (Place::Group(id("group_openid")?), id("author.member_openid")?),
@@ -156,6 +173,8 @@ fn words_for_faces(text: &str) -> String {
 
 /// The `op` of an address check.
 pub(super) const OP_CHALLENGE: i64 = 13;
+const ADDED_AS_FRIEND: &str = "FRIEND_ADD";
+const ADDED_TO_GROUP: &str = "GROUP_ADD_ROBOT";
 const C2C: &str = "C2C_MESSAGE_CREATE";
 const DIRECT: &str = "DIRECT_MESSAGE_CREATE";
 const GROUP: &str = "GROUP_AT_MESSAGE_CREATE";

@@ -31,6 +31,13 @@ pub enum Event {
     },
     /// Something that is no message, by its kind: `subscribe`, `enter_agent`, `VIEW` …
     Other(String),
+    /// A button on a card was pressed (`template_card_event`).
+    Pressed {
+        /// Who.
+        from: String,
+        /// What came back with it: `EventKey`.
+        key: String,
+    },
     /// Somebody follows, or may see the app from now on.
     Followed {
         /// Who.
@@ -52,10 +59,13 @@ pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malform
     let (kind, from, to) = (required("MsgType")?, required("FromUserName")?, required("ToUserName")?);
     if kind == "event" {
         let event = required("Event")?;
-        // A button of the menu says its key, which the operator chose.
         if event == "subscribe" {
             return Ok(Event::Followed { from, to });
         }
+        if event == "template_card_event" {
+            return Ok(Event::Pressed { from, key: required("EventKey")? });
+        }
+        // A button of the menu says its key, which the operator chose.
         if !event.eq_ignore_ascii_case("click") {
             return Ok(Event::Other(event));
         }
@@ -79,9 +89,19 @@ pub(in crate::platform) fn read_event(checked: Checked) -> Result<Event, Malform
 
 /// A text in a callback's own response.
 pub(in crate::platform) fn text_message(to: &str, from: &str, content: &str, fresh: &Fresh) -> String {
-    let (to, from, content, seconds) = (cdata(to), cdata(from), cdata(content), fresh.now.0 / 1000);
+    message(to, from, "text", &format!("<Content>{}</Content>", cdata(content)), fresh)
+}
+
+/// What stands on a button from now on that was pressed, in the response to that ("更新点击用户的按钮文案").
+pub(in crate::platform) fn button_message(to: &str, from: &str, label: &str, fresh: &Fresh) -> String {
+    let button = format!("<Button><ReplaceName>{}</ReplaceName></Button>", cdata(label));
+    message(to, from, "update_button", &button, fresh)
+}
+
+fn message(to: &str, from: &str, kind: &str, content: &str, fresh: &Fresh) -> String {
+    let (to, from, seconds) = (cdata(to), cdata(from), fresh.now.0 / 1000);
     format!(
         "<xml><ToUserName>{to}</ToUserName><FromUserName>{from}</FromUserName><CreateTime>{seconds}</CreateTime>\
-         <MsgType><![CDATA[text]]></MsgType><Content>{content}</Content></xml>"
+         <MsgType><![CDATA[{kind}]]></MsgType>{content}</xml>"
     )
 }

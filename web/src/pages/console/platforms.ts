@@ -355,8 +355,8 @@ export const PLATFORMS: readonly Platform[] = [
     steps: [
       { en: '“Callback configuration”: enter the request URL and save.', zh: '“回调配置”：填上请求地址，保存。' },
       {
-        en: 'Subscribe to C2C_MESSAGE_CREATE and GROUP_AT_MESSAGE_CREATE; for guilds AT_MESSAGE_CREATE and DIRECT_MESSAGE_CREATE, too.',
-        zh: '订阅 C2C_MESSAGE_CREATE 和 GROUP_AT_MESSAGE_CREATE；频道再加 AT_MESSAGE_CREATE 和 DIRECT_MESSAGE_CREATE。',
+        en: 'Subscribe to C2C_MESSAGE_CREATE and GROUP_AT_MESSAGE_CREATE; for guilds AT_MESSAGE_CREATE and DIRECT_MESSAGE_CREATE, too; for greetings FRIEND_ADD and GROUP_ADD_ROBOT.',
+        zh: '订阅 C2C_MESSAGE_CREATE 和 GROUP_AT_MESSAGE_CREATE；频道再加 AT_MESSAGE_CREATE 和 DIRECT_MESSAGE_CREATE；要打招呼再加 FRIEND_ADD 和 GROUP_ADD_ROBOT。',
       },
       {
         en: 'Until the bot is published, only those in its sandbox reach it.',
@@ -432,7 +432,7 @@ export const PLATFORMS: readonly Platform[] = [
       },
     },
     command: ({ api_base, bot_token, secret_token }, webhook) =>
-      `curl '${api_base || 'https://api.telegram.org'}/bot${bot_token}/setWebhook' -d 'url=${webhook}' -d 'secret_token=${secret_token}' -d 'allowed_updates=["message"]'`,
+      `curl '${api_base || 'https://api.telegram.org'}/bot${bot_token}/setWebhook' -d 'url=${webhook}' -d 'secret_token=${secret_token}' -d 'allowed_updates=["message","callback_query","my_chat_member"]'`,
   },
   {
     id: 'dingtalk',

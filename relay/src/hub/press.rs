@@ -1,0 +1,30 @@
+//! A button was pressed at a platform that names it without what it says: the message that it stands under says so.
+
+use protocol::{MessageId, Seq, Timestamp};
+
+use super::{Hub, Refusal};
+use crate::platform::{Press, Pressed};
+use crate::store::{Question, Sql};
+
+impl<S: Sql> Hub<S> {
+    /// Takes in what a button says, once for each message: by the id that devices press with, too.
+    pub(super) fn press(&mut self, now: Timestamp, press: Press) -> Result<Result<Pressed, Refusal>, S::Error> {
+        let Press { choice, conversation, via, sender, origin } = press;
+        let message = self.store.messages_at(&[choice.seq])?.pop();
+        let message = message.filter(|message| message.conversation == conversation);
+        let button = message.as_ref().and_then(|message| choice.among(message));
+        let Some(button) = button.cloned() else { return Ok(Ok(Pressed::Gone)) };
+        let id = press_id(choice.seq);
+        if let Some((_, said)) = self.find(&id)? {
+            return Ok(Ok(if said == button.text { Pressed::Taken(button.label) } else { Pressed::Late }));
+        }
+        let (text, files) = (button.text, Vec::new());
+        let question = Question { id, conversation, via, sender: Some(sender), text, files, origin: Some(origin) };
+        Ok(self.post(now, question, None)?.map(|_| Pressed::Taken(button.label)))
+    }
+}
+
+/// The id of the one press under a message.
+fn press_id(message: Seq) -> MessageId {
+    format!("press-{message}").parse().expect("letters, a hyphen and digits")
+}

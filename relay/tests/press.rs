@@ -1,0 +1,113 @@
+//! Buttons at platforms that name them without what they say: who may press what, and how often.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use protocol::{ConversationId, Seq, Timestamp};
+use relay::hub::{Input, outbound};
+use relay::platform::{self, Account, Choice, Inbound, Press, Pressed, Raw, Sent};
+use relay::store::{Origin, Question};
+use serde_json::{Value, json};
+use support::World;
+
+const BUTTONS: &str = r#"[{"label":"Yes","text":"yes, do it"},{"label":"No","text":"no"}]"#;
+
+fn account() -> Account {
+    let account = json!({ "id": "main", "platform": "telegram", "bot_token": "1:a", "secret_token": "s" });
+    serde_json::from_value(account).unwrap()
+}
+
+/// A world where the agent asked back, in a private chat and in its topic `topic`: the buttons that came to Telegram.
+fn asked(world: &mut World, topic: i64) -> Vec<Press> {
+    let agent = world.agent(None);
+    let thread = if topic == 0 { "5".to_owned() } else { format!("5.{topic}") };
+    let question = Question {
+        id: format!("telegram:main:{topic}").parse().unwrap(),
+        conversation: format!("telegram:main:{thread}").parse().unwrap(),
+        via: "telegram".into(),
+        sender: Some("5".into()),
+        text: "delete it".into(),
+        files: Vec::new(),
+        origin: Some(Origin { account: "main".parse().unwrap(), message: format!("5/{topic}/3") }),
+    };
+    let seq = world.input(Input::Posted(question)).unwrap().unwrap().seq;
+    let reply = format!(r#"{{"type":"reply","reply_to":{seq},"text":"**Sure?**","buttons":{BUTTONS}}}"#);
+    world.says(agent, &reply);
+    let mut sent = Vec::new();
+    for delivery in world.ring(|_| Sent::Taken) {
+        let call = platform::send(&account(), &outbound(delivery)).unwrap();
+        let body: Value = serde_json::from_str(&call.request.body.unwrap()).unwrap();
+        for row in body["reply_markup"]["inline_keyboard"].as_array().unwrap() {
+            sent.push(pressed(row[0]["callback_data"].as_str().unwrap()));
+        }
+    }
+    sent
+}
+
+fn pressed(data: &str) -> Press {
+    let chat = json!({ "id": 5, "type": "private" });
+    let message = json!({ "message_id": 8, "chat": chat });
+    let query = json!({ "id": "77", "from": { "id": 5 }, "message": message, "data": data });
+    let body = json!({ "update_id": 1, "callback_query": query }).to_string();
+    let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
+    match platform::receive(&account(), &Raw::post(&headers, body.as_bytes()), Timestamp(0)).unwrap() {
+        Inbound::Chosen { press, group: None, .. } => press,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_message_is_answered_by_one_button_once() {
+    let mut world = World::new();
+    let buttons = asked(&mut world, 7);
+    assert_eq!(buttons[0].conversation.as_str(), "telegram:main:5.7");
+    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    // The platform says so again; somebody presses another one; the relay forgets what it had in mind.
+    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    world.crash();
+    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    assert_eq!(world.press(&buttons[1]), Ok(Pressed::Late));
+    let agent = world.agent(None);
+    assert_eq!(world.messages(agent).iter().filter(|text| *text == "yes, do it").count(), 1);
+    assert!(!world.messages(agent).contains(&"no".to_owned()));
+    let question = world.envelopes(agent).into_iter().find(|message| message.text == "yes, do it").unwrap();
+    assert_eq!(question.id.as_str(), "press-2");
+    assert_eq!(
+        serde_json::to_value(&question.from).unwrap(),
+        json!({ "kind": "user", "via": "telegram", "sender": "5" })
+    );
+    world.replies(agent, question.seq.0, "Done.");
+    let answer = world.ring(|_| Sent::Taken).pop().unwrap();
+    assert_eq!((answer.text.as_str(), answer.origin.message.as_str()), ("Done.", "5/7/8"), "under the buttons");
+}
+
+#[test]
+fn a_press_on_the_page_counts_too() {
+    let mut world = World::new();
+    let buttons = asked(&mut world, 0);
+    let device = world.device(None);
+    world.says(device, r#"{"type":"send","id":"press-2","conversation":"telegram:main:5","text":"no"}"#);
+    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Late));
+    assert_eq!(world.press(&buttons[1]), Ok(Pressed::Taken("No".into())));
+}
+
+#[test]
+fn nothing_is_said_that_is_on_no_button_there() {
+    let mut world = World::new();
+    let press = asked(&mut world, 0).remove(0);
+    let stored = world.sql.dump();
+    let elsewhere: ConversationId = "telegram:main:6".parse().unwrap();
+    let choice = |choice: Choice| Press { choice, ..press.clone() };
+    for wrong in [
+        Press { conversation: elsewhere, ..press.clone() },
+        choice(Choice { index: 1, ..press.choice.clone() }),
+        choice(Choice { index: 9, ..press.choice.clone() }),
+        choice(Choice { seq: Seq(1), ..press.choice.clone() }),
+        choice(Choice { seq: Seq(99), ..press.choice.clone() }),
+        choice(Choice { mark: "AAAAAAAA".into(), ..press.choice.clone() }),
+    ] {
+        assert_eq!(world.press(&wrong), Ok(Pressed::Gone), "{wrong:?}");
+    }
+    assert_eq!(world.sql.dump(), stored);
+    assert_eq!(world.press(&press), Ok(Pressed::Taken("Yes".into())));
+}
