@@ -42,7 +42,9 @@ const PARTS = {
     await buildWeb()
     await buildAgent()
     // They skip themselves, and say so, unless CLAW_RELAY_OPENCLAW is set: a gateway takes 1.2 GB and minutes.
-    const tests = ['openclaw', 'openclaw-gateway'].map((name) => join(ROOT, 'tests', 'e2e', `${name}.test.mjs`))
+    const tests = ['openclaw', 'openclaw-approvals', 'openclaw-gateway'].map((name) =>
+      join(ROOT, 'tests', 'e2e', `${name}.test.mjs`),
+    )
     await run('node', ['--test', '--test-reporter=spec', '--test-concurrency=1', '--test-timeout=1200000', ...tests])
   },
   async fault(tools) {

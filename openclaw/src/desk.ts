@@ -3,8 +3,9 @@
 // say what must happen.
 
 import { parseCursor } from '../../web/src/lib/codec'
-import type { ClientFrame, Envelope, File, Seq, ServerFrame } from '../../web/src/lib/frame'
+import type { Button, ClientFrame, Envelope, File, Seq, ServerFrame } from '../../web/src/lib/frame'
 import { TEXT_BYTES_MAX } from '../../web/src/lib/text'
+import { BUTTONS_MAX, inWords } from './buttons'
 import type { Clock, Timer } from './clock'
 import { FILES_MAX } from './files'
 import type { Log } from './log'
@@ -38,8 +39,8 @@ export interface Turn {
   partial(text: string): void
   /** What is being done meanwhile, such as the name of a tool: gone with the next text. */
   doing(what: string): void
-  /** A finished part of the answer: its text, which may be empty beside files. */
-  say(text: string, files?: File[]): void
+  /** A finished part of the answer: its text, which may be empty beside files, and what may be said to it at a press. */
+  say(text: string, files?: File[], buttons?: Button[]): void
 }
 
 export class Desk {
@@ -156,10 +157,10 @@ export class Desk {
   }
 
   /** A text that comes by conversation, with no turn. False unless a question there waits for just that. */
-  say(conversation: string, text: string, files: File[] = []): boolean {
+  say(conversation: string, text: string, files: File[] = [], buttons: Button[] = []): boolean {
     for (const [seq, question] of this.questions) {
       if (question.envelope.conversation !== conversation || !question.isDeferred) continue
-      this.turn(seq, question).say(text, files)
+      this.turn(seq, question).say(text, files, buttons)
       return true
     }
     return false
@@ -263,7 +264,7 @@ export class Desk {
       },
       partial: (text) => change(() => Object.assign(question, { partial: text, doing: '' })),
       doing: (what) => change(() => Object.assign(question, { doing: what })),
-      say: (text, files = []) => change(() => question.say(text, files)),
+      say: (text, files = [], buttons = []) => change(() => question.say(text, files, buttons)),
     }
   }
 
@@ -286,9 +287,15 @@ export class Desk {
     this.questions.delete(seq)
     // What a turn wrote and did not deliver is better than nothing.
     const text = question.said.join('\n\n') || question.partial || (question.wasPushed ? SEE_ABOVE : '')
-    const { files } = question
+    const { files, buttons } = question
     if (text.trim() !== '' || files.length > 0) {
-      this.outbox.put({ type: 'reply', reply_to: seq, text: bounded(text), ...(files.length > 0 && { files }) })
+      this.outbox.put({
+        type: 'reply',
+        reply_to: seq,
+        text: bounded(text),
+        ...(files.length > 0 && { files }),
+        ...(buttons.length > 0 && { buttons }),
+      })
     } else {
       const reason = typeof outcome === 'object' ? outcome.refused : 'OpenClaw ended its turn without an answer'
       this.log.warn(`question ${seq} failed: ${reason}`)
@@ -341,6 +348,7 @@ class Question {
   wasPushed = false
   readonly said: string[] = []
   readonly files: File[] = []
+  readonly buttons: Button[] = []
   partial = ''
   doing = ''
   readonly abort = new AbortController()
@@ -354,10 +362,14 @@ class Question {
     public troubles = 0,
   ) {}
 
-  say(text: string, files: File[]): void {
+  say(text: string, files: File[], buttons: Button[]): void {
     const room = FILES_MAX - this.files.length
     this.files.push(...files.slice(0, room))
-    const left = files.slice(room).map(({ name }) => notSent(name, `more than ${FILES_MAX} files in one answer`))
+    const space = BUTTONS_MAX - this.buttons.length
+    this.buttons.push(...buttons.slice(0, space))
+    const choices = buttons.slice(space).map(inWords).join('\n')
+    const unsent = files.slice(room).map(({ name }) => notSent(name, `more than ${FILES_MAX} files in one answer`))
+    const left = [choices, ...unsent]
     // What is over the limit is cut anyway.
     if (this.said.join('').length <= TEXT_BYTES_MAX) this.said.push(...[text, ...left].filter((part) => part !== ''))
     this.partial = ''

@@ -54,10 +54,35 @@ export type Payload = {
   mediaUrls?: string[]
   /** What the media are called, in the same order. */
   attachments?: { name?: string }[]
-  presentation?: object
+  presentation?: Presentation
   presentationTextMode?: 'fallback'
+  /** What single channels and parts of OpenClaw say beside it, under their names. */
+  channelData?: Record<string, unknown>
   isReasoning?: boolean
   isCommentary?: boolean
+}
+
+/** What a message shows beside its text. Blocks and actions of other types are OpenClaw's to put into words. */
+export type Presentation = { title?: string; blocks: Block[] }
+export type Block = { type: string; text?: string; placeholder?: string; buttons?: Control[]; options?: Control[] }
+export type Control = {
+  label: string
+  action?: Action
+  disabled?: boolean
+  style?: string
+  url?: string
+  value?: string
+  webApp?: { url: string }
+  web_app?: { url: string }
+}
+export type Action = {
+  type: string
+  approvalId?: string
+  command?: string
+  decision?: string
+  optionValue?: string
+  url?: string
+  value?: string
 }
 
 /** What `startAccount` is given. */
@@ -84,3 +109,5 @@ export type SendContext = MediaAccess & {
   deliveryQueueId?: string
   deliveryPartIndex?: number
 }
+/** A proactive send that is more than a text or a file. */
+export type SendPayloadContext = SendContext & { payload: Payload }

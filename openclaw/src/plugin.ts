@@ -12,10 +12,10 @@ import {
   isConfigured,
   resolveAccount,
 } from './account'
-import { clock, deskOf, startAccount } from './gateway'
-import { send as carry } from './media'
-import type { ChannelContext, Config, Runtime, SendContext } from './openclaw'
-import { push } from './push'
+import { BUTTON_TEXT_BYTES_MAX, BUTTONS_MAX } from './buttons'
+import { startAccount } from './gateway'
+import type { ChannelContext, Config, Runtime } from './openclaw'
+import { conversationOf, renderPresentation, sendPayload, sendPlain } from './send'
 
 let runtime: Runtime | null = null
 
@@ -33,6 +33,8 @@ export const plugin = createChatChannelPlugin({
       markdownCapable: true,
     },
     capabilities: { chatTypes: ['direct'], media: true },
+    // The agent's `message` tool may send choices.
+    actions: { describeMessageTool: () => ({ capabilities: ['presentation'] }) },
     reload: { configPrefixes: [`channels.${CHANNEL}`] },
     config: {
       listAccountIds: accountIds,
@@ -97,18 +99,35 @@ export const plugin = createChatChannelPlugin({
         accountId?: string
       }) => {
         // A sender is no conversation; only the user's own devices are both.
-        if (id === 'web') await send({ cfg, to: id, text: message, ...(accountId && { accountId }) })
+        if (id === 'web') await sendPlain({ cfg, to: id, text: message, ...(accountId && { accountId }) })
       },
     },
   },
   outbound: {
     // In characters, which take at most three bytes each: a part stays below the relay's 128 KiB.
-    base: { deliveryMode: 'direct', textChunkLimit: 40_000, chunkerMode: 'markdown' },
-    attachedResults: {
-      channel: CHANNEL,
-      sendText: send,
-      sendMedia: send,
+    base: {
+      deliveryMode: 'direct',
+      textChunkLimit: 40_000,
+      chunkerMode: 'markdown',
+      presentationCapabilities: {
+        supported: true,
+        buttons: true,
+        selects: true,
+        context: true,
+        divider: false,
+        limits: {
+          actions: {
+            maxActions: BUTTONS_MAX,
+            maxValueBytes: BUTTON_TEXT_BYTES_MAX,
+            supportsStyles: true,
+            supportsDisabled: false,
+          },
+        },
+      },
+      renderPresentation,
+      sendPayload,
     },
+    attachedResults: { channel: CHANNEL, sendText: sendPlain, sendMedia: sendPlain },
   },
 })
 
@@ -121,37 +140,6 @@ export default defineChannelPluginEntry({
     runtime = value
   },
 })
-
-/** Into a conversation, as the answer to a question that waits for one there, or as a message of its own. */
-async function send(context: SendContext): Promise<{ messageId: string }> {
-  const account = resolveAccount(context.cfg, context.accountId)
-  const conversation = conversationOf(context.to)
-  const desk = deskOf(account.accountId)
-  const { deliveryQueueId, deliveryPartIndex = 0, mediaAccess, mediaLocalRoots, mediaReadFile, mediaUrl } = context
-  const around = { after: clock.after, fetch, random: Math.random }
-  const access = {
-    ...(mediaAccess && { mediaAccess }),
-    ...(mediaLocalRoots && { mediaLocalRoots }),
-    ...(mediaReadFile !== undefined && { mediaReadFile }),
-  }
-  const media = mediaUrl ? [{ url: mediaUrl }] : []
-  const { files, words } = await carry(account, media, access, around, context.signal)
-  const text = [context.text, ...words].filter((part) => part !== '').join('\n\n')
-  if (desk?.say(conversation, text, files)) return { messageId: `${conversation}:${clock.now()}` }
-  const message = {
-    conversation,
-    text,
-    files,
-    ...(deliveryQueueId !== undefined && { key: `${deliveryQueueId}-${deliveryPartIndex}` }),
-  }
-  const messageId = await push(account, message, around, context.signal)
-  desk?.pushed(conversation)
-  return { messageId }
-}
-
-function conversationOf(target: string): string {
-  return target.trim().replace(new RegExp(`^${CHANNEL}:`), '')
-}
 
 function describe(account: Account): Record<string, unknown> {
   return {

@@ -2,7 +2,7 @@
 // `openclaw message send` (docs/protocol.md §9, `POST /v1/messages`).
 
 import { randomUUID } from 'node:crypto'
-import type { File } from '../../web/src/lib/frame'
+import type { Button, File } from '../../web/src/lib/frame'
 import type { Account } from './account'
 import type { Around } from './files'
 import { bounded } from './stream'
@@ -12,6 +12,7 @@ export interface Push {
   /** May be empty beside files. */
   text: string
   files?: File[]
+  buttons?: Button[]
   /** The same for every try of the same message. */
   key?: string
 }
@@ -32,7 +33,7 @@ export async function push(account: Account, message: Push, around: Around, sign
 /** `null`: the relay has it. Or why to try again. */
 async function attempt(
   account: Account,
-  { conversation, text, files = [] }: Push,
+  { conversation, text, files = [], buttons = [] }: Push,
   key: string,
   around: Around,
   signal: AbortSignal | undefined,
@@ -47,7 +48,12 @@ async function attempt(
         'content-type': 'application/json',
         'idempotency-key': key,
       },
-      body: JSON.stringify({ text: bounded(text), conversation, ...(files.length > 0 && { files }) }),
+      body: JSON.stringify({
+        text: bounded(text),
+        conversation,
+        ...(files.length > 0 && { files }),
+        ...(buttons.length > 0 && { buttons }),
+      }),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     })
     if (response.ok) return null

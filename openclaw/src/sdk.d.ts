@@ -45,7 +45,10 @@ declare module 'openclaw/plugin-sdk/channel-setup' {
 }
 
 declare module 'openclaw/plugin-sdk/interactive-runtime' {
-  export function renderMessagePresentationFallbackText(params: { text?: string; presentation?: object }): string
+  export function renderMessagePresentationFallbackText(params: {
+    text?: string
+    presentation?: import('./openclaw').Presentation
+  }): string
 }
 
 declare module 'openclaw/plugin-sdk/outbound-media' {

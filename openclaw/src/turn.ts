@@ -11,7 +11,8 @@ import type { Around } from './files'
 import type { Log } from './log'
 import { type Received, receive, send } from './media'
 import type { Access, Config, Payload, Route, Runtime } from './openclaw'
-import { mediaOf, textOf } from './payload'
+import { isQuestion, isUrgent, mediaOf, shownBy } from './payload'
+import { push } from './push'
 import { OtherRun } from './run'
 
 /** Who wrote, and where. Groups count as direct: as such they would have rules of their own (docs/openclaw.md). */
@@ -25,6 +26,9 @@ interface Facts {
 }
 
 export class OpenClaw implements Agent {
+  /** Sessions whose turn has asked something and waits for the answer: that turn, and when it can be answered. */
+  private readonly asking = new Map<string, { turn: Turn; isReady: Promise<void> }>()
+
   constructor(
     private readonly runtime: Runtime,
     /** Replaced when the channel starts again with other settings. */
@@ -36,8 +40,9 @@ export class OpenClaw implements Agent {
   lane(question: Envelope): string | null {
     // `/approve` and the like are for the turn that runs.
     if (this.isCommand(question.text)) return null
-    // OpenClaw would put a second question of its session into the turn that runs.
-    return this.route(question).sessionKey
+    const { sessionKey } = this.route(question)
+    // OpenClaw would put a second question of its session into the turn that runs: right for its answer alone.
+    return this.asking.has(sessionKey) ? null : sessionKey
   }
 
   async renew(question: Envelope): Promise<Outcome> {
@@ -75,6 +80,7 @@ export class OpenClaw implements Agent {
       throw error
     } finally {
       other.leave()
+      if (this.asking.get(route.sessionKey)?.turn === turn) this.asking.delete(route.sessionKey)
     }
     return 'over'
   }
@@ -146,6 +152,8 @@ export class OpenClaw implements Agent {
     turn: Turn,
   ): Promise<boolean> {
     let isTaken = false
+    const asking = this.asking.get(route.sessionKey)
+    await asking?.isReady
     const { kind, conversation, sender, name } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
@@ -204,9 +212,16 @@ export class OpenClaw implements Agent {
           // Before it is said: an answer is kept with its files, and sent again with the same ones.
           const { files, words } = await send(this.account, mediaOf(payload), {}, this.around, turn.signal)
           for (const word of words) this.log.warn(`question ${question.seq}: a file of its answer: ${word}`)
-          const said = [textOf(payload), ...words].filter((part) => part !== '').join('\n\n')
+          const { text, buttons } = shownBy(payload)
+          const said = [text, ...words].filter((part) => part !== '').join('\n\n')
           const isVisible = said !== '' || files.length > 0
-          if (isVisible) turn.say(said, files)
+          if (isVisible && isUrgent(payload)) {
+            const sent = push(this.account, { conversation, text: said, files, buttons }, this.around)
+            // At once: the answer may be here before the relay has confirmed the question.
+            if (isQuestion(payload)) this.asking.set(sessionKey, { turn, isReady: this.settled(sent) })
+            return { messageIds: [await sent], visibleReplySent: true }
+          }
+          if (isVisible) turn.say(said, files, buttons)
           return { messageIds: [`reply:${question.seq}`], visibleReplySent: isVisible }
         },
         onError: (error: unknown) =>
@@ -219,11 +234,23 @@ export class OpenClaw implements Agent {
         await settled.promise
         return true
       case 'steer':
+        // The answer to a question of the turn that waited for it: that turn may be over by now.
+        if (asking !== undefined) {
+          if (this.asking.get(sessionKey) === asking) this.asking.delete(sessionKey)
+          turn.say(PASSED_ON)
+          return true
+        }
         // Into a run that another surface began, and that answers there.
         return false
       case undefined:
         return isTaken || this.isCommand(text)
     }
+  }
+
+  /** OpenClaw wants no answer while it still hands over the question. */
+  private async settled(sent: Promise<string>): Promise<void> {
+    await sent.catch(() => {})
+    await new Promise<void>((resolve) => this.clock.after(HANDED_OVER_MS, resolve))
   }
 
   private pairing() {
@@ -238,6 +265,10 @@ function factsOf({ conversation, from }: Envelope): Facts {
   return { kind: 'direct', conversation, sender, name: name ?? sender }
 }
 
+/** What OpenClaw needs to see that its question was delivered. */
+const HANDED_OVER_MS = 500
+/** What an answer to a question of OpenClaw's is answered with: the rest is said where it was asked. */
+const PASSED_ON = '✓ 已转达 · passed on'
 /** Nobody reads what comes of it. */
 const NOBODY: Turn = {
   signal: new AbortController().signal,

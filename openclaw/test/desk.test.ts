@@ -170,6 +170,27 @@ test('files go with the answer, with or without words, and are sent again as the
   expect(world.take('reply')[0]).toEqual(reply)
 })
 
+test('buttons go with the answer; more than eight are words', async () => {
+  const world = onDisk()
+  const button = (n: number) => ({ label: `b${n}`, text: `/b ${n}` })
+  const buttons = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => button(from + n))
+  world.connect()
+  await world.ask(1)
+  world.agent.turns.get(1)!.say('Which?', [], buttons(0, 5))
+  world.agent.turns.get(1)!.say('Or?', [], buttons(5, 10))
+  await world.agent.turns.get(1)!.end()
+  const answer = {
+    type: 'reply',
+    reply_to: 1,
+    text: 'Which?\n\nOr?\n\n- b8: `/b 8`\n- b9: `/b 9`',
+    buttons: buttons(0, 8),
+  }
+  expect(world.take('reply')).toEqual([answer])
+  world.restart()
+  world.connect()
+  expect(world.take('reply')).toEqual([answer])
+})
+
 test('an answer that went as messages of its own closes the question', async () => {
   const world = new World()
   world.connect()

@@ -44,11 +44,12 @@ test('a message is sent with the agent key and a key of its own', async () => {
   expect(other.calls[0]!.headers.get('idempotency-key')).toMatch(/^[0-9a-f-]{36}$/)
 })
 
-test('files go along', async () => {
+test('files and buttons go along', async () => {
   const { calls, around } = relay(created())
+  const button = { label: 'Yes', text: '/yes', style: 'primary' as const }
   const file = { id: 'fil_1', name: 'a.png', kind: 'image' as const, url: 'https://relay/v1/files/x' }
-  await push(account, { conversation: 'web', text: '', files: [file] }, around)
-  expect(calls[0]!.body).toEqual({ text: '', conversation: 'web', files: [file] })
+  await push(account, { conversation: 'web', text: '', files: [file], buttons: [button] }, around)
+  expect(calls[0]!.body).toEqual({ text: '', conversation: 'web', files: [file], buttons: [button] })
 })
 
 test('what may pass is tried three times, with the same key', async () => {

@@ -116,6 +116,12 @@ export class World {
     this.sent = []
   }
 
+  /** Another agent than the one that does as it is told. */
+  answerWith(agent: Agent): void {
+    this.desk = new Desk(this.store, agent, this.clock, this.log)
+    this.desk.open()
+  }
+
   connect(
     resumed: (ServerFrame & { type: 'welcome' })['resumed'] = { outcome: 'started', after: 0 },
     cursor = '9.1000',

@@ -175,8 +175,8 @@ function config(folder, port, model) {
 
 /**
  * An OpenAI-compatible server: streams `answer to: {question}` word by word, with `delayMs` between words. A question
- * `run: {command}` makes it call OpenClaw's `exec` first, and answer with what that printed; `send: {path}` is answered with
- * that file. `questions` are those that were asked, `onQuestion` sees the messages of each, `streaming` counts the answers being made.
+ * `run: {command}` makes it call OpenClaw's `exec` first, and answer with what that printed; `call: {tool} {arguments}` likewise
+ * with any tool; `send: {path}` is answered with that file. `questions` are those that were asked, `onQuestion` sees the messages of each, `streaming` counts the answers being made.
  */
 export async function startClawModel() {
   const model = { delayMs: 0, questions: [], streaming: 0 }
@@ -185,7 +185,7 @@ export async function startClawModel() {
     if (request.url !== '/v1/chat/completions') return json(response, 404, { error: { message: 'no such route' } })
     const { messages } = JSON.parse(body)
     const { role, text } = asked(messages)
-    const command = role === 'user' ? /^run: (.*)$/.exec(text)?.[1] : undefined
+    const call = role === 'user' ? callOf(text) : null
     if (role === 'user') model.questions.push(text)
     model.onQuestion?.(messages)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -194,9 +194,8 @@ export async function startClawModel() {
       response.write(`data: ${JSON.stringify({ id, object: 'chat.completion.chunk', ...value })}\n\n`)
     const send = (delta, finish_reason = null) => write({ choices: [{ index: 0, delta, finish_reason }] })
     send({ role: 'assistant', content: '' })
-    if (command !== undefined) {
+    if (call !== null) {
       send({ content: 'Let me see.' })
-      const call = { name: 'exec', arguments: JSON.stringify({ command }) }
       send({ tool_calls: [{ index: 0, id: `call_${Date.now()}`, type: 'function', function: call }] })
       send({}, 'tool_calls')
     } else {
@@ -227,6 +226,14 @@ export const PICTURE = Buffer.from(
 export function picturesIn(messages) {
   const parts = messages.flatMap(({ content }) => (Array.isArray(content) ? content : []))
   return parts.flatMap(({ image_url }) => (image_url ? [image_url.url] : []))
+}
+
+/** The tool that a question wants called. */
+function callOf(question) {
+  const command = /^run: (.*)$/.exec(question)?.[1]
+  if (command !== undefined) return { name: 'exec', arguments: JSON.stringify({ command }) }
+  const [, name, args] = /^call: (\S+) (.*)$/.exec(question) ?? []
+  return name === undefined ? null : { name, arguments: args }
 }
 
 /** What the model answers. */
