@@ -286,7 +286,7 @@ export class Desk {
   private finish(seq: Seq, question: Question, outcome: Outcome): void {
     this.questions.delete(seq)
     // What a turn wrote and did not deliver is better than nothing.
-    const text = question.said.join('\n\n') || question.partial || (question.wasPushed ? SEE_ABOVE : '')
+    const text = question.said.join('\n\n') || question.partial
     const { files, buttons } = question
     if (text.trim() !== '' || files.length > 0) {
       this.outbox.put({
@@ -296,10 +296,12 @@ export class Desk {
         ...(files.length > 0 && { files }),
         ...(buttons.length > 0 && { buttons }),
       })
+    } else if (typeof outcome === 'object' && !question.wasPushed) {
+      this.log.warn(`question ${seq} failed: ${outcome.refused}`)
+      this.outbox.put({ type: 'fail', reply_to: seq, reason: outcome.refused })
     } else {
-      const reason = typeof outcome === 'object' ? outcome.refused : 'OpenClaw ended its turn without an answer'
-      this.log.warn(`question ${seq} failed: ${reason}`)
-      this.outbox.put({ type: 'fail', reply_to: seq, reason })
+      // The agent chose to say nothing, or said it by another way.
+      this.outbox.put({ type: 'done', reply_to: seq })
     }
     this.acknowledge()
   }
@@ -391,8 +393,6 @@ const EMPTY_MS = 2_000
 const HELD_MAX = 1_000
 /** How long to leave an agent alone that takes no questions at present. */
 const LATER_MS = 5_000
-/** The answer went as messages of its own, which the relay cannot tell from others. */
-const SEE_ABOVE = '↑ 见上 · see above'
 /** How long a stopped turn may take to end before the next one begins. */
 const STOP_WITHIN_MS = 10_000
 /** A question that ends the gateway each time must not do so for ever. */

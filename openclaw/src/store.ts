@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { ClientFrame, Seq } from '../../web/src/lib/frame'
 
-export type Answer = ClientFrame & { type: 'reply' | 'fail' }
+export type Answer = ClientFrame & { type: 'done' | 'fail' | 'reply' }
 
 /** Everything is of one timeline, which its epoch names. Each method is on disk when it returns. */
 export interface Store {

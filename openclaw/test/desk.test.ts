@@ -94,7 +94,7 @@ test('the relay may ask for the answer again, and a new connection gets it whole
   expect(world.take('delta').map(({ offset, text }) => [offset, text])).toEqual([[0, 'half an answer']])
 })
 
-test('a turn without an answer, one that was turned away and one that broke are failures that say why', async () => {
+test('a turn without an answer is done; one that was turned away and one that broke are failures that say why', async () => {
   const world = new World()
   world.connect()
   await world.ask(1, 'a')
@@ -106,8 +106,8 @@ test('a turn without an answer, one that was turned away and one that broke are 
   await world.ask(3, 'a')
   world.agent.turns.get(3)!.adopted()
   await world.agent.turns.get(3)!.fail(new Error('boom'))
+  expect(world.take('done')).toEqual([{ type: 'done', reply_to: 1 }])
   expect(world.take('fail').map(({ reply_to, reason }) => [reply_to, reason])).toEqual([
-    [1, 'OpenClaw ended its turn without an answer'],
     [2, 'not you'],
     [3, 'OpenClaw could not take this: the log of its gateway says why'],
   ])
@@ -198,7 +198,7 @@ test('an answer that went as messages of its own closes the question', async () 
   await world.ask(2, 'b')
   world.desk.pushed('a')
   await world.agent.turns.get(1)!.end()
-  expect(world.take('reply')).toEqual([{ type: 'reply', reply_to: 1, text: '↑ 见上 · see above' }])
+  expect(world.take('done')).toEqual([{ type: 'done', reply_to: 1 }])
 })
 
 test('a follow-up of OpenClaw answers the question that waits for it, and no other', async () => {
