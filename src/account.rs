@@ -22,6 +22,7 @@ use crate::directory::Bot;
 use crate::draft::{self, Drafts};
 use crate::error::{self, Error};
 use crate::outbound::Way;
+use crate::quota::Meter;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
 use crate::{directory, media, outbound, request};
 
@@ -78,6 +79,7 @@ pub struct Account {
     token: Rc<RefCell<Option<Held>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) drafts: RefCell<Drafts>,
+    pub(crate) meter: RefCell<Meter>,
     /// Files that are being fetched.
     pub(crate) bringing: RefCell<Set<FileId>>,
 }
@@ -93,6 +95,7 @@ impl Account {
             token: Rc::default(),
             budget: RefCell::default(),
             drafts: RefCell::default(),
+            meter: RefCell::default(),
             bringing: RefCell::default(),
         }
     }
@@ -118,6 +121,21 @@ impl Account {
     async fn answer(&self, request: Request) -> Result<Response, Error> {
         let body = request::body(&request, protocol::limit::FRAME_BYTES_MAX).await?;
         let body: Json = request::parse(&body).map_err(|error| Error::internal("an answer", error))?;
+        if let Some(answered) = self.asked_for_quota(&body).await {
+            return answered;
+        }
+        if let Some((false, outbound)) = draft::asked(&body) {
+            return self.drafted(false, &outbound).await;
+        }
+        let answered = {
+            let _under_way = self.under_way();
+            self.perform(body).await
+        };
+        self.settle().await;
+        answered
+    }
+
+    async fn perform(&self, body: Json) -> Result<Response, Error> {
         if let Some((is_end, outbound)) = draft::asked(&body) {
             return self.drafted(is_end, &outbound).await;
         }
@@ -210,12 +228,16 @@ impl Account {
                 Err(NoToken::Later(why)) => return later(why),
                 Err(NoToken::Refused(why)) => return (Sent::Refused(why), None),
             };
+            self.count(bot, call).await;
             let response = match outbound::perform(&config, &bot.way, call, token.as_deref()).await {
                 Ok(response) => response,
                 Err(why) => return later(why),
             };
             match platform::verdict(&bot.account, &response) {
-                Verdict::Sent(sent) => return (sent, Some(response)),
+                Verdict::Sent(sent) => {
+                    self.hear(bot, call, &sent, &response);
+                    return (sent, Some(response));
+                }
                 Verdict::TokenExpired => expired = token,
             }
         }

@@ -23,6 +23,7 @@ mod limit;
 mod media;
 mod origin;
 mod outbound;
+mod quota;
 mod request;
 pub mod route;
 mod router;

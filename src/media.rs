@@ -136,6 +136,7 @@ impl Account {
         let mut expired = None;
         for _ in 0..2 {
             let token = self.token_for(bot, request, expired.as_deref()).await.map_err(why_not)?;
+            self.count(bot, request).await;
             let call = outbound::carry_file(&config, user, agent, request, token.as_deref(), None, Some(save.clone()));
             let response = call.await?;
             if response.body.is_empty() && (200..300).contains(&response.status) {
@@ -161,6 +162,9 @@ impl Account {
                 return Err(format!("the platform names a host that files do not come from: {host}"));
             }
             let token = self.token_for(bot, &request, expired.as_deref()).await.map_err(why_not)?;
+            if platform::is_api(&bot.account, &request.url) {
+                self.count(bot, &request).await;
+            }
             let response = outbound::open(&request, token.as_deref(), None, DOWNLOAD_MS_MAX).await?;
             let header = |name: &str| response.headers().get(name).ok().flatten();
             match response.status_code() {
@@ -258,6 +262,7 @@ impl Account {
                 Err(NoToken::Later(why)) => return later(why),
                 Err(NoToken::Refused(why)) => return Ok(Err(Sent::Refused(why))),
             };
+            self.count(bot, request).await;
             let answered = match &bot.way {
                 Way::Agent { user, agent } => {
                     let form = Some(form_of(fields, field, file));
@@ -277,8 +282,10 @@ impl Account {
             };
             match platform::verdict(&bot.account, &response) {
                 Verdict::TokenExpired => expired = token,
-                Verdict::Sent(Sent::Taken) => return Ok(Ok(response)),
-                Verdict::Sent(sent) => return Ok(Err(sent)),
+                Verdict::Sent(sent) => {
+                    self.hear(bot, request, &sent, &response);
+                    return Ok(if sent == Sent::Taken { Ok(response) } else { Err(sent) });
+                }
             }
         }
         later("the platform refuses even a new access token".into())

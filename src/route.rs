@@ -74,6 +74,7 @@ routes! {
     AccountCheck => "POST" "/v1/admin/accounts/{account}/check",
     AccountCredentials => "PUT" "/v1/admin/accounts/{account}/credentials",
     AccountDelete => "DELETE" "/v1/admin/accounts/{account}",
+    AccountQuota => "GET" "/v1/admin/accounts/{account}/quota",
     Senders => "GET" "/v1/admin/accounts/{account}/senders",
     SenderPut => "PUT" "/v1/admin/accounts/{account}/senders/{sender}",
     SenderDelete => "DELETE" "/v1/admin/accounts/{account}/senders/{sender}",

@@ -124,6 +124,7 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::AccountCheck => Box::pin(admin::accounts::check(call)),
         Op::AccountCredentials => Box::pin(admin::accounts::put_credentials(call)),
         Op::AccountDelete => Box::pin(admin::accounts::delete(call)),
+        Op::AccountQuota => Box::pin(admin::accounts::quota(call)),
         Op::Senders => Box::pin(admin::accounts::senders(call)),
         Op::SenderPut => Box::pin(admin::accounts::put_sender(call)),
         Op::SenderDelete => Box::pin(admin::accounts::delete_sender(call)),

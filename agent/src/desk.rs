@@ -15,6 +15,7 @@ use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use crate::backend::{Backend, Event, Failure, Pieces, Question, Run};
+use crate::history::speaker;
 use crate::store::{Store, StoreError};
 use crate::stream::{Pushed, Stream};
 
@@ -238,6 +239,7 @@ impl Desk {
                 id: question.id,
                 conversation: question.conversation,
                 session: question.session,
+                speaker: speaker(&question.from).map(str::to_owned),
                 text: question.text,
                 files: question.files,
                 turns,

@@ -1,6 +1,6 @@
 //! The talk so far of one conversation: what a backend is told before the next question. Pure.
 
-use protocol::{Envelope, Seq};
+use protocol::{Author, Envelope, Seq};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -11,7 +11,7 @@ pub struct Turn {
     /// The question's. Older agents did not store it.
     #[serde(default)]
     pub seq: Seq,
-    /// What the person wrote, with files in words.
+    /// What the person wrote, with files in words, and after their name in a group.
     pub question: String,
     /// What the backend answered, likewise.
     pub answer: String,
@@ -45,7 +45,7 @@ impl History {
             self.turns.clear();
         }
         (self.latest, self.session) = (question.seq, question.session);
-        let text = files::text_with(question.text, &question.files);
+        let text = files::text_with(spoken(speaker(&question.from), &question.text), &question.files);
         self.turns.push(Turn { seq: question.seq, question: text, answer });
         let mut bytes: usize = self.turns.iter().map(Turn::bytes).sum();
         let mut forget = self.turns.len().saturating_sub(TURNS_MAX);
@@ -70,6 +70,20 @@ impl History {
 impl Turn {
     fn bytes(&self) -> usize {
         self.question.len() + self.answer.len()
+    }
+}
+
+/// The name of a person who is not alone with the agent.
+pub fn speaker(from: &Author) -> Option<&str> {
+    if let Author::User { name, group: true, .. } = from { name.as_deref() } else { None }
+}
+
+/// Words as a model is told them, which hears of no other difference between people: `Ada: hi`.
+pub fn spoken(speaker: Option<&str>, text: &str) -> String {
+    match speaker {
+        None => text.to_owned(),
+        Some(name) if text.is_empty() => format!("{name}:"),
+        Some(name) => format!("{name}: {text}"),
     }
 }
 
@@ -117,6 +131,20 @@ mod tests {
         assert_eq!(one, r#"{"latest":5,"session":1,"turns":[{"seq":5,"question":"q5","answer":"a"}]}"#);
         assert_eq!(before(&push(&one, 6, 1, "a"), 1, 9), ["q5", "q6"]);
         assert_eq!(before(&push(&one, 6, 0, "a"), 0, 9), ["q6"]);
+    }
+
+    #[test]
+    fn people_of_a_group_are_told_apart() {
+        let check = |from: &str, text: &str, expected: &str| {
+            let from = serde_json::from_str(from).unwrap();
+            let mut history = History::default();
+            history.push(Envelope { from, text: text.to_owned(), ..question(1, 0) }, "a".to_owned());
+            assert_eq!(history.turns[0].question, expected);
+        };
+        check(r#"{"kind":"user","via":"telegram","sender":"1","name":"Ada","group":true}"#, "hi", "Ada: hi");
+        check(r#"{"kind":"user","via":"telegram","sender":"1","name":"Ada","group":true}"#, "", "Ada:");
+        check(r#"{"kind":"user","via":"feishu","sender":"ou_1","group":true}"#, "hi", "hi");
+        check(r#"{"kind":"user","via":"telegram","sender":"1","name":"Ada"}"#, "hi", "hi");
     }
 
     #[test]

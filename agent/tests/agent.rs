@@ -7,7 +7,7 @@ use protocol::ClientFrame;
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::support::{Agent, KEY, Model, Relay, Script, accepted, question, stop, welcome};
+use crate::support::{Agent, KEY, Model, Relay, Script, accepted, in_group, question, stop, welcome};
 
 // What the other tests use of it is not used here.
 #[allow(dead_code)]
@@ -328,6 +328,20 @@ async fn a_new_session_begins_with_an_empty_context() {
     assert_eq!(model.told(2), ["q3"]);
     assert_eq!(model.told(3), ["q3", "a3", "q4"]);
     assert_eq!(model.told(4), ["q2", "a2", "q5"]);
+}
+
+#[tokio::test]
+async fn people_of_a_group_are_told_apart() {
+    let answers = [&["a1"], &["a2"], &["a3"]].map(|pieces| Script::Stream(pieces));
+    let (model, relay, state) = (Model::start(answers.into()).await, Relay::start().await, tempdir().unwrap());
+    let _agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    for (seq, name) in [(1, Some("Ada")), (2, Some("韩梅梅")), (3, None)] {
+        peer.send(in_group(seq, name, &format!("q{seq}"))).await;
+        peer.answer(seq).await;
+    }
+    assert_eq!(model.told(2), ["Ada: q1", "a1", "韩梅梅: q2", "a2", "q3"]);
 }
 
 #[tokio::test]

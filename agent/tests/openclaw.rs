@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
 use crate::gateway::{Gateway, TOKEN, answered, asked, message};
-use crate::support::{Agent, KEY, Peer, Relay, accepted, file, question, stop};
+use crate::support::{Agent, KEY, Peer, Relay, accepted, file, in_group, question, stop};
 
 mod gateway;
 // What the other tests use of it is not used here.
@@ -318,6 +318,25 @@ async fn another_session_and_another_agent_are_told_apart() {
         claw.ok(json!({ "runId": key, "status": "started" })).await;
         claw.last(&key, "a").await;
         assert_eq!(peer.answer(seq).await.text, Ok("a".into()));
+    }
+}
+
+#[tokio::test]
+async fn people_of_a_group_are_told_apart_and_commands_stay_commands() {
+    let (relay, gateway, state) = (Relay::start().await, Gateway::start().await, tempdir().unwrap());
+    let _agent = run(&relay, &gateway, &state);
+    let mut claw = gateway.accept().await;
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    for (seq, text, told) in [(1, "hi", "Ada: hi"), (2, "/status", "/status")] {
+        peer.send(in_group(seq, Some("Ada"), text)).await;
+        let params = claw.next("chat.history").await;
+        assert!(params["sessionKey"].as_str().unwrap().ends_with(":0"));
+        claw.ok(json!({ "messages": [] })).await;
+        let key = format!("m-{seq}");
+        assert_eq!(claw.take(&key, "started").await.0, told);
+        claw.last(&key, "a").await;
+        peer.answer(seq).await;
     }
 }
 

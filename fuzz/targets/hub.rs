@@ -78,8 +78,18 @@ fn happens(world: &mut World, what: char, which: char, rest: String) -> Option<I
             let id = format!("feishu:main:{message}").parse().ok()?;
             let conversation = format!("feishu:main:{which}").parse().ok()?;
             let origin = Some(Origin { account: "main".parse().unwrap(), message: message.into() });
-            let (via, sender, text) = ("feishu".into(), Some("ou_1".into()), text.to_owned());
-            return Some(Input::Posted(Question { id, conversation, via, sender, text, files: Vec::new(), origin }));
+            let question = Question {
+                id,
+                conversation,
+                via: "feishu".into(),
+                sender: Some("ou_1".into()),
+                name: (which as u64 % 2 == 0).then(|| message.to_owned()),
+                group: which as u64 % 3 == 0,
+                text: text.to_owned(),
+                files: Vec::new(),
+                origin,
+            };
+            return Some(Input::Posted(question));
         }
         'R' => return Some(Input::Recalled(format!("feishu:main:{rest}").parse().ok()?)),
         'T' => world.now.0 = (world.now.0 + (1 << (which as u64 % 32))).min(1 << 50),

@@ -265,6 +265,9 @@ pub fn about(op: Op) -> About {
             .gives::<AccountAnswer>()
             .fails(&[NotFound]),
         Op::AccountDelete => operator("Remove a bot account").fails(&[NotFound]),
+        Op::AccountQuota => operator("What its platform allows a bot, and what is left of it")
+            .gives::<protocol::api::AccountQuota>()
+            .fails(&[NotFound]),
         Op::Senders => operator("Who may talk to a bot").pages().gives::<protocol::api::Senders>().fails(&[NotFound]),
         Op::SenderPut => operator("Let someone talk to a bot").fails(&[NotFound]),
         Op::SenderDelete => operator("Take someone off the list").fails(&[NotFound]),

@@ -15,12 +15,14 @@ import { isQuestion, isUrgent, mediaOf, shownBy } from './payload'
 import { push } from './push'
 import { OtherRun } from './run'
 
-/** Who wrote, and where. An envelope says no more: neither names, nor whether a chat is a group (docs/openclaw.md). */
+/** Who wrote, and where. Groups count as direct: as such they would have rules of their own (docs/openclaw.md). */
 interface Facts {
   kind: 'direct'
   conversation: string
   /** As allow-lists name them: `feishu:ou_1`, or `web` for the user's own devices. */
   sender: string
+  /** For the model to read: nobody is let in by it. */
+  name: string
 }
 
 export class OpenClaw implements Agent {
@@ -152,7 +154,7 @@ export class OpenClaw implements Agent {
     let isTaken = false
     const asking = this.asking.get(route.sessionKey)
     await asking?.isReady
-    const { kind, conversation, sender } = facts
+    const { kind, conversation, sender, name } = facts
     const { agentId, dmScope, sessionKey } = route
     const { accountId } = this.account
     const { inbound } = this.runtime.channel
@@ -166,7 +168,7 @@ export class OpenClaw implements Agent {
       messageIdFull: messageId,
       timestamp: question.at_ms,
       from: conversation,
-      sender: { id: sender, name: sender },
+      sender: { id: sender, name },
       conversation: { kind, id: conversation, label: conversation, nativeChannelId: conversation },
       route: { agentId, dmScope, accountId, routeSessionKey: sessionKey },
       reply: { to: conversation, originatingTo: conversation, replyToId: messageId },
@@ -256,10 +258,11 @@ export class OpenClaw implements Agent {
   }
 }
 
-/** The one place that reads who wrote: what the wire comes to say of groups, names and mentions is to be read here. */
+/** The one place that reads who wrote. */
 function factsOf({ conversation, from }: Envelope): Facts {
-  const { via, sender } = from as Envelope['from'] & { kind: 'user' }
-  return { kind: 'direct', conversation, sender: sender === undefined ? via : `${via}:${sender}` }
+  const { via, sender: id, name } = from as Envelope['from'] & { kind: 'user' }
+  const sender = id === undefined ? via : `${via}:${id}`
+  return { kind: 'direct', conversation, sender, name: name ?? sender }
 }
 
 /** What OpenClaw needs to see that its question was delivered. */

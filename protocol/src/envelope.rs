@@ -65,6 +65,13 @@ pub enum Author {
         /// The writer's id on that platform, where the platform has one.
         #[serde(skip_serializing_if = "Option::is_none")]
         sender: Option<String>,
+        /// The writer's name as the platform shows it, where it says so: at most
+        /// [`crate::limit::SENDER_NAME_BYTES_MAX`] bytes, in one line. Its bearer chose it, so it proves nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Written in a group, to the bot among others.
+        #[serde(skip_serializing_if = "is_false")]
+        group: bool,
     },
 }
 
@@ -94,7 +101,7 @@ crate::from_json! {
 }
 
 crate::from_json! {
-    enum Author by "kind" { "agent" => Agent { id }, "relay" => Relay, "user" => User { via, sender } }
+    enum Author by "kind" { "agent" => Agent { id }, "relay" => Relay, "user" => User { via, sender, name, group or false } }
 }
 
 crate::from_json! {
@@ -106,6 +113,10 @@ crate::from_json! {
         "failed" => Failed,
         "expired" => Expired,
     } else Unknown
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 fn is_zero(number: &u64) -> bool {

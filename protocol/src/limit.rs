@@ -22,6 +22,8 @@ pub const FILE_NAME_BYTES_MAX: usize = 200;
 pub const FILES_MAX: usize = 10;
 /// Questions of one user without an answer, waiting or being answered.
 pub const OPEN_QUESTIONS_MAX: usize = 1_000;
+/// The name of whoever wrote a message; a longer one is cut.
+pub const SENDER_NAME_BYTES_MAX: usize = 64;
 /// The text of one message, and of one answer. Even when JSON escapes every byte (six for one) it fits into a frame.
 pub const TEXT_BYTES_MAX: usize = 128 * 1024;
 /// Messages that the relay sends ahead of a peer's `ack`. Beyond it the peer hears nothing until it acknowledges.

@@ -3,9 +3,10 @@
 
 mod support;
 
-use protocol::Seq;
+use protocol::{Author, Seq};
 use relay::hub::{Hub, Input, Options, Output, Peer, PeerId};
 use relay::platform::Sent;
+use relay::store::Question;
 use support::{Sqlite, World, feishu};
 
 /// As schema version 1 left it: a question answered and on its way to Feishu, one delivered, one queued.
@@ -24,6 +25,11 @@ fn a_hub_of_version_1_goes_on() {
     let device = world.device(None);
     let texts = ["first", "answer", "second", "third"];
     assert_eq!(world.messages(device), texts);
+    // That version did not know who wrote, nor whether in a group.
+    let from: Vec<Author> = world.envelopes(device).into_iter().map(|message| message.from).collect();
+    assert!(
+        from.iter().all(|from| !matches!(from, Author::User { name: Some(_), .. } | Author::User { group: true, .. }))
+    );
     // The webhook comes again: it is known.
     assert!(!world.post("om_1", "first").unwrap().new);
     // The answer that was on its way arrives, and the open questions are answered.
@@ -37,6 +43,13 @@ fn a_hub_of_version_1_goes_on() {
     world.input(Input::Posted(feishu("om_stop", "/new")));
     world.post("om_4", "fourth").unwrap();
     assert_eq!(world.envelopes(agent).last().unwrap().session, 1);
+    let ada = Question { name: Some("Ada".into()), group: true, ..feishu("om_5", "fifth") };
+    world.input(Input::Posted(ada)).unwrap().unwrap();
+    world.crash();
+    let device = world.device(Some(world.cursor(0)));
+    let last = world.envelopes(device).pop().unwrap();
+    let ada = |from: &Author| matches!(from, Author::User { name: Some(name), group: true, .. } if name == "Ada");
+    assert!(ada(&last.from), "{last:?}");
 }
 
 #[test]

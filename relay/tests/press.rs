@@ -26,6 +26,8 @@ fn asked(world: &mut World, topic: i64) -> Vec<Press> {
         conversation: format!("telegram:main:{thread}").parse().unwrap(),
         via: "telegram".into(),
         sender: Some("5".into()),
+        name: None,
+        group: false,
         text: "delete it".into(),
         files: Vec::new(),
         origin: Some(Origin { account: "main".parse().unwrap(), message: format!("5/{topic}/3") }),
@@ -47,7 +49,8 @@ fn asked(world: &mut World, topic: i64) -> Vec<Press> {
 fn pressed(data: &str) -> Press {
     let chat = json!({ "id": 5, "type": "private" });
     let message = json!({ "message_id": 8, "chat": chat });
-    let query = json!({ "id": "77", "from": { "id": 5 }, "message": message, "data": data });
+    let from = json!({ "id": 5, "first_name": "Ada" });
+    let query = json!({ "id": "77", "from": from, "message": message, "data": data });
     let body = json!({ "update_id": 1, "callback_query": query }).to_string();
     let headers = [("x-telegram-bot-api-secret-token".to_owned(), "s".to_owned())];
     match platform::receive(&account(), &Raw::post(&headers, body.as_bytes()), Timestamp(0)).unwrap() {
@@ -74,7 +77,7 @@ fn a_message_is_answered_by_one_button_once() {
     assert_eq!(question.id.as_str(), "press-2");
     assert_eq!(
         serde_json::to_value(&question.from).unwrap(),
-        json!({ "kind": "user", "via": "telegram", "sender": "5" })
+        json!({ "kind": "user", "via": "telegram", "sender": "5", "name": "Ada" })
     );
     world.replies(agent, question.seq.0, "Done.");
     let answer = world.ring(|_| Sent::Taken).pop().unwrap();

@@ -315,6 +315,8 @@ fn agents_and_bytes_have_limits_of_their_own() {
             conversation,
             via: "web".into(),
             sender: None,
+            name: None,
+            group: false,
             text: text.into(),
             files: Vec::new(),
             origin: None,

@@ -15,6 +15,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
         agent: Some("agt_1".parse().unwrap()),
         to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
         open_ms: Vec::new(),
+        used_up: Vec::new(),
         text: text.into(),
         files: Vec::new(),
         buttons: Vec::new(),
@@ -77,6 +78,30 @@ fn a_chat_is_open_for_as_long_as_its_platform_says() {
     let pushed = world.input(push("p4", &[chat, "web"], &[60_000, 0])).unwrap().unwrap();
     let shown = world.envelopes(device).into_iter().find(|message| message.seq == pushed.seq).unwrap();
     assert_eq!(shown.conversation.as_str(), "web");
+}
+
+/// A bot whose allowance is used up says so beforehand, too; what was said before stays said.
+#[test]
+fn a_bot_whose_allowance_is_used_up_takes_nothing_unasked() {
+    let mut world = World::new();
+    let device = world.device(None);
+    world.post("om_1", "hi").unwrap();
+    let push = |id: &str, to: &[&str], used_up: &[&str]| match push(id, to, "tea") {
+        Input::Pushed(push) => {
+            Input::Pushed(Push { used_up: used_up.iter().map(|&why| why.to_owned()).collect(), ..push })
+        }
+        other => other,
+    };
+    let (chat, why) = ("feishu:main:oc_1", "feishu allows main no more calls of its API until tomorrow");
+    let said = world.input(push("p1", &[chat], &[""])).unwrap().unwrap();
+    let again = world.input(push("p1", &[chat], &[why])).unwrap().unwrap();
+    assert_eq!((again.seq, again.new), (said.seq, false));
+    let refused = world.input(push("p2", &[chat], &[why])).unwrap().unwrap_err();
+    assert_eq!((refused.code, refused.detail), (Code::Conflict, format!("conversation: {why}")));
+    let pushed = world.input(push("p3", &[chat, "web"], &[why, ""])).unwrap().unwrap();
+    let shown = world.envelopes(device).into_iter().find(|message| message.seq == pushed.seq).unwrap();
+    assert_eq!(shown.conversation.as_str(), "web");
+    assert!(world.input(push("p4", &[chat], &[])).unwrap().is_ok());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use protocol::{Code, Cursor, Seq, ServerFrame, State};
 use relay::hub::{Input, Posted, Refusal, Role};
 use relay::limit::*;
 use relay::platform::Sent;
+use relay::store::Question;
 use support::{World, feishu};
 
 #[test]
@@ -55,6 +56,34 @@ fn a_question_is_answered_live_and_once() {
     world.replies(agent, 1, "Something else.");
     assert!(world.hears(agent)[0].contains("already_replied"));
     assert_eq!(world.hears(device), [""; 0]);
+}
+
+#[test]
+fn who_wrote_is_told_to_everyone_and_kept() {
+    let mut world = World::new();
+    let (agent, device) = (world.agent(None), world.device(None));
+    world.hears(device);
+    let ada = Question { name: Some("Ada".into()), group: true, ..feishu("om_1", "hi") };
+    world.input(Input::Posted(ada)).unwrap().unwrap();
+    world.post("om_2", "from nobody known").unwrap();
+    let from = r#""from":{"kind":"user","via":"feishu","sender":"ou_1","name":"Ada","group":true}"#;
+    assert!(world.hears(device)[0].contains(from));
+    assert_eq!(world.messages(agent), ["hi", "from nobody known"]);
+    // As it is stored, and sent again after a crash; and in the history.
+    world.crash();
+    let (agent, device) = (world.agent(None), world.device(Some(world.cursor(0))));
+    let page = world.hub().page(&feishu("", "").conversation, None, 9).unwrap().unwrap().messages;
+    for messages in [world.envelopes(agent), world.envelopes(device), page] {
+        let json: Vec<String> = messages.iter().map(|message| serde_json::to_string(message).unwrap()).collect();
+        assert!(json[0].contains(from), "{json:?}");
+        assert!(json[1].contains(r#""from":{"kind":"user","via":"feishu","sender":"ou_1"}"#), "{json:?}");
+    }
+    // Asked once more, it is still theirs.
+    world.says(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#);
+    world.input(Input::Replayed(Seq(1))).unwrap().unwrap();
+    let again = world.envelopes(agent).pop().unwrap();
+    assert_eq!((again.id.as_str(), again.text.as_str()), ("again:1", "hi"));
+    assert!(serde_json::to_string(&again).unwrap().contains(from));
 }
 
 #[test]

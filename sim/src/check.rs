@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::limit::{BATCH_FRAMES_MAX, FRAME_BYTES_MAX, WINDOW_MESSAGES};
-use protocol::{Cursor, Envelope, GapReason, Resumed, Seq, ServerFrame, State};
+use protocol::{Author, Cursor, Envelope, GapReason, Resumed, Seq, ServerFrame, State};
 use relay::hub::{Peer, PeerId, Role};
 use relay::limit::{DELIVERIES_MAX, DELIVERY_MS_MAX, LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, STREAMS_MAX};
 use relay::store::Delivery;
@@ -283,7 +283,8 @@ impl Line {
         let row = &truth.rows[&seq];
         let same = (envelope.id.as_str(), envelope.conversation.as_str(), envelope.text.as_str(), envelope.at_ms.0)
             == (row.id.as_str(), row.conversation.as_str(), row.text.as_str(), row.at_ms)
-            && envelope.reply_to.map(|seq| seq.0) == row.reply_to;
+            && envelope.reply_to.map(|seq| seq.0) == row.reply_to
+            && speaker(&envelope.from) == (row.name.as_deref(), row.in_group);
         if !same {
             return Err(Broken::new("a message is sent as it is stored", format!("{envelope:?} is {row:?}")));
         }
@@ -293,6 +294,11 @@ impl Line {
             None => Ok(()),
         }
     }
+}
+
+/// A person's name, and whether they wrote in a group.
+fn speaker(from: &Author) -> (Option<&str>, bool) {
+    if let Author::User { name, group, .. } = from { (name.as_deref(), *group) } else { (None, false) }
 }
 
 /// An id that a peer is told to be there is there.

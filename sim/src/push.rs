@@ -42,7 +42,16 @@ impl World {
         let id: MessageId = format!("push:{number}").parse().unwrap();
         let text = self.text(&format!("said unasked: {number}"));
         self.pushes.0.push(Unasked {
-            push: Push { id, agent, to, text, files: Vec::new(), buttons: Vec::new(), open_ms: Vec::new() },
+            push: Push {
+                id,
+                agent,
+                to,
+                text,
+                files: Vec::new(),
+                buttons: Vec::new(),
+                open_ms: Vec::new(),
+                used_up: Vec::new(),
+            },
             is_accepted: false,
         });
         number

@@ -13,8 +13,8 @@ use crate::sqlite::{Sqlite, Touched};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select seq, id, conversation, author, agent, reply_to, at_ms, text, origin_message, outcome, reason ",
-            "from messages ",
+            "select seq, id, conversation, author, author_name, in_group, agent, reply_to, at_ms, text, ",
+            "origin_message, outcome, reason from messages ",
             $rest
         )
     };
@@ -31,6 +31,10 @@ pub struct Row {
     pub conversation: String,
     /// `user`, `agent` or `relay`.
     pub author: String,
+    /// What a person is called.
+    pub name: Option<String>,
+    /// Whether they wrote in a group.
+    pub in_group: bool,
     /// Whom a question is meant for.
     pub agent: Option<String>,
     /// The question that it answers.
@@ -198,7 +202,8 @@ impl Truth {
         let seq = row.seq;
         if let Some(before) = self.rows.get(&seq) {
             let same = (&before.id, &before.text, &before.conversation, before.reply_to, before.at_ms)
-                == (&row.id, &row.text, &row.conversation, row.reply_to, row.at_ms);
+                == (&row.id, &row.text, &row.conversation, row.reply_to, row.at_ms)
+                && (&before.name, before.in_group) == (&row.name, row.in_group);
             let recalled = before.outcome.is_none() && row.is_recalled();
             if !same && !recalled {
                 return Err(Broken::new("a stored message never changes", format!("{before:?} became {row:?}")));
@@ -379,13 +384,15 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         id: row.get(1)?,
         conversation: row.get(2)?,
         author: row.get(3)?,
-        agent: row.get(4)?,
-        reply_to: row.get::<_, Option<i64>>(5)?.map(|seq| seq as u64),
-        at_ms: row.get::<_, i64>(6)? as u64,
-        text: row.get(7)?,
-        origin: row.get(8)?,
-        outcome: row.get(9)?,
-        reason: row.get(10)?,
+        name: row.get(4)?,
+        in_group: row.get(5)?,
+        agent: row.get(6)?,
+        reply_to: row.get::<_, Option<i64>>(7)?.map(|seq| seq as u64),
+        at_ms: row.get::<_, i64>(8)? as u64,
+        text: row.get(9)?,
+        origin: row.get(10)?,
+        outcome: row.get(11)?,
+        reason: row.get(12)?,
     })
 }
 

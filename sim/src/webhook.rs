@@ -46,6 +46,9 @@ impl World {
             conversation: format!("feishu:{account}:oc_{chat}").parse().unwrap(),
             via: "feishu".into(),
             sender: Some("ou_1".into()),
+            // Not all platforms tell.
+            name: (!number.is_multiple_of(3)).then(|| format!("name {number}")),
+            group: chat % 2 == 1,
             text: self.words(&format!("from the platform: {message}")),
             files: Vec::new(),
             origin: Some(Origin { account, message }),
@@ -143,6 +146,9 @@ impl World {
                 if !waits {
                     call.accepted.get_or_insert(self.clock.true_ms);
                 }
+                let who = row.map(|row| (row.name.clone(), row.in_group));
+                let is_theirs = who == Some((call.question.name.clone(), call.question.group));
+                self.check.demand(is_theirs, "a question is stored with who wrote it", || format!("{index}: {who:?}"));
                 self.check.demand(there, "accepted means committed", || format!("{index}: {posted:?}"));
                 let (new, was_known) = (posted.new, known.is_some());
                 self.check.demand(new != was_known, "a repeated id has no second effect", || {

@@ -6,16 +6,17 @@ use protocol::api::{
 };
 use protocol::json::{FromJson, Json};
 use protocol::{AccountId, AgentId, Code, UserId};
-use relay::platform::{self, Account};
+use relay::platform::{self, Account, Told};
 
 use crate::api::new_id;
 use crate::call::{Call, Caller, answer, created, cut_page, done};
 use crate::clock::{now, random_bytes};
 use crate::db::Moment;
+use crate::directory::Bot;
 use crate::error::Error;
 use crate::outbound::Way;
 use crate::runtime::Response;
-use crate::{account, db, directory, outbound};
+use crate::{account, db, directory, outbound, quota};
 
 /// `GET /v1/admin/accounts?cursor={next}&limit={n}`: without their settings, which hold secrets.
 pub async fn list(call: &Call) -> Result<Response, Error> {
@@ -150,11 +151,39 @@ pub async fn check(call: &Call) -> Result<Response, Error> {
     let known = introduced.and_then(|response| platform::introduce(&mut account, &response));
     let one = |name: &str, ok, detail| AccountCheck { name: name.to_owned(), ok, detail };
     let checks = match known {
-        Ok(()) => vec![one("egress", true, way), one("credentials", true, "taken".to_owned())],
+        Ok(()) => {
+            let mut checks = vec![one("egress", true, way), one("credentials", true, "taken".to_owned())];
+            checks.extend(check_quota(call, &bot).await?);
+            checks
+        }
         Err(why) if why.starts_with(outbound::NO_ANSWER) => vec![one("egress", false, format!("{way}: {why}"))],
         Err(why) => vec![one("egress", true, way), one("credentials", false, why)],
     };
     answer(&AccountChecks { checks })
+}
+
+/// Asks the platform what is left, if it can be asked; and lets go of what it said before that nothing is.
+async fn check_quota(call: &Call, bot: &Bot) -> Result<Option<AccountCheck>, Error> {
+    let (config, account) = (&call.config, &bot.account);
+    let Some(request) = platform::quota_request(account) else {
+        quota::correct(config, &account.id, None).await?;
+        return Ok(None);
+    };
+    let answer = account::introduce(config, &bot.way, account, &request).await;
+    let told = answer.and_then(|response| platform::quota_told(account, &response));
+    let (ok, detail) = match &told {
+        Ok(Told { limit, used }) => (used < limit, format!("{used} of {limit} messages were sent today")),
+        // Which is no fault of the account's.
+        Err(why) => (true, format!("the platform does not say: {why}")),
+    };
+    quota::correct(config, &account.id, told.ok()).await?;
+    Ok(Some(AccountCheck { name: "quota".to_owned(), ok, detail }))
+}
+
+/// `GET /v1/admin/accounts/{account}/quota`
+pub async fn quota(call: &Call) -> Result<Response, Error> {
+    call.operator().await?;
+    quota::read(&call.config, &known(call).await?.id).await
 }
 
 /// `DELETE /v1/admin/accounts/{account}`

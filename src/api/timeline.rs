@@ -12,7 +12,7 @@ use crate::ask::{self, Ask};
 use crate::call::Call;
 use crate::error::Error;
 use crate::runtime::Response;
-use crate::{db, directory, limit};
+use crate::{db, directory, limit, quota};
 
 /// `GET /v1/conversations?before={next}&limit={n}`
 pub async fn conversations(call: &Call) -> Result<Response, Error> {
@@ -68,19 +68,33 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
     };
     let id = id.map_err(|error| Error::new(Code::BadRequest, format!("Idempotency-Key: {error}")))?;
     let to = places(call, &user, conversation).await?;
-    let open_ms = open_ms(call, &to).await?;
-    ask::ask(&call.config, &user, &by, &Ask::Push(Push { id, agent, to, open_ms, text, files, buttons })).await
+    let (open_ms, used_up) = limits(call, &to).await?;
+    let push = Push { id, agent, to, open_ms, used_up, text, files, buttons };
+    ask::ask(&call.config, &user, &by, &Ask::Push(push)).await
 }
 
-/// How long each place may be written to, as [`Push::open_ms`] has it.
-async fn open_ms(call: &Call, places: &[ConversationId]) -> Result<Vec<u64>, Error> {
-    let mut all = Vec::new();
+/// How long each place may be written to, and why it may not, as [`Push::open_ms`] and [`Push::used_up`] have it.
+async fn limits(call: &Call, places: &[ConversationId]) -> Result<(Vec<u64>, Vec<String>), Error> {
+    let (mut open_ms, mut used_up) = (Vec::new(), Vec::new());
     for place in places {
-        let account = place.as_str().split(':').nth(1).unwrap_or_default();
+        let account = account_of(place);
         let bot = if account.is_empty() { None } else { directory::bot(&call.config, account).await? };
-        all.push(bot.and_then(|bot| platform::open_ms(&bot.account, place)).unwrap_or(0));
+        open_ms.push(bot.as_ref().and_then(|bot| platform::open_ms(&bot.account, place)).unwrap_or(0));
+        // It is asked once, however many of its chats there are.
+        let known = places.iter().zip(&used_up).find(|(before, _)| account_of(before) == account);
+        let why = match (known, bot.filter(|bot| platform::may_run_out(&bot.account))) {
+            (Some((_, why)), _) => String::clone(why),
+            (None, Some(bot)) => quota::closed(&call.config, &bot.account.id).await.unwrap_or_default(),
+            (None, None) => String::new(),
+        };
+        used_up.push(why);
     }
-    Ok(all)
+    Ok((open_ms, used_up))
+}
+
+/// The account that a place is a chat of; empty: it is the page's.
+fn account_of(place: &ConversationId) -> &str {
+    place.as_str().split(':').nth(1).unwrap_or_default()
 }
 
 /// Where something said unasked may go, best first.

@@ -514,6 +514,28 @@ test('the account pages', async (t) => {
     await page.getByTestId('check-egress').click()
     await until(async () => (await page.getByTestId('check').filter({ hasText: '✓' }).count()) === 2, 'both to hold')
     assert.equal(mock.accounts.get('main').egress, laptop.id)
+    // What is left of the quota; a check asks for it anew.
+    const quota = page.getByTestId('quota')
+    await quota.getByText('no limits by the hour').waitFor()
+    mock.quotas.set('main', QUOTA)
+    await page.getByTestId('check-egress').click()
+    await quota.getByTestId('allowance').first().waitFor()
+    const allowances = await quota.getByTestId('allowance').allInnerTexts()
+    assert.match(
+      allowances[0],
+      /^API calls a month \(all apps of the organisation together\)\s+Used up\s+Starts over at 2/,
+    )
+    assert.match(allowances[1], /^API calls a day\s+43 of 500 used/)
+    assert.match(allowances[2], /^Uploaded files a day\s+1,234 used, limit not published/)
+    const bars = await quota
+      .getByRole('meter')
+      .evaluateAll((all) => all.map((bar) => bar.getAttribute('aria-valuenow')))
+    assert.deepEqual(bars, ['100', '9'])
+    const window = await quota.getByTestId('window').first().textContent()
+    assert.match(window, /^Private chats: 4 messages within 1 hour of the last one from there/)
+    await quota.getByTestId('rate').filter({ hasText: 'Messages a second (each chat): 5' }).waitFor()
+    await quota.scrollIntoViewIfNeeded()
+    await shoot(page, 'bot-quota')
     await page.getByTestId('change-credentials').click()
     const credentials = page.getByTestId('credentials')
     await credentials.getByTestId('app-id').fill('cli_a1b2')
@@ -824,6 +846,36 @@ const BOTS = {
   dingtalk: { app_key: 'ding1', app_secret: 's' },
 }
 
+/** An account of no platform, that has something of everything. */
+const QUOTA = {
+  allowances: [
+    {
+      ...{ name: 'calls', scope: 'organisation', period: 'month', limit: null, used: 91_204, is_used_up: true },
+      ...{ resets_ms: Date.now() + 5 * 86_400_000, source: 'open.feishu.cn, “通用错误码” 99991403' },
+    },
+    {
+      ...{ name: 'calls', scope: 'account', period: 'day', limit: 500, used: 43, is_used_up: false },
+      ...{ resets_ms: Date.now() + 3_600_000, source: 'developers.weixin.qq.com, “查询API调用额度”' },
+    },
+    {
+      ...{ name: 'uploads', scope: 'account', period: 'day', limit: null, used: 1_234, is_used_up: false },
+      ...{ resets_ms: Date.now() + 3_600_000, source: 'bot.q.qq.com, “错误码” 40093002' },
+    },
+    {
+      ...{ name: 'messages', scope: 'chat', period: 'second', limit: 5, used: null, is_used_up: false },
+      ...{ resets_ms: null, source: 'open.feishu.cn, “频控策略”' },
+    },
+    {
+      ...{ name: 'calls', scope: 'account', period: 'second', limit: 50, used: null, is_used_up: false },
+      ...{ resets_ms: null, source: 'open.feishu.cn, “频控策略”' },
+    },
+  ],
+  windows: [
+    { chats: 'private', open_ms: 3_600_000, messages: 4, source: 'bot.q.qq.com, “发送消息”' },
+    { chats: 'shared', open_ms: 300_000, messages: 5, source: 'bot.q.qq.com, “发送消息”' },
+  ],
+}
+
 const UNASKED = { 'en-GB': ['Unprompted', 'From a script'], 'zh-CN': ['主动发来', '脚本发来'] }
 const PLATFORM_WORDS = {
   'en-GB': [
@@ -895,6 +947,7 @@ function fillWorld(mock) {
   mock.addIdentity(root.id, { account: 'main', sender: 'ou_7d8a6e6df7621556ce0d21922b676706' })
   mock.addIdentity(root.id, { account: 'corp', platform: 'wecom', sender: 'lin.xiaoman', push: false })
   const bot = { platform: 'feishu', created_ms: Date.now() - 9e9 }
+  mock.quotas.set('main', QUOTA)
   mock.accounts.set('main', { id: 'main', policy: 'listed', groups: 'listed', ...bot })
   for (const platform of Object.keys(BOTS).slice(1)) {
     mock.accounts.set(platform, { id: platform, policy: 'pairing', groups: 'any', ...bot, platform })

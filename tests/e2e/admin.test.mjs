@@ -155,6 +155,11 @@ test('the command line', async (t) => {
     const { stdout } = await admin(['accounts'])
     assert.match(stdout, /second\s+feishu\s+open\s+listed/)
     assert.ok(!stdout.includes(second.app_secret))
+    const { allowances } = await does(['account', 'quota', 'second'])
+    assert.deepEqual([allowances[0].period, allowances[0].used], ['month', 0])
+    const { stdout: quota } = await admin(['account', 'quota', 'second'])
+    assert.match(quota, /calls a month\s+organisation\s+0\s+unknown\s+\d{4}-\d\d-\d\d .* open\.feishu\.cn, .*99991403/)
+    assert.match(quota, /messages a second\s+chat\s+5\s+open\.feishu\.cn/)
     const renewed = { ...second, verification_token: 'another-token' }
     assert.equal(
       (await does(['account', 'credentials', 'second', '--file', file('renewed.json', renewed)])).account.id,

@@ -31,8 +31,9 @@ test('dingtalk', async (t) => {
 
   await t.test('in groups the answer goes to the group, with a title', async () => {
     await world.asks('m-group', 'in a group', { group: 'cidGroup+/==' })
-    const { to, title } = await world.answered('in a group')
-    assert.deepEqual([to, title], ['cidGroup+/==', 'answer to: in a grou'])
+    // The model is told who wrote.
+    const { to, title } = await world.answered('韩梅梅: in a group')
+    assert.deepEqual([to, title], ['cidGroup+/==', 'answer to: 韩梅梅: in a'])
   })
 
   await t.test('a long answer comes in parts', () => answersInParts(world, { chars: 14_000, parts: 2 }))
@@ -104,6 +105,8 @@ test('dingtalk', async (t) => {
     const richText = [{ text: 'see ' }, { type: 'picture', downloadCode: 'pic/+=' }]
     const rich = await receives('f-rich', { group: 'cid-files==' }, 'richText', { richText })
     assert.deepEqual([rich.text, rich.files.length], ['see', 1])
+    const writer = { kind: 'user', via: 'dingtalk', sender: 'alice', name: '韩梅梅' }
+    assert.deepEqual([image.from, rich.from], [writer, { ...writer, group: true }])
     const gone = await receives('f-gone', {}, 'file', { downloadCode: 'gone', fileName: '报告.pdf' })
     assert.equal(gone.files[0].name, '报告.pdf')
     const said = await read(gone.files[0].url)

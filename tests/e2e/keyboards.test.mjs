@@ -63,7 +63,7 @@ test('telegram', async (t) => {
     assert.match(await press(offered, 0), /收到 · got it/)
     const said = await agent.asked(`press-${seq}`)
     assert.deepEqual([said.text, said.conversation], [ALLOW.text, conversation])
-    assert.deepEqual(said.from, { kind: 'user', via: 'telegram', sender: '1001' })
+    assert.deepEqual(said.from, { kind: 'user', via: 'telegram', sender: '1001', name: 'Ada' })
     await until(() => message.keyboard[0][0].text === `✓ ${ALLOW.label}`, 'the choice')
     assert.equal(message.keyboard.length, 1)
     // Again, at once and by what is left of it; and the other one, on a screen that still shows it.

@@ -68,9 +68,10 @@ test('telegram', async (t) => {
     await says('g-4', { text: `@${NAME.toUpperCase()} in a group` })
     await says('g-5', { text: 'as a reply', reply_to_message: replied(NAME) })
     await says('g-6', { caption: `under a picture @${NAME}`, photo: [] })
-    assert.equal((await world.answered('in a group')).to, '-100200/7')
-    await world.answered('as a reply')
-    await world.answered('under a picture')
+    // The model is told who wrote.
+    assert.equal((await world.answered('Ada: in a group')).to, '-100200/7')
+    await world.answered('Ada: as a reply')
+    await world.answered('Ada: under a picture')
     await world.ignored('not for the bot')
   })
 
@@ -175,9 +176,11 @@ test('telegram', async (t) => {
     const group = { group: '-100500', topic: '9' }
     const image = await receives('f-image', { photo: sizes, caption: `@${NAME} look` }, group)
     assert.deepEqual([image.text, image.files.map(({ kind }) => kind)], ['look', ['image']])
+    const ada = { kind: 'user', via: 'telegram', sender: '1001', name: 'Ada' }
+    assert.deepEqual(image.from, { ...ada, group: true })
     await files.holds(image.files[0], photo, 'image/png')
     const voice = await receives('f-voice', { voice: { file_id: 'voice-1', mime_type: 'audio/ogg', duration: 1 } })
-    assert.deepEqual([voice.text, voice.files[0].kind], ['', 'audio'])
+    assert.deepEqual([voice.text, voice.files[0].kind, voice.from], ['', 'audio', ada])
     await files.holds(voice.files[0], speech, 'audio/ogg')
     const document = await receives('f-big', { document: { file_id: 'doc-big', file_name: '大.bin' } })
     assert.equal(document.files[0].name, '大.bin')

@@ -44,7 +44,7 @@ test('a Hub of the schema before this one goes on with its clients', async (t) =
   await until(() => back.texts().includes(answerTo('after')), 'the device to follow')
   const welcome = back.frames.find((frame) => frame.type === 'welcome')
   assert.equal(welcome.resumed.outcome, 'continued')
-  assert.equal(version(world.storage), 5)
+  assert.equal(version(world.storage), 6)
 })
 
 /** Every Hub's database under `storage`: those with a timeline. */
@@ -65,14 +65,14 @@ function version(storage) {
   return value
 }
 
-/** Takes back what schema version 5 brought, keeping the rows. Answers how many Hubs there were. */
+/** Takes back what schema version 6 brought, keeping the rows. Answers how many Hubs there were. */
 function downgrade(storage) {
   const all = hubs(storage)
   for (const hub of all) {
     hub.exec(`
-      alter table messages drop column files;
-      alter table messages drop column buttons;
-      update meta set value = 4 where key = 'schema';
+      alter table messages drop column author_name;
+      alter table messages drop column in_group;
+      update meta set value = 5 where key = 'schema';
     `)
     hub.close()
   }

@@ -28,6 +28,7 @@ const SERVER = [
   '{"type":"message","seq":42,"id":"reply:41","conversation":"web","from":{"kind":"agent","id":"agt_1"},"reply_to":41,"at_ms":1732233601000,"text":"Hello."}',
   '{"type":"message","seq":43,"id":"notice:41","conversation":"web","from":{"kind":"relay"},"at_ms":1,"text":"Failed"}',
   '{"type":"message","seq":44,"id":"feishu:main:om_1","conversation":"feishu:main:oc_1","from":{"kind":"user","via":"feishu","sender":"ou_1"},"at_ms":1,"text":"hi","state":"failed","reason":"gone"}',
+  '{"type":"message","seq":44,"id":"telegram:main:1","conversation":"telegram:main:-100","from":{"kind":"user","via":"telegram","sender":"5","name":"Ada Lovelace","group":true},"at_ms":1,"text":"hi","state":"queued"}',
   '{"type":"presence","agents":[{"id":"agt_1","name":"laptop","online":true}]}',
   '{"type":"restream","reply_to":41}',
   '{"type":"state","seq":41,"state":"replied"}',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { isUnasked, items, openQuestions, platform, summaries } from '../src/lib/conversation'
+import { isUnasked, items, openQuestions, platform, speaker, summaries } from '../src/lib/conversation'
 import type { Envelope, Resumed, ServerFrame, State } from '../src/lib/frame'
 import type { Timeline, TimelineEvent } from '../src/lib/timeline'
 import { EMPTY, reduce } from '../src/lib/timeline'
@@ -250,6 +250,15 @@ test.each([
   ['telegram:main:-100123.7', 'telegram'],
 ])('the conversation %j is held at %j', (conversation, where) => {
   expect(platform(conversation)).toBe(where)
+})
+
+test('a name stands over what was written in a group, and nowhere else', () => {
+  const by = (from: object) =>
+    speaker({ ...envelope(1), from: { kind: 'user', via: 'telegram', sender: '5', ...from } })
+  expect(by({ name: 'Ada', group: true })).toBe('Ada')
+  expect(by({ name: 'Ada' })).toBeUndefined()
+  expect(by({ group: true })).toBeUndefined()
+  expect(speaker({ ...envelope(2), from: { kind: 'agent', id: 'agt_1' } })).toBeUndefined()
 })
 
 test('conversations: newest first, `web` always there, each with its last words', () => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::{ConversationId, File, MessageId};
 use tokio::sync::mpsc;
 
-use crate::history::Turn;
+use crate::history::{Turn, spoken};
 
 pub mod echo;
 pub mod openai;
@@ -34,12 +34,21 @@ pub struct Question {
     pub conversation: ConversationId,
     /// Which talk of the conversation: `/new` begins the next.
     pub session: u64,
+    /// The name of whoever wrote it in a group.
+    pub speaker: Option<String>,
     /// What the person wrote. May be empty beside files.
     pub text: String,
     /// What came with it.
     pub files: Vec<File>,
     /// The talk before it, oldest first.
     pub turns: Vec<Turn>,
+}
+
+impl Question {
+    /// What the person wrote, after their name in a group.
+    pub fn spoken(&self) -> String {
+        spoken(self.speaker.as_deref(), &self.text)
+    }
 }
 
 /// There will be no answer, and why, in words that the person who asked may read.

@@ -54,7 +54,7 @@ impl OpenAi {
 
     /// Tries until there is an answer, the fault is final, or [`RETRY_TOTAL`] is over.
     pub async fn answer(&self, question: Question, pieces: &Pieces) -> Result<(), Failure> {
-        let mut shown = Shown::of(&question.text, &question.files, &self.files).await;
+        let mut shown = Shown::of(question.spoken(), &question.files, &self.files).await;
         let began = Instant::now();
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_MAX);
         loop {

@@ -21,8 +21,8 @@ struct Image {
 
 impl Shown {
     /// Fetches the files, one after another.
-    pub async fn of(text: &str, files: &[File], relay: &Files) -> Shown {
-        let mut shown = Shown { text: text.to_owned(), images: Vec::new() };
+    pub async fn of(text: String, files: &[File], relay: &Files) -> Shown {
+        let mut shown = Shown { text, images: Vec::new() };
         let (mut image_room, mut text_room) = (IMAGES_BYTES_MAX, TEXT_BYTES_MAX);
         for file in files {
             match looks_like(file) {

@@ -264,6 +264,14 @@ pub fn question(seq: u64, conversation: &str, text: &str) -> Value {
         "from": { "kind": "user", "via": "web" }, "at_ms": 1, "text": text, "state": "queued" })
 }
 
+/// A question of someone in a group, whose name the platform may tell.
+pub fn in_group(seq: u64, name: Option<&str>, text: &str) -> Value {
+    let mut message = question(seq, "telegram:main:-1", text);
+    message["from"] = json!({ "kind": "user", "via": "telegram", "sender": "5", "group": true });
+    name.iter().for_each(|name| message["from"]["name"] = json!(name));
+    message
+}
+
 /// A file beside a question, at this path of the relay's; or anywhere.
 pub fn file(name: &str, kind: &str, media_type: Option<&str>, bytes: Option<u64>, url: &str) -> Value {
     let mut file = json!({ "id": "fil_0", "name": name, "kind": kind, "url": url });

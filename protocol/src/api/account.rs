@@ -144,7 +144,8 @@ pub struct AccountChecks {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct AccountCheck {
-    /// `egress`: calls leave, and answers come back. `credentials`: the platform takes them, from this address.
+    /// `egress`: calls leave, and answers come back. `credentials`: the platform takes them, from this address. `quota`: as the
+    /// platform says, there is something left of it.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,

@@ -6,6 +6,7 @@ mod account;
 mod agent;
 mod auth;
 mod manserver;
+mod quota;
 mod timeline;
 mod user;
 
@@ -15,6 +16,7 @@ pub use account::*;
 pub use agent::*;
 pub use auth::*;
 pub use manserver::*;
+pub use quota::*;
 pub use timeline::*;
 pub use user::*;
 

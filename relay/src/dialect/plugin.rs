@@ -33,7 +33,7 @@ pub(super) fn tell(user: &UserId, frame: &Json, sent: &mut Sent) {
                 ("userToken", Some(user.as_str())),
                 ("content", Some(&whole(frame))),
                 ("messageId", Some(of_platform(text(frame, "id")))),
-                // Which it was is not kept. An answer goes where the question came from in either case.
+                // Of a group, too: what comes is meant for the agent, and an answer goes where its question came from.
                 ("chatType", Some("p2p")),
                 ("chatId", Some(of_platform(text(frame, "conversation")))),
                 ("senderId", Some(sender(frame, user))),

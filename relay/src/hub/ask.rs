@@ -30,8 +30,8 @@ impl<S: Sql> Hub<S> {
                 return Ok(());
             }
         };
-        let (via, sender, origin) = ("web".into(), None, None);
-        let question = Question { id: id.clone(), conversation, via, sender, text, files, origin };
+        let (via, sender, name, origin) = ("web".into(), None, None, None);
+        let question = Question { id: id.clone(), conversation, via, sender, name, group: false, text, files, origin };
         let to = self.peers.get(&peer).and_then(|peer| peer.pass.to.clone());
         match self.post(now, question, to)? {
             Ok(Posted { seq, .. }) => self.send_to(&[peer], &ServerFrame::Accepted { id, seq }),
@@ -103,7 +103,7 @@ impl<S: Sql> Hub<S> {
             let detail = format!("question {seq} is being answered or has its answer");
             return Ok(Err(refusal(Code::Conflict, &detail)));
         };
-        let Question { conversation, via, sender, text, files, origin, .. } = ended.question;
+        let Question { conversation, via, sender, name, group, text, files, origin, .. } = ended.question;
         if origin.is_some()
             && ended.outcome == Some(Outcome::Failed)
             && let Some(answer) = self.store.answer(seq)?
@@ -129,7 +129,7 @@ impl<S: Sql> Hub<S> {
         if let Err(why) = self.queue.check(&conversation, agent.as_ref(), text.len()) {
             return Ok(Err(refusal(Code::QueueFull, &why)));
         }
-        let question = Question { id, conversation, via, sender, text, files, origin };
+        let question = Question { id, conversation, via, sender, name, group, text, files, origin };
         let new = self.ask(now, question, settings.session, agent)?;
         self.store.delete_dead_letter(seq)?;
         self.log(now, EventKind::Replayed, seq, format!("question {new}"))?;
@@ -236,7 +236,7 @@ impl<S: Sql> Hub<S> {
         agent: Option<AgentId>,
         ended: Option<(Outcome, String)>,
     ) -> Result<Seq, S::Error> {
-        let Question { id, conversation, via, sender, text, files, origin } = question;
+        let Question { id, conversation, via, sender, name, group, text, files, origin } = question;
         let seq = self.next_seq();
         self.begin_hold(seq, &id, &conversation, now)?;
         let (outcome, reason) = ended.unzip();
@@ -245,7 +245,7 @@ impl<S: Sql> Hub<S> {
             id,
             conversation,
             session,
-            from: Author::User { via, sender },
+            from: Author::User { via, sender, name, group },
             agent,
             reply_to: None,
             at_ms: now,

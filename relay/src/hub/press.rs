@@ -9,7 +9,7 @@ use crate::store::{Question, Sql};
 impl<S: Sql> Hub<S> {
     /// Takes in what a button says, once for each message: by the id that devices press with, too.
     pub(super) fn press(&mut self, now: Timestamp, press: Press) -> Result<Result<Pressed, Refusal>, S::Error> {
-        let Press { choice, conversation, via, sender, origin } = press;
+        let Press { choice, conversation, via, sender, name, group, origin } = press;
         let message = self.store.messages_at(&[choice.seq])?.pop();
         let message = message.filter(|message| message.conversation == conversation);
         let button = message.as_ref().and_then(|message| choice.among(message));
@@ -18,8 +18,8 @@ impl<S: Sql> Hub<S> {
         if let Some((_, said)) = self.find(&id)? {
             return Ok(Ok(if said == button.text { Pressed::Taken(button.label) } else { Pressed::Late }));
         }
-        let (text, files) = (button.text, Vec::new());
-        let question = Question { id, conversation, via, sender: Some(sender), text, files, origin: Some(origin) };
+        let (sender, text, files, origin) = (Some(sender), button.text, Vec::new(), Some(origin));
+        let question = Question { id, conversation, via, sender, name, group, text, files, origin };
         Ok(self.post(now, question, None)?.map(|_| Pressed::Taken(button.label)))
     }
 }

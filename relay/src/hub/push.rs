@@ -18,6 +18,8 @@ pub struct Push {
     pub to: Vec<ConversationId>,
     /// How long after its newest message each of them may be written to, in milliseconds; 0, or absent: without end.
     pub open_ms: Vec<u64>,
+    /// Why each of them takes nothing now, whoever wrote there last; empty, or absent: it does.
+    pub used_up: Vec<String>,
     /// What it says.
     pub text: String,
     /// What comes with it.
@@ -26,7 +28,11 @@ pub struct Push {
     pub buttons: Vec<Button>,
 }
 
-from_json! { struct Push { id, agent, to, open_ms or Vec::new(), text, files or Vec::new(), buttons or Vec::new() } }
+from_json! {
+    struct Push {
+        id, agent, to, open_ms or Vec::new(), used_up or Vec::new(), text, files or Vec::new(), buttons or Vec::new()
+    }
+}
 
 impl<S: Sql> Hub<S> {
     /// Stores what is said unasked, once, and puts it on its way to the platform of its conversation, if that has one.
@@ -47,22 +53,26 @@ impl<S: Sql> Hub<S> {
         let (mut place, mut closed) = (None, None);
         for (at, conversation) in push.to.iter().enumerate() {
             let Some(beside) = self.store.newest_origin(conversation)? else { continue };
+            if let Some(why) = push.used_up.get(at).filter(|why| !why.is_empty()) {
+                closed.get_or_insert_with(|| why.clone());
+                continue;
+            }
             let open_ms = push.open_ms.get(at).copied().filter(|&ms| ms > 0);
             let newest = self.store.messages_at(&[beside])?.pop();
             if let Some((open_ms, newest)) = open_ms.zip(newest)
                 && newest.at_ms.plus_ms(open_ms) < now
             {
-                closed.get_or_insert(open_ms);
+                let minutes = open_ms / 60_000;
+                closed.get_or_insert_with(|| {
+                    format!("the platform takes messages for {minutes} min after the last one from there")
+                });
                 continue;
             }
             place = Some((conversation.clone(), Some(beside)));
             break;
         }
-        if let (None, Some(open_ms), 1) = (&place, closed, push.to.len()) {
-            let minutes = open_ms / 60_000;
-            let why =
-                format!("conversation: the platform takes messages for {minutes} min after the last one from there");
-            return Ok(Err(refusal(Code::Conflict, &why)));
+        if let (None, Some(why), 1) = (&place, &closed, push.to.len()) {
+            return Ok(Err(refusal(Code::Conflict, &format!("conversation: {why}"))));
         }
         // What is closed is no place to say it, except on the page.
         let otherwise = if closed.is_some() { push.to.last() } else { push.to.first() };

@@ -66,6 +66,7 @@ impl<S: Sql> Hub<S> {
             agent: Some(agent),
             to: Vec::new(),
             open_ms: Vec::new(),
+            used_up: Vec::new(),
             text,
             files,
             buttons: Vec::new(),

@@ -33,11 +33,15 @@ pub struct Press {
     pub via: String,
     /// Who, by their id on the platform.
     pub sender: String,
+    /// What they are called there.
+    pub name: Option<String>,
+    /// Whether others are in the chat, too.
+    pub group: bool,
     /// Where the answer to what they say goes.
     pub origin: Origin,
 }
 
-from_json! { struct Press { choice, conversation, via, sender, origin } }
+from_json! { struct Press { choice, conversation, via, sender, name, group or false, origin } }
 
 /// What became of a press.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::encoding::same;
 use super::markdown;
 use super::webhook::{Words, at, required, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 
@@ -116,6 +116,8 @@ pub struct Event {
     pub is_group: bool,
     /// A member's id; others have one that nothing can be sent to.
     pub from: String,
+    /// `senderNick`
+    pub name: Option<String>,
     /// The writer belongs to the company.
     pub is_member: bool,
     /// What it says, if it can be said in words.
@@ -145,6 +147,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         is_group: required(&body, "conversationType")? == "2",
         is_member: staff.is_some(),
         from: staff.map_or_else(|| required(&body, "senderId"), Ok)?,
+        name: text_at(&body, "senderNick"),
         text,
         attached: media::attached(&kind, &body),
     })
@@ -162,8 +165,17 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
     };
     let group = event.is_group.then(|| event.conversation.clone());
     let (text, attached) = (event.text.unwrap_or_default(), event.attached);
-    Words { id: event.id, chat: event.conversation, group, sender: event.from, address, text, attached }
-        .ask(NAME, account)
+    Words {
+        id: event.id,
+        chat: event.conversation,
+        group,
+        sender: event.from,
+        name: event.name,
+        address,
+        text,
+        attached,
+    }
+    .ask(NAME, account)
 }
 
 /// Nothing in particular is expected.
@@ -284,6 +296,8 @@ pub(super) const HEADERS: &[&str] = &[SIGN_HEADER, TIMESTAMP_HEADER];
 const SIGN_HEADER: &str = "sign";
 const TIMESTAMP_HEADER: &str = "timestamp";
 pub(super) const RATES: &[Rate] = &[Rate { scope: Scope::Account, count: 20, per_ms: 1_000 }];
+pub(super) const QUOTAS: &[Quota] = &[];
+pub(super) const SOURCE: &str = "open.dingtalk.com, “机器人发送群聊消息”";
 /// Of a message: not documented for robots of apps; custom robots take 20,000.
 const TEXT_BYTES_MAX: usize = 18_000;
 const TITLE_CHARS_MAX: usize = 20;

@@ -12,6 +12,7 @@ mod media;
 
 use std::fmt;
 
+use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json::{self, FromJson, Json, Object, Wrong};
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Timestamp};
@@ -23,8 +24,8 @@ use super::markdown::{self, Heading, Style};
 use super::split::split;
 use super::webhook::fit;
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw, Rejected, Reply,
-    Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
+    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw, Rejected,
+    Reply, Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
@@ -195,8 +196,18 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let group = (!received.is_direct).then_some(received.chat_id);
     let origin = Origin { account: account.clone(), message: received.message_id };
     let sender = received.sender_open_id;
-    let (via, files, writer) = ("feishu".into(), Vec::new(), Some(sender.clone()));
-    let question = Question { id, conversation, via, sender: writer, text, files, origin: Some(origin) };
+    let question = Question {
+        id,
+        conversation,
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        // Events name whom they mention, and not who wrote.
+        name: None,
+        group: group.is_some(),
+        text,
+        files: Vec::new(),
+        origin: Some(origin),
+    };
     Inbound::Message { sender, group, question, attached }
 }
 
@@ -214,9 +225,18 @@ fn pressed(account: &AccountId, used: &event::CardAction) -> Inbound {
     };
     let sender = used.operator.open_id.clone();
     let origin = Some(Origin { account: account.clone(), message: message.clone() });
-    let (via, text, files) = ("feishu".into(), cut(text.to_owned()), Vec::new());
-    let question =
-        Question { id, conversation: conversation.clone(), via, sender: Some(sender.clone()), text, files, origin };
+    let question = Question {
+        id,
+        conversation: conversation.clone(),
+        via: "feishu".into(),
+        sender: Some(sender.clone()),
+        name: None,
+        // It does not say whether others are in the chat.
+        group: false,
+        text: cut(text.to_owned()),
+        files: Vec::new(),
+        origin,
+    };
     Inbound::Press { conversation, sender, question }
 }
 
@@ -427,6 +447,18 @@ pub(super) const RATES: &[Rate] = &[
     Rate { scope: Scope::Account, count: 50, per_ms: 1_000 },
     Rate { scope: Scope::Account, count: 1_000, per_ms: 60_000 },
 ];
+/// By the organisation's plan, which changes ("Custom app API call limit"): for all of its own apps together, anew on the
+/// first of each month. Some calls are not counted there; here all are.
+pub(super) const QUOTAS: &[Quota] = &[Quota {
+    name: Metered::Calls,
+    scope: QuotaScope::Organisation,
+    period: Period::Month,
+    limit: None,
+    path: "",
+    code: Some(99991403),
+    source: "open.feishu.cn, “通用错误码” 99991403",
+}];
+pub(super) const SOURCE: &str = "open.feishu.cn, “频控策略”";
 /// A text message as sent, in bytes: 150 KB, "Send a message".
 const TEXT_BYTES_MAX: usize = 150_000;
 /// A rich text as sent, in bytes, with room for what stands around it: 30 KB, "Send a message".

@@ -12,18 +12,21 @@ pub mod wecom;
 pub mod wecom_bot;
 
 mod budget;
+mod calendar;
 mod call;
 mod choice;
 mod draft;
 mod encoding;
 mod markdown;
 mod media;
+mod quota;
 mod split;
 mod webhook;
 pub mod wx;
 
 use std::borrow::Cow;
 
+use protocol::api::{Chats, Window};
 use protocol::from_json;
 use protocol::json::{FromJson, Json, Object, Wrong};
 use protocol::{AccountId, ConversationId, Timestamp, UserId};
@@ -40,6 +43,7 @@ pub use draft::{
 };
 pub(crate) use encoding::percent;
 pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
+pub use quota::{Counts, Quota, Told, may_run_out};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.
@@ -299,6 +303,60 @@ pub fn open_ms(account: &Account, conversation: &ConversationId) -> Option<u64> 
 /// How often the platform lets this bot send.
 pub fn rates(account: &Account) -> &'static [Rate] {
     on!(&account.platform, |_settings, on| on::RATES)
+}
+
+/// What the platform allows this bot by the hour, day or month.
+pub fn quotas(account: &Account) -> &'static [Quota] {
+    // Nothing of its API is called.
+    if keeps(account) { &[] } else { on!(&account.platform, |_settings, on| on::QUOTAS) }
+}
+
+/// Where the platform says how often a bot may send, and for how long.
+fn source(account: &Account) -> &'static str {
+    on!(&account.platform, |_settings, on| on::SOURCE)
+}
+
+/// For how long chats may be written to after their newest message, where that ends.
+fn windows(account: &Account) -> Vec<Window> {
+    let window = |chats, open_ms, messages| Window { chats, open_ms, messages, source: source(account) };
+    match &account.platform {
+        Platform::Qq(_) => vec![
+            window(Chats::Private, qq::open_ms(qq::PRIVATE), qq::C2C_MESSAGES),
+            window(Chats::Shared, qq::open_ms(""), qq::MESSAGES),
+        ],
+        Platform::Wechat(settings) if !wechat::keeps(settings) => {
+            vec![window(Chats::All, wechat::OPEN_MS, wechat::OPEN_MESSAGES)]
+        }
+        Platform::WecomBot(_) => vec![window(Chats::All, wecom_bot::OPEN_MS, 1)],
+        _ => Vec::new(),
+    }
+}
+
+/// The app at the platform whose quotas an account uses; empty, if it has none that are counted.
+fn app(account: &Account) -> String {
+    match &account.platform {
+        Platform::Feishu(settings) => settings.app_id.clone(),
+        Platform::Qq(settings) => settings.app_id.clone(),
+        Platform::Wechat(settings) => settings.app_id.clone(),
+        Platform::Wecom(settings) => format!("{} {}", settings.corp_id, settings.agent_id),
+        _ => String::new(),
+    }
+}
+
+/// The call that asks the platform what is left of its quota; nothing: there is none, or nothing to ask for.
+pub fn quota_request(account: &Account) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Wechat(settings) if !wechat::keeps(settings) => Some(wechat::quota_request(settings)),
+        _ => None,
+    }
+}
+
+/// What the platform's response to [`quota_request`] says.
+pub fn quota_told(account: &Account, response: &HttpResponse) -> Result<Told, String> {
+    match &account.platform {
+        Platform::Wechat(_) => wechat::quota_told(response),
+        _ => Err("this platform is not asked".into()),
+    }
 }
 
 /// An answer as far as the platform's module shows it: files are links, and buttons words, where it does not.

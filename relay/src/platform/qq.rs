@@ -16,6 +16,7 @@ mod media;
 
 use std::fmt;
 
+use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json::{self, FromJson, Json, Object};
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, Timestamp, from_json, object};
@@ -25,7 +26,7 @@ use super::encoding::{conversation_id, is_plain};
 use super::markdown::{self, Escape, Style};
 use super::webhook::Words;
 use super::{
-    Auth, Call, FILE_PART, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Auth, Call, FILE_PART, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::store::Origin;
@@ -141,8 +142,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
-    Words { id: received.id, chat, group, sender: received.author, address, text, attached: received.attached }
-        .ask(NAME, account)
+    let Received { id, author: sender, name, attached, .. } = received;
+    Words { id, chat, group, sender, name, address, text, attached }.ask(NAME, account)
 }
 
 /// A chat that the bot came into: it may say something there once, as a reply to the event.
@@ -185,7 +186,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
 
 /// How long a chat may be replied to: 60 min in private, 5 min elsewhere ("被动消息").
 pub(super) fn open_ms(chat: &str) -> u64 {
-    if chat.starts_with("c2c-") { 60 * 60_000 } else { 5 * 60_000 }
+    if chat.starts_with(PRIVATE) { 60 * 60_000 } else { 5 * 60_000 }
 }
 
 /// How a message is written.
@@ -390,14 +391,50 @@ const SIGNATURE_HEADER: &str = "x-signature-ed25519";
 const TIMESTAMP_HEADER: &str = "x-signature-timestamp";
 pub(super) const RATES: &[Rate] =
     &[Rate { scope: Scope::Chat, count: 5, per_ms: 1_000 }, Rate { scope: Scope::Account, count: 100, per_ms: 1_000 }];
+/// What nobody asked for ("发送消息", "主动消息"), and files, of which the number is not documented.
+pub(super) const QUOTAS: &[Quota] = &[
+    Quota {
+        name: Metered::Proactive,
+        scope: QuotaScope::Chat,
+        period: Period::Day,
+        limit: Some(1_000),
+        path: "",
+        code: None,
+        source: SOURCE,
+    },
+    Quota {
+        name: Metered::Proactive,
+        scope: QuotaScope::Chat,
+        period: Period::Minute,
+        limit: Some(20),
+        path: "",
+        code: None,
+        source: SOURCE,
+    },
+    Quota {
+        name: Metered::Uploads,
+        scope: QuotaScope::Account,
+        period: Period::Day,
+        limit: None,
+        path: "/files",
+        code: Some(40093002),
+        source: "bot.q.qq.com, “错误码” 40093002",
+    },
+];
+pub(super) const SOURCE: &str = "bot.q.qq.com, “发送消息”";
 /// No permission for Markdown.
 const NO_MARKDOWN: i64 = 304036;
 /// Of one message: below what is known to work.
 const MESSAGE_CHARS_MAX: usize = 4_000;
+/// How a private chat's name begins.
+pub(super) const PRIVATE: &str = "c2c-";
+/// Replies to one message: in private, and elsewhere.
+pub(super) const C2C_MESSAGES: u64 = 4;
+pub(super) const MESSAGES: u64 = 5;
 /// Of one answer: one of the 4 replies is left for a word of the relay.
-const C2C_PARTS_MAX: usize = 3;
+const C2C_PARTS_MAX: usize = C2C_MESSAGES as usize - 1;
 /// Of one answer: one of the 5 replies is left for a word of the relay.
-const PARTS_MAX: usize = 4;
+const PARTS_MAX: usize = MESSAGES as usize - 1;
 /// Of one answer: more would share their `msg_seq`, and 5 replies are all there are.
 const FILES_MAX: u32 = 4;
 /// As the platform's own Python SDK; a repetition is signed anew.

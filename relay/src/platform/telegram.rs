@@ -14,6 +14,7 @@ mod preview;
 
 use std::fmt;
 
+use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json::{self, FromJson, Json, Object};
 use protocol::{AccountId, Timestamp, from_json, object};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
 use super::webhook::{Words, at, number, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
     Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
@@ -126,6 +127,8 @@ pub struct Received {
     pub is_private: bool,
     /// Who wrote it; channels write themselves.
     pub from: Option<i64>,
+    /// What the writer is called: the first name, and the last if there is one.
+    pub name: String,
     /// The writer is a bot.
     pub is_bot: bool,
     /// The name of whom it replies to.
@@ -156,10 +159,17 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         is_private: text_at(message, "chat.type").as_deref() == Some("private"),
         is_bot: is_true("from.is_bot"),
         from: number(message, "from.id").ok(),
+        name: writer_name(message),
         replies_to: text_at(message, "reply_to_message.from.username"),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
         file: media::attached(message),
     })))
+}
+
+/// What the writer of a message, or whoever pressed a button, is called.
+fn writer_name(of: &Json) -> String {
+    let names = ["from.first_name", "from.last_name"].iter().filter_map(|path| text_at(of, path));
+    names.collect::<Vec<_>>().join(" ")
 }
 
 /// The bot's own standing in a chat was changed: whether it came into a group by that. People who begin with it alone
@@ -207,6 +217,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         group: (!received.is_private).then(|| received.chat.to_string()),
         chat: thread(received.chat, topic),
         sender: from.to_string(),
+        name: Some(received.name),
         text: mentioned.unwrap_or(text),
         attached: received.file.into_iter().collect(),
     }
@@ -386,6 +397,17 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 /// The lower one holds for groups; private chats could have three times as many.
 pub(super) const RATES: &[Rate] =
     &[Rate { scope: Scope::Chat, count: 20, per_ms: 60_000 }, Rate { scope: Scope::Account, count: 30, per_ms: 1_000 }];
+/// Guidance, no promise.
+pub(super) const QUOTAS: &[Quota] = &[Quota {
+    name: Metered::Messages,
+    scope: QuotaScope::Chat,
+    period: Period::Second,
+    limit: Some(1),
+    path: "",
+    code: None,
+    source: SOURCE,
+}];
+pub(super) const SOURCE: &str = "core.telegram.org/bots/faq";
 /// Characters of a text.
 const TEXT_UNITS_MAX: usize = 4_096;
 /// Of one answer: more than the longest answer needs.

@@ -11,7 +11,8 @@
 
 use std::fmt;
 
-use protocol::json::Writer;
+use protocol::api::{Metered, Period, QuotaScope};
+use protocol::json::{Object, Writer, Wrong};
 use protocol::{AccountId, File, Timestamp, from_json, object};
 use serde::Serialize;
 
@@ -20,8 +21,8 @@ use super::markdown::{self, Style};
 use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
-    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Rate, Raw,
-    Rejected, Reply, Sent, Token, Unsupported, Upload, Verdict, check_base,
+    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate,
+    Raw, Rejected, Reply, Sent, Token, Told, Unsupported, Upload, Verdict, check_base,
 };
 use crate::store::Origin;
 
@@ -133,7 +134,8 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         Event::Message { id, from, to, text, file } => {
             let (address, text) = (format!("{from}/{to}"), text.unwrap_or_default());
             let attached = file.into_iter().collect();
-            Words { id, chat: from.clone(), group: None, sender: from, address, text, attached }.ask(NAME, account)
+            Words { id, chat: from.clone(), group: None, sender: from, name: None, address, text, attached }
+                .ask(NAME, account)
         }
     }
 }
@@ -198,7 +200,7 @@ fn message(settings: &Settings, outbound: &Outbound, kind: &str, content: &str) 
     body.field("\"touser\":", outbound.origin.message.split('/').next().unwrap_or_default());
     body.field("\"msgtype\":", kind);
     body.raw(&["\"", kind, "\":"].concat(), content);
-    HttpRequest::post(format!("{}/cgi-bin/message/custom/send", settings.api_base), body.end(), Auth::Query)
+    HttpRequest::post(format!("{}{SEND}", settings.api_base), body.end(), Auth::Query)
 }
 
 /// Pictures are uploaded, where they can be sent by themselves.
@@ -271,6 +273,24 @@ pub fn introduce(_settings: &mut Settings, response: &HttpResponse) -> Result<()
     if answer.code == 0 { Ok(()) } else { Err(explain(answer.code, answer.why)) }
 }
 
+/// Asks how many messages may be sent today (`POST /cgi-bin/openapi/quota/get`).
+pub(super) fn quota_request(settings: &Settings) -> HttpRequest {
+    let url = format!("{}/cgi-bin/openapi/quota/get", settings.api_base);
+    HttpRequest::post(url, object! { "cgi_path": SEND }, Auth::Query)
+}
+
+/// How many may be sent today, and how many were.
+pub(super) fn quota_told(response: &HttpResponse) -> Result<Told, String> {
+    let mut answer = wx::read(LABEL, response)?;
+    if answer.code != 0 {
+        return Err(explain(answer.code, answer.why));
+    }
+    let wrong = |wrong: Wrong| format!("WeChat's answer about its quota: {wrong}");
+    let mut quota: Object = answer.fields.take("quota").map_err(wrong)?;
+    let told = Told { limit: quota.take("daily_limit").map_err(wrong)?, used: quota.take("used").map_err(wrong)? };
+    if told.limit == 0 { Err("WeChat names no number".into()) } else { Ok(told) }
+}
+
 /// Busy, or over a minute's or a day's number of calls.
 fn is_busy(code: i64) -> bool {
     matches!(code, -1 | 45009 | 45011)
@@ -307,15 +327,29 @@ pub(super) const METHODS: &[Method] = &[Method::Get, Method::Post];
 pub(super) const HEADERS: &[&str] = &[];
 /// None but the count for each message of the reader.
 pub(super) const RATES: &[Rate] = &[];
+/// Each call of the API has its own number a day, which [`quota_request`] asks for; anew at midnight in China.
+pub(super) const QUOTAS: &[Quota] = &[Quota {
+    name: Metered::Calls,
+    scope: QuotaScope::Account,
+    period: Period::Day,
+    limit: None,
+    path: SEND,
+    code: Some(45009),
+    source: "developers.weixin.qq.com, “查询API调用额度”, “全局返回码” 45009",
+}];
+pub(super) const SOURCE: &str = "developers.weixin.qq.com, “客服消息”";
+/// The call that sends a message.
+const SEND: &str = "/cgi-bin/message/custom/send";
 /// In what people read.
 const LABEL: &str = "WeChat";
-/// The text of a message.
-/// Customer-service messages: 48 h.
+/// Customer-service messages: 48 h, and how many in that time.
 pub const OPEN_MS: u64 = 48 * 60 * 60_000;
+pub(super) const OPEN_MESSAGES: u64 = 5;
+/// The text of a message.
 const TEXT_BYTES_MAX: usize = 2_048;
 const IMAGE_BYTES_MAX: u64 = 10_000_000;
 /// Of one answer: one of the 5 messages is left for a word of the relay.
-const PARTS_MAX: usize = 4;
+const PARTS_MAX: usize = OPEN_MESSAGES as usize - 1;
 /// Of one answer, where each takes a message of the reader.
 const KEPT_PARTS_MAX: usize = 20;
 /// What a part ends with that is not the last.

@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json;
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, Button, File, FileKind, Timestamp, from_json, object};
@@ -21,7 +22,7 @@ use super::webhook::Words;
 use super::wx::{self, Checked, Event, Fields, Key};
 use super::{
     Auth, Call, Choice, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press,
-    Pressed, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
+    Pressed, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
 use crate::store::Origin;
 
@@ -121,6 +122,7 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             group: None,
             address: from.clone(),
             sender: from,
+            name: None,
             text: text.unwrap_or_default(),
             attached: file.into_iter().collect(),
         }
@@ -134,7 +136,8 @@ fn chosen(account: &AccountId, from: String, key: &str) -> Inbound {
     let conversation = conversation_id(NAME, account, &from).filter(|_| from.len() <= ID_BYTES_MAX);
     let Some(conversation) = conversation else { return Inbound::Ignored("ids of another form") };
     let origin = Origin { account: account.clone(), message: from.clone() };
-    let press = Press { choice, conversation, via: NAME.into(), sender: from.clone(), origin };
+    let sender = from.clone();
+    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: false, origin };
     Inbound::Chosen { group: None, press, receipt: from }
 }
 
@@ -359,6 +362,29 @@ pub(super) const RATES: &[Rate] = &[
     Rate { scope: Scope::Chat, count: 1_000, per_ms: 3_600_000 },
     Rate { scope: Scope::Account, count: 10_000, per_ms: 60_000 },
 ];
+/// "发送应用消息": 200 messages to one member for each account of the organisation, and what is over is dropped without a word;
+/// "全局错误码": each call of the API.
+pub(super) const QUOTAS: &[Quota] = &[
+    Quota {
+        name: Metered::Messages,
+        scope: QuotaScope::Account,
+        period: Period::Day,
+        limit: None,
+        path: "/cgi-bin/message/send",
+        code: None,
+        source: "developer.work.weixin.qq.com, “发送应用消息”: 200 × 企业账号数 · 200 × the organisation's accounts",
+    },
+    Quota {
+        name: Metered::Calls,
+        scope: QuotaScope::Organisation,
+        period: Period::Hour,
+        limit: Some(150_000),
+        path: "/cgi-bin/message/send",
+        code: None,
+        source: SOURCE,
+    },
+];
+pub(super) const SOURCE: &str = "developer.work.weixin.qq.com, “访问频率限制”";
 /// In what people read.
 const LABEL: &str = "WeCom";
 /// A text or Markdown message.

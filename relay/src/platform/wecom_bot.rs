@@ -25,7 +25,7 @@ use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key};
 use super::{
     Attached, Auth, Call, Download, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method,
-    NoToken, Outbound, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    NoToken, Outbound, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::file::in_words;
 use crate::store::Origin;
@@ -250,7 +250,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         None => received.from.clone(),
     };
     let Received { id, group, from: sender, attached, .. } = received;
-    Words { id, chat, group, sender, address, text, attached }.ask(NAME, account)
+    Words { id, chat, group, sender, name: None, address, text, attached }.ask(NAME, account)
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.
@@ -290,7 +290,7 @@ pub const AGAIN_MS: u64 = 10_000;
 /// How long an answer may be shown as it comes, in milliseconds from the question: of the 6 min, with room for the way.
 /// What is not there by then must end the stream with a word of the relay, and goes by `response_url`.
 pub const STREAM_MS: u64 = 5 * 60_000 + 30_000;
-/// A `response_url`: 1 h.
+/// A `response_url`: 1 h, once.
 pub const OPEN_MS: u64 = 60 * 60_000;
 
 /// The answer as far as it has come, in the response to the question or to a refresh. It takes the place of what was
@@ -401,6 +401,8 @@ pub(super) const RATES: &[Rate] = &[
     Rate { scope: Scope::Chat, count: 30, per_ms: 60_000 },
     Rate { scope: Scope::Chat, count: 1_000, per_ms: 3_600_000 },
 ];
+pub(super) const QUOTAS: &[Quota] = &[];
+pub(super) const SOURCE: &str = "developer.work.weixin.qq.com, “智能机器人”";
 /// In what people read.
 const LABEL: &str = "WeCom";
 /// A stream's content, and a Markdown message's.

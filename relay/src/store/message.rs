@@ -19,6 +19,10 @@ pub struct Question {
     pub via: String,
     /// The writer's id there.
     pub sender: Option<String>,
+    /// The writer's name there.
+    pub name: Option<String>,
+    /// Whether others are in the chat, too.
+    pub group: bool,
     /// What it says. May be empty beside files.
     pub text: String,
     /// What comes with it.
@@ -36,7 +40,7 @@ pub struct Origin {
     pub message: String,
 }
 
-from_json! { struct Question { id, conversation, via, sender, text, files or Vec::new(), origin } }
+from_json! { struct Question { id, conversation, via, sender, name, group or false, text, files or Vec::new(), origin } }
 
 from_json! { struct Origin { account, message } }
 
@@ -160,10 +164,12 @@ impl<S: Sql> Store<S> {
         outcome: Option<Outcome>,
         place: Place,
     ) -> Result<(), S::Error> {
-        let (author, author_id, via) = match &message.from {
-            Author::Agent { id } => ("agent", text(id), Value::Null),
-            Author::Relay => ("relay", Value::Null, Value::Null),
-            Author::User { via, sender } => ("user", optional(sender.as_ref()), text(via)),
+        let (author, author_id, via, author_name, in_group) = match &message.from {
+            Author::Agent { id } => ("agent", text(id), Value::Null, Value::Null, false),
+            Author::Relay => ("relay", Value::Null, Value::Null, Value::Null, false),
+            Author::User { via, sender, name, group } => {
+                ("user", optional(sender.as_ref()), text(via), optional(name.as_ref()), *group)
+            }
         };
         let mut parameters = vec![
             integer(message.seq),
@@ -184,6 +190,8 @@ impl<S: Sql> Store<S> {
             integer(place.trimmed),
             json_list(&message.files),
             json_list(&message.buttons),
+            author_name,
+            Value::Integer(in_group.into()),
         ];
         match place.over {
             None => self.hold(parameters),
@@ -268,10 +276,11 @@ impl<S: Sql> Store<S> {
     pub fn question(&self, seq: Seq) -> Result<Option<Ended>, S::Error> {
         let Some(mut row) = first(self.run(SELECT_QUESTION, vec![integer(seq)])?) else { return Ok(None) };
         let (id, conversation, via, sender) = (row.id()?, row.id()?, row.text()?, row.optional_text()?);
+        let (name, group) = (row.optional_text()?, row.integer()? == 1);
         let (text, files, account, message) =
             (row.text()?, row.list("files")?, row.optional_id()?, row.optional_text()?);
         let origin = account.zip(message).map(|(account, message)| Origin { account, message });
-        let question = Question { id, conversation, via, sender, text, files, origin };
+        let question = Question { id, conversation, via, sender, name, group, text, files, origin };
         Ok(Some(Ended { question, agent: row.optional_id()?, outcome: row.outcome()? }))
     }
 
@@ -386,14 +395,15 @@ fn list(places: &[Seq]) -> Value {
 fn envelope(row: &mut Columns) -> Result<Envelope, Corrupt> {
     let (seq, id, conversation, session) = (row.seq()?, row.id()?, row.id()?, row.integer()? as u64);
     let author = row.text()?;
-    let (author_id, via, agent) = (row.optional_text()?, row.optional_text()?, row.optional_id()?);
+    let (author_id, via, name) = (row.optional_text()?, row.optional_text()?, row.optional_text()?);
+    let (group, agent) = (row.integer()? == 1, row.optional_id()?);
     let from = match author.as_str() {
         "agent" => {
             let id = author_id.and_then(|id| id.parse().ok()).ok_or(Corrupt("author_id"))?;
             Author::Agent { id }
         }
         "relay" => Author::Relay,
-        "user" => Author::User { via: via.ok_or(Corrupt("via"))?, sender: author_id },
+        "user" => Author::User { via: via.ok_or(Corrupt("via"))?, sender: author_id, name, group },
         _ => return Err(Corrupt("author")),
     };
     let reply_to = row.optional_seq()?;
@@ -412,34 +422,34 @@ macro_rules! insert_messages {
     ($rest:literal) => {
         concat!(
             "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, ",
-            "origin_account, origin_message, outcome, reason, trimmed, files, buttons) ",
+            "origin_account, origin_message, outcome, reason, trimmed, files, buttons, author_name, in_group) ",
             $rest
         )
     };
 }
 
-const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 const INSERT_MESSAGES: &str = insert_messages!(
     "select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
     value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
-    value ->> 16, value ->> 17
+    value ->> 16, value ->> 17, value ->> 18, value ->> 19
     from json_each(?)"
 );
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
     author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,
-    outcome = ?, reason = ?, trimmed = ?, files = ?, buttons = ? where seq = ?";
+    outcome = ?, reason = ?, trimmed = ?, files = ?, buttons = ?, author_name = ?, in_group = ? where seq = ?";
 
 const SELECT_QUESTION: &str =
-    "select id, conversation, via, author_id, text, files, origin_account, origin_message, agent,
-    outcome from messages where seq = ? and author = 'user'";
+    "select id, conversation, via, author_id, author_name, in_group, text, files, origin_account, origin_message,
+    agent, outcome from messages where seq = ? and author = 'user'";
 
 macro_rules! select_messages {
     ($rest:literal) => {
         concat!(
-            "select seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, files, buttons, outcome, ",
-            "reason from messages where ",
+            "select seq, id, conversation, session, author, author_id, via, author_name, in_group, agent, reply_to, at_ms, ",
+            "text, files, buttons, outcome, reason from messages where ",
             $rest
         )
     };

@@ -6,7 +6,7 @@ pub(super) const CREATE_META: &str =
 
 /// One entry per schema version, never edited once released. `PRAGMA user_version` is refused in a Durable Object, so
 /// the version is a row of `meta`.
-pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: &[&[&str]] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &[&str] = &[
     // `agent`: whom a question is meant for. `outcome` is null while a question is open; how far an open one has come
@@ -129,4 +129,10 @@ const V5: &[&str] = &[
     "alter table messages add column files text",
     // What one may answer to it at a press, likewise.
     "alter table messages add column buttons text",
+];
+
+const V6: &[&str] = &[
+    // What a platform calls the writer, and whether they wrote in a group.
+    "alter table messages add column author_name text",
+    "alter table messages add column in_group integer not null default 0",
 ];

@@ -372,6 +372,8 @@ pub fn feishu(message: &str, text: &str) -> Question {
         conversation: "feishu:main:oc_1".parse().unwrap(),
         via: "feishu".into(),
         sender: Some("ou_1".into()),
+        name: None,
+        group: false,
         text: text.into(),
         files: Vec::new(),
         origin: Some(Origin { account: "main".parse().unwrap(), message: message.into() }),

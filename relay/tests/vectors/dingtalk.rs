@@ -74,6 +74,19 @@ fn messages_and_answers() {
 }
 
 #[test]
+fn who_writes_and_where() {
+    let check = |message: Value, name: Option<&str>, group: bool| {
+        let Ok(Inbound::Message { question, .. }) = received(&message) else { panic!("{message}") };
+        assert_eq!((question.name.as_deref(), question.group), (name, group), "{message}");
+    };
+    let text = json!({ "content": "你好" });
+    check(json!({ "conversationType": "2", "senderNick": "韩梅梅", "text": text }), Some("韩梅梅"), true);
+    check(json!({ "conversationType": "1", "senderNick": "韩梅梅", "text": text }), Some("韩梅梅"), false);
+    check(json!({ "conversationType": "2", "senderNick": " ", "text": text }), None, true);
+    check(json!({ "conversationType": "2", "senderNick": null, "text": text }), None, true);
+}
+
+#[test]
 fn files_of_messages() {
     let check = |message: Value, text: &str, expected: &[(FileKind, Option<&str>, &str)]| {
         let Ok(Inbound::Message { question, attached, .. }) = received(&message) else { panic!("{message}") };

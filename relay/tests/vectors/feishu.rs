@@ -213,6 +213,9 @@ fn check_message(id: &str, input: &Value, expected: &Value, received: &Received)
         Content::Text(_) | Content::Unsupported => (Value::Null, None),
     };
     let inbound = feishu::normalise(&"main".parse().unwrap(), &settings(input), parse(&input["event"]).unwrap());
+    if let Inbound::Message { question, .. } = &inbound {
+        assert_eq!((&question.name, question.group), (&None, !received.is_direct), "{id}");
+    }
     for (field, value) in expected.as_object().unwrap() {
         let actual = match field.as_str() {
             "dedupe_key" => json!(received.dedupe_key),

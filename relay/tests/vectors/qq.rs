@@ -123,6 +123,25 @@ fn where_messages_are_written_and_answered() {
 }
 
 #[test]
+fn who_writes_and_where() {
+    let check = |kind: &str, d: Value, name: Option<&str>, group: bool| {
+        let mut d = d;
+        (d["id"], d["content"]) = (json!("m"), json!("你好"));
+        let Inbound::Message { question, .. } = received(kind, d) else { panic!("{kind}") };
+        assert_eq!((question.name.as_deref(), question.group), (name, group), "{kind}");
+    };
+    let author = json!({ "id": "A", "user_openid": "U", "member_openid": "M" });
+    let known = json!({ "id": "A", "username": "qq name" });
+    check("C2C_MESSAGE_CREATE", json!({ "author": author }), None, false);
+    check("GROUP_AT_MESSAGE_CREATE", json!({ "author": author, "group_openid": "G" }), None, true);
+    let channel = json!({ "author": known, "member": { "nick": "guild name" }, "channel_id": "2" });
+    check("AT_MESSAGE_CREATE", channel, Some("guild name"), true);
+    let channel = json!({ "author": known, "member": { "nick": "" }, "channel_id": "2" });
+    check("AT_MESSAGE_CREATE", channel, Some("qq name"), true);
+    check("DIRECT_MESSAGE_CREATE", json!({ "author": known, "guild_id": "1" }), Some("qq name"), false);
+}
+
+#[test]
 fn greetings() {
     let check = |kind: &str, d: Value, by: &str, in_group: Option<&str>, chat: &str, path: &str| {
         let inbound = received(kind, d);

@@ -73,6 +73,28 @@ fn messages() {
 }
 
 #[test]
+fn who_writes_and_where() {
+    let check = |from: Value, chat: Value, name: Option<&str>, group: bool| {
+        let message = json!({ "text": "hi @the_bot", "from": from, "chat": chat });
+        let Inbound::Message { question, .. } = received(&message) else { panic!("{message}") };
+        assert_eq!((question.name.as_deref(), question.group), (name, group), "{message}");
+    };
+    let (me, group) = (json!({ "id": 5, "type": "private" }), json!({ "id": -100, "type": "supergroup" }));
+    check(
+        json!({ "id": 5, "first_name": "Ada", "last_name": "Lovelace", "username": "ada" }),
+        group,
+        Some("Ada Lovelace"),
+        true,
+    );
+    check(json!({ "id": 5, "first_name": "李\n雷" }), json!({ "id": -1, "type": "group" }), Some("李 雷"), true);
+    check(json!({ "id": 5, "first_name": "Ada", "last_name": "" }), me.clone(), Some("Ada"), false);
+    check(json!({ "id": 5, "first_name": 7 }), me.clone(), None, false);
+    // As long as Telegram lets a name be: 64 characters each.
+    let (long, cut) = ("名".repeat(64), "名".repeat(21));
+    check(json!({ "id": 5, "first_name": long, "last_name": long }), me, Some(&cut), false);
+}
+
+#[test]
 fn files_of_messages() {
     let check = |message: Value,
                  kind: FileKind,
@@ -264,13 +286,12 @@ fn presses() {
     // In a group without topics Telegram names the thread of a reply: it is not asked.
     let chat = json!({ "id": -100, "type": "supergroup" });
     let message = json!({ "message_id": 8, "message_thread_id": 3, "chat": chat, "text": "Sure?", "date": 1 });
-    let query =
-        json!({ "id": "4382bfdwdsb323b2d9", "from": { "id": 5 }, "message": message, "data": "0/2.1.pn8R0j0T" });
+    let query = json!({ "id": "4382bfdwdsb323b2d9", "from": { "id": 5, "first_name": "Ada" }, "message": message, "data": "0/2.1.pn8R0j0T" });
     let Ok(Inbound::Chosen { group, press, receipt }) = received(query.clone()) else { panic!() };
     assert_eq!(group.as_deref(), Some("-100"));
     let expected = json!({
         "choice": { "seq": 2, "index": 1, "mark": "pn8R0j0T" }, "conversation": "telegram:main:-100", "via": "telegram",
-        "sender": "5", "origin": { "account": "main", "message": "-100/0/8" },
+        "sender": "5", "name": "Ada", "group": true, "origin": { "account": "main", "message": "-100/0/8" },
     });
     assert_eq!(serde_json::to_value(&press).unwrap(), expected);
 

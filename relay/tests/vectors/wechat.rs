@@ -106,7 +106,10 @@ fn kinds_of_messages() {
     let input = json!({ "token": "AAAAA" });
     let check =
         |kind: &str, fields: &str, expected: Result<&str, &'static str>| match (ask(&input, kind, fields), expected) {
-            (Inbound::Message { question, .. }, Ok(text)) => assert_eq!(question.text, text, "{kind}"),
+            (Inbound::Message { question, .. }, Ok(text)) => {
+                assert_eq!(question.text, text, "{kind}");
+                assert_eq!((question.name, question.group), (None, false), "{kind}");
+            }
             (inbound, Err(why)) => assert_eq!(inbound, Inbound::Ignored(why), "{kind}"),
             other => panic!("{kind}: {other:?}"),
         };

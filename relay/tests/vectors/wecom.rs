@@ -37,6 +37,7 @@ fn app_crypto() {
                 assert_eq!(question.text, text(fields, "Content"));
                 assert_eq!(question.id.as_str(), format!("wecom:main:{}", text(fields, "MsgId")));
                 assert_eq!(question.conversation.as_str(), "wecom:main:mycreate");
+                assert_eq!((question.name, question.group), (None, false), "{id}");
                 let encrypt = text(input, "body").split("[CDATA[").nth(2).unwrap().split(']').next().unwrap();
                 assert_eq!(
                     key(input).open(encrypt, text(input, "receive_id")).unwrap(),
@@ -159,6 +160,7 @@ fn check_bot_message(id: &str, message: &Value, inbound: Inbound) {
     assert_eq!(question.text, if is_group { said.split_once(' ').unwrap().1 } else { said }, "{id}");
     let conversation = if is_group { "wecom-bot:main:group-CHATID" } else { "wecom-bot:main:zhangsan" };
     assert_eq!(question.conversation.as_str(), conversation, "{id}");
+    assert_eq!((&question.name, question.group), (&None, is_group), "{id}");
     // The stream's name leads back to the question.
     let (stream, url) = question.origin.as_ref().unwrap().message.split_once(' ').unwrap();
     assert_eq!(question.id.as_str(), format!("wecom-bot:main:{stream}"), "{id}");
@@ -402,7 +404,7 @@ fn app_buttons() {
     let Inbound::Chosen { group: None, press, receipt } = received("alice", "2.1.DoJ4zu1_") else { panic!() };
     let expected = json!({
         "choice": { "seq": 2, "index": 1, "mark": "DoJ4zu1_" }, "conversation": "wecom:main:alice", "via": "wecom",
-        "sender": "alice", "origin": { "account": "main", "message": "alice" },
+        "sender": "alice", "name": null, "group": false, "origin": { "account": "main", "message": "alice" },
     });
     assert_eq!(serde_json::to_value(&press).unwrap(), expected);
     assert_eq!(received("alice", "like"), Inbound::Ignored("a button of another program's"));

@@ -51,6 +51,28 @@ export const bots = [
     exitCode: ({ checks }) => (checks.every(({ ok }) => ok) ? 0 : REFUSED),
   },
   {
+    name: 'account quota',
+    takes: ['account'],
+    says: ["What a bot's platform allows it, and what is left.", '平台允许机器人发多少、还剩多少。'],
+    run: ({ ask, args: [id] }) => ask('GET', `${account(id)}/quota`),
+    show: ({ allowances, windows }) =>
+      [
+        table(allowances, {
+          what: (row) => `${row.name} a ${row.period}`,
+          of: (row) => row.scope,
+          used: (row) => row.used ?? '',
+          limit: (row) => row.limit ?? 'unknown',
+          left: (row) => (row.is_used_up ? 'NONE' : row.used === null ? '' : left(row)),
+          anew: (row) => when(row.resets_ms),
+          source: (row) => row.source,
+        }),
+        ...windows.map(
+          ({ chats, messages, open_ms }) =>
+            `${chats} chats: ${messages} messages within ${open_ms / 60_000} min of the last one from there`,
+        ),
+      ].join('\n'),
+  },
+  {
     name: 'account policy',
     takes: ['account'],
     options: {
@@ -150,6 +172,8 @@ function list(noun, nouns, what, 它, options = {}) {
     },
   ]
 }
+
+const left = ({ limit, used }) => (limit === null ? '' : Math.max(0, limit - used))
 
 function shown({ account: row, webhook }) {
   const user = row.default_user ? `, default user ${row.default_user}` : ''

@@ -44,7 +44,7 @@ export async function startDingtalk() {
         conversationId: group ?? `cid-${from}==`,
         senderId: `$:LWCP_v1:$${from}`,
         senderStaffId: from,
-        senderNick: from,
+        senderNick: '韩梅梅',
         chatbotCorpId: 'ding-corp',
         chatbotUserId: '$:LWCP_v1:$bot',
         robotCode: ACCOUNT.robot_code,

@@ -32,6 +32,8 @@ export async function startFeishu() {
     uploads: new Map(),
     /** How often one was fetched. */
     fetched: 0,
+    /** Every call of the API for a person or a card, also refused ones: neither for tokens nor for who the bot is. */
+    apiCalls: 0,
     /** How many access tokens were given out. */
     tokens: 0,
     /** Answers the next calls of the reply API with these: [{ status, body, headers }]. */
@@ -55,6 +57,7 @@ export async function startFeishu() {
       valid.add(token)
       return json(response, 200, { code: 0, msg: 'ok', tenant_access_token: token, expire: 7200 })
     }
+    if (pathname !== '/open-apis/bot/v3/info') fake.apiCalls += 1
     const token = (request.headers.authorization ?? '').replace(/^Bearer /, '')
     if (!token) return json(response, 400, { code: 99991661, msg: 'Missing access token for authorization' })
     if (!valid.has(token)) return json(response, 400, { code: 99991663, msg: 'Invalid access token for authorization' })

@@ -39,6 +39,8 @@ export async function startWechat() {
     tokens: 0,
     /** The address that calls is on the account's list. */
     isListed: true,
+    /** What the platform says of today's messages: how many may be sent, and how many others sent; null: it does not say. */
+    daily: { limit: 500, elsewhere: 0 },
     /** The account may send customer-service messages. */
     isVerified: true,
     expireToken: () => (token = null),
@@ -86,6 +88,13 @@ export async function startWechat() {
     if (!given) return answer(response, 41001, 'access_token missing')
     if (given !== token) return answer(response, 40001, 'invalid credential, access_token is invalid or not latest')
     if (pathname === '/cgi-bin/getcallbackip') return json(response, 200, { ip_list: ['203.0.113.1'] })
+    if (pathname === '/cgi-bin/openapi/quota/get') {
+      must(request.method === 'POST', 'method of quota/get')
+      must(JSON.parse(body).cgi_path === '/cgi-bin/message/custom/send', 'cgi_path')
+      if (!fake.daily) return answer(response, 76022, 'could not use this cgi_path, no permission')
+      const [daily_limit, used] = [fake.daily.limit, fake.calls.length + fake.daily.elsewhere]
+      return answer(response, 0, 'ok', { quota: { daily_limit, used, remain: Math.max(0, daily_limit - used) } })
+    }
     if (pathname === '/cgi-bin/media/get') {
       must(request.method === 'GET', 'method of media/get')
       const file = fake.files.get(query.get('media_id'))

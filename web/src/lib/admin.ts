@@ -3,6 +3,7 @@
 import type { ProviderKind } from './account'
 import type { Request } from './api'
 import { call, every } from './api'
+import type { Quota } from './quota'
 import type { User } from './session'
 
 export const POLICIES = ['open', 'pairing', 'listed', 'closed'] as const
@@ -80,7 +81,7 @@ export interface DeadLetter {
   reason?: string
 }
 export interface AccountCheck {
-  /** `egress`, `credentials` … */
+  /** `egress`, `credentials`, `quota` … */
   name: string
   ok: boolean
   detail: string
@@ -110,6 +111,7 @@ export function admin(request: Request) {
     /** Whether calls leave, and the platform takes them. */
     check: async (account: string) =>
       (await call<{ checks: AccountCheck[] }>(request, 'POST', `${at(account)}/check`)).checks,
+    quota: (account: string) => call<Quota>(request, 'GET', `${at(account)}/quota`),
     /** Tried at the platform first. */
     putCredentials: (account: string, asked: Record<string, unknown>) =>
       call(request, 'PUT', `${at(account)}/credentials`, asked),

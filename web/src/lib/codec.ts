@@ -225,6 +225,8 @@ function author(value: unknown): Author {
         kind: 'user',
         via: string(o, 'via'),
         ...optional('sender', has(o, 'sender') ? string(o, 'sender') : undefined),
+        ...optional('name', has(o, 'name') ? string(o, 'name') : undefined),
+        ...optional('group', o.group === true ? true : undefined),
       }
     default:
       throw new DecodeError('from.kind')

@@ -129,6 +129,11 @@ export function isUnasked({ from, reply_to }: Envelope): boolean {
   return from.kind !== 'user' && reply_to === undefined
 }
 
+/** The name of whoever wrote a message in a group, where several do. */
+export function speaker({ from }: Envelope): string | undefined {
+  return from.kind === 'user' && from.group ? from.name : undefined
+}
+
 function streamItem(timeline: Timeline, question: Envelope, above: Seq | null): Item {
   const stream = timeline.streams[question.seq] ?? { text: '', live: true }
   return { kind: 'stream', key: `reply:${question.seq}`, question, quoted: question.seq !== above, stream }

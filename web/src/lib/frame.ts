@@ -71,7 +71,11 @@ export interface File {
 export type FileKind = (typeof FILE_KINDS)[number]
 export const FILE_KINDS = ['audio', 'image', 'video', 'file'] as const
 
-export type Author = { kind: 'agent'; id: string } | { kind: 'relay' } | { kind: 'user'; via: string; sender?: string }
+export type Author =
+  | { kind: 'agent'; id: string }
+  | { kind: 'relay' }
+  /** `name`: as its bearer chose it; it proves nothing. `group`: others read it, too. */
+  | { kind: 'user'; via: string; sender?: string; name?: string; group?: true }
 
 /** How far a question has come. `unknown` stands for a state of a newer relay. */
 export type State = (typeof STATES)[number]

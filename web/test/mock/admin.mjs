@@ -75,6 +75,13 @@ export const adminRoutes = [
     },
   ],
   [
+    'GET /v1/admin/accounts/{id}/quota',
+    ({ world, parameters: [id] }) => {
+      const account = world.accounts.get(id)
+      return account ? ok(world.quotas.get(id) ?? { allowances: [], windows: [] }) : NONE
+    },
+  ],
+  [
     'PUT /v1/admin/accounts/{id}/credentials',
     ({ world, parameters: [id], body }) => {
       if (body.app_secret?.endsWith('wrong'))

@@ -19,6 +19,8 @@ export class World {
   agents = new Map()
   identities = new Map()
   accounts = new Map()
+  /** What is left of an account's quota, as the API has it. */
+  quotas = new Map()
   providers = new Map()
   oauth = new Map()
   letters = []

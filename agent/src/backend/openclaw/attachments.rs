@@ -31,7 +31,7 @@ pub struct Attachment {
 impl Put {
     /// Fetches the files, one after another.
     pub async fn of(question: &Question, files: &Files, room: Room) -> Put {
-        let mut put = Put { text: question.text.clone(), attachments: Vec::new() };
+        let mut put = Put { text: told(question), attachments: Vec::new() };
         let mut left = room.all;
         for file in &question.files {
             let (kind, limit) = if file.kind == FileKind::Image { ("image", room.image) } else { ("file", room.file) };
@@ -60,7 +60,7 @@ impl Put {
 
     /// The same, all files by their address.
     pub fn without_attachments(self, question: &Question) -> Put {
-        let mut put = Put { text: question.text.clone(), attachments: Vec::new() };
+        let mut put = Put { text: told(question), attachments: Vec::new() };
         question.files.iter().for_each(|file| put.add(&at(file, "not attached")));
         put
     }
@@ -71,6 +71,11 @@ impl Put {
         }
         self.text.push_str(part);
     }
+}
+
+/// What was written, after its writer's name in a group. A command is OpenClaw's only if it begins with its slash.
+fn told(question: &Question) -> String {
+    if question.text.starts_with('/') { question.text.clone() } else { question.spoken() }
 }
 
 /// In words, with where to get it: OpenClaw has tools for that.

@@ -41,6 +41,8 @@ pub struct Received {
     pub place: Place,
     /// Who wrote it, by an id that holds there.
     pub author: String,
+    /// What the writer is called: in the guild, else on QQ. Groups and private chats do not say.
+    pub name: Option<String>,
     /// The writer is a bot.
     pub is_bot: bool,
     /// Everything in a guild's channel comes, and not only what mentions the bot.
@@ -130,6 +132,7 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         id: id("id")?,
         place,
         author,
+        name: text_at(d, "member.nick").or_else(|| text_at(d, "author.username")),
         is_bot: at(d, "author.bot") == Some(&Json::Bool(true)),
         must_mention: kind == EVERYTHING,
         content: text_at(d, "content").unwrap_or_default(),
@@ -203,6 +206,7 @@ mod tests {
                 id: "m".into(),
                 place: Place::Channel("1".into()),
                 author: "a".into(),
+                name: None,
                 is_bot: false,
                 must_mention,
                 content: content.into(),

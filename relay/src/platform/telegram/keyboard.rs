@@ -3,9 +3,9 @@
 use protocol::json::{Json, Writer};
 use protocol::{AccountId, object};
 
-use super::{Event, NAME, Settings, method, thread};
+use super::{Event, NAME, Settings, method, thread, writer_name};
 use crate::platform::encoding::conversation_id;
-use crate::platform::webhook::{at, number, required, text_at};
+use crate::platform::webhook::{at, number, readable_name, required, text_at};
 use crate::platform::{Auth, Choice, HttpRequest, Inbound, Malformed, Outbound, Press, Pressed, Reply};
 use crate::store::Origin;
 
@@ -16,6 +16,8 @@ pub struct Query {
     pub id: String,
     /// Who pressed it.
     pub from: i64,
+    /// What they are called.
+    pub name: String,
     /// The chat, below 0 for groups.
     pub chat: i64,
     /// The message that it stands under.
@@ -33,6 +35,7 @@ pub(super) fn read(query: &Json) -> Result<Event, Malformed> {
     Ok(Event::Query(Query {
         id: required(query, "id")?,
         from: number(query, "from.id")?,
+        name: writer_name(query),
         chat: number(chat, "id")?,
         message: number(query, "message.message_id")?,
         is_private: chat.text("type") == Some("private"),
@@ -42,16 +45,16 @@ pub(super) fn read(query: &Json) -> Result<Event, Malformed> {
 
 /// What a button says is not in it: only which one it is.
 pub(super) fn chosen(account: &AccountId, query: Query) -> Inbound {
-    let Query { id, from, chat, message, is_private, data } = query;
+    let Query { id, from, name, chat, message, is_private, data } = query;
     let Some((topic, choice)) = read_data(&data) else { return Inbound::Ignored("a button of another bot's") };
     let conversation = conversation_id(NAME, account, &thread(chat, topic));
     let is_plain = id.len() <= QUERY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let Some(conversation) = conversation.filter(|_| is_plain) else { return Inbound::Ignored("ids of another form") };
     let origin = Origin { account: account.clone(), message: format!("{chat}/{topic}/{message}") };
-    let (via, sender) = (NAME.into(), from.to_string());
+    let (via, sender, name) = (NAME.into(), from.to_string(), readable_name(&name));
     Inbound::Chosen {
         group: (!is_private).then(|| chat.to_string()),
-        press: Press { choice, conversation, via, sender, origin },
+        press: Press { choice, conversation, via, sender, name, group: !is_private, origin },
         receipt: format!("{id}/{chat}/{message}/{data}"),
     }
 }

@@ -2,6 +2,7 @@
 
 import type { ProviderKind } from '../../lib/account'
 import type { GroupRule, Policy } from '../../lib/admin'
+import type { Allowance, Window } from '../../lib/quota'
 import type { User } from '../../lib/session'
 import type { Language } from '../../strings'
 
@@ -71,6 +72,33 @@ const zh = {
   groupUserHint: '不填：谁提问，就由谁自己的智能体回答',
   groupOf: (user: string) => `由 ${user} 的智能体回答`,
   groupOwn: '谁提问，由谁的智能体回答',
+  quotaTitle: '配额',
+  quotaText: '平台允许多少、中继已经用了多少。用完以后，智能体主动发的消息会提前被拒绝，回答会失败并写明原因。',
+  quotaNone: '这个平台没有按小时、天或月计算的限额。',
+  quotaName: (what: string, period: string, scope: string) =>
+    `${period}${/^\w/.test(what) ? ' ' : ''}${what}${scope && `（${scope}）`}`,
+  quotaScopes: { account: '', chat: '每个会话', organisation: '企业内所有应用共用' } as Record<
+    Allowance['scope'],
+    string
+  >,
+  quotaUsed: (used: string, limit: string | null) =>
+    limit === null ? `已用 ${used}，上限未公布` : `已用 ${used} / ${limit}`,
+  quotaUsedUp: '已用完',
+  quotaResets: (time: string) => `${time} 重新计算`,
+  metered: { calls: 'API 调用', messages: '消息', proactive: '主动消息', uploads: '文件上传' } as Record<
+    Allowance['name'],
+    string
+  >,
+  periods: { second: '每秒', minute: '每分钟', hour: '每小时', day: '每天', month: '每月' } as Record<
+    Allowance['period'],
+    string
+  >,
+  windowsTitle: '回复窗口',
+  windowChats: { all: '所有会话', private: '私聊', shared: '群聊和频道' } as Record<Window['chats'], string>,
+  windowAbout: (chats: string, duration: string, messages: number) =>
+    `${chats}：对方最后一条消息之后 ${duration}内，最多 ${messages} 条`,
+  ratesTitle: '频率上限',
+  rateAbout: (name: string, limit: string) => `${name}：${limit}`,
   egressTitle: '出口',
   egressText:
     '企业微信应用、公众号和 QQ 只接受登记过的 IP，而 Cloudflare 的出口 IP 不固定：让你的一个智能体从它所在的机器代为调用，并把那台机器的公网 IP 登记到平台。',
@@ -80,8 +108,8 @@ const zh = {
   egressAgentAbout: '它的密钥要有“替机器人访问外网”权限，并以 --egress platforms 启动',
   egressSave: '保存并检查',
   egressCheck: '检查',
-  checks: { egress: '调用能发出', credentials: '平台接受' } as Record<string, string>,
-  checksFailed: { egress: '调用发不出去', credentials: '平台拒绝' } as Record<string, string>,
+  checks: { egress: '调用能发出', credentials: '平台接受', quota: '配额充足' } as Record<string, string>,
+  checksFailed: { egress: '调用发不出去', credentials: '平台拒绝', quota: '配额已用完' } as Record<string, string>,
   credentialsTitle: '凭证',
   credentialsText: '在平台上重置了密钥？填新的一套，先用平台校验再启用；已绑定的人不受影响。',
   credentialsChange: '更换凭证',
@@ -235,6 +263,23 @@ const en: ConsoleStrings = {
   groupUserHint: 'Empty: the agents of whoever asks',
   groupOf: (user) => `Agents of ${user} answer`,
   groupOwn: 'Agents of whoever asks answer',
+  quotaTitle: 'Quota',
+  quotaText:
+    'What the platform allows, and what the relay has used of it. Once it is used up, what agents say unasked is refused beforehand, and answers fail with the reason.',
+  quotaNone: 'This platform has no limits by the hour, day or month.',
+  quotaName: (what, period, scope) => `${what} ${period}${scope && ` (${scope})`}`,
+  quotaScopes: { account: '', chat: 'each chat', organisation: 'all apps of the organisation together' },
+  quotaUsed: (used, limit) => (limit === null ? `${used} used, limit not published` : `${used} of ${limit} used`),
+  quotaUsedUp: 'Used up',
+  quotaResets: (time) => `Starts over at ${time}`,
+  metered: { calls: 'API calls', messages: 'Messages', proactive: 'Unasked messages', uploads: 'Uploaded files' },
+  periods: { second: 'a second', minute: 'a minute', hour: 'an hour', day: 'a day', month: 'a month' },
+  windowsTitle: 'Reply windows',
+  windowChats: { all: 'All chats', private: 'Private chats', shared: 'Groups and channels' },
+  windowAbout: (chats, duration, messages) =>
+    `${chats}: ${messages === 1 ? '1 message' : `${messages} messages`} within ${duration} of the last one from there`,
+  ratesTitle: 'Rates',
+  rateAbout: (name, limit) => `${name}: ${limit}`,
   egressTitle: 'Egress',
   egressText:
     'WeCom apps, official accounts and QQ take calls from listed IPs only, and Cloudflare’s change: let an agent of yours make the calls from its machine, and put that machine’s public IP on the platform’s list.',
@@ -244,8 +289,12 @@ const en: ConsoleStrings = {
   egressAgentAbout: 'Its key needs the right “Reach platforms for bots”, and it runs with --egress platforms',
   egressSave: 'Save and check',
   egressCheck: 'Check',
-  checks: { egress: 'Calls leave', credentials: 'The platform takes them' },
-  checksFailed: { egress: 'Calls do not leave', credentials: 'The platform refuses them' },
+  checks: { egress: 'Calls leave', credentials: 'The platform takes them', quota: 'Something is left of the quota' },
+  checksFailed: {
+    egress: 'Calls do not leave',
+    credentials: 'The platform refuses them',
+    quota: 'The quota is used up',
+  },
   credentialsTitle: 'Credentials',
   credentialsText:
     'Were the secrets reset on the platform? Enter the new set: it is tried there before it is used, and whoever is bound stays bound.',
