@@ -31,6 +31,8 @@ export type Outcome = 'over' | 'later' | { refused: string }
 export interface Turn {
   /** Fires when nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** OpenClaw had taken it over before, and was ended: it may go on with it by itself. */
+  readonly isAgain: boolean
   /** OpenClaw has taken the question over. */
   adopted(): void
   /** The answer is made in another turn of OpenClaw's, and its texts come by conversation (`Desk.say`). */
@@ -253,6 +255,7 @@ export class Desk {
     }
     return {
       signal: question.abort.signal,
+      isAgain: this.store.tries(seq) > 0,
       adopted: () => {
         if (this.questions.get(seq) !== question || question.isAdopted) return
         this.store.try(seq)

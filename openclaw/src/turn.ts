@@ -77,6 +77,8 @@ export class OpenClaw implements Agent {
     } catch (error) {
       // The gateway is being ended, or is about to be suspended.
       if (error instanceof Error && error.name === 'GatewayDrainingError') return 'later'
+      // Too busy with its own state; meanwhile it may go on with the interrupted turn, which then answers.
+      if (turn.isAgain && (await other.end())) return 'over'
       throw error
     } finally {
       other.leave()
@@ -272,6 +274,7 @@ const PASSED_ON = '✓ 已转达 · passed on'
 /** Nobody reads what comes of it. */
 const NOBODY: Turn = {
   signal: new AbortController().signal,
+  isAgain: false,
   adopted() {},
   deferred() {},
   partial() {},

@@ -11,6 +11,7 @@ function session() {
   let hear: ((event: RunEvent) => void) | null = null
   const turn = {
     signal: abort.signal,
+    isAgain: true,
     adopted: () => void told.push('adopted'),
     deferred: () => void told.push('deferred'),
     partial: (text: string) => void told.push(text),
