@@ -95,6 +95,31 @@ fn a_press_on_the_page_counts_too() {
 }
 
 #[test]
+fn whoever_asks_back_hears_the_answer() {
+    let mut world = World::new();
+    let (home, office) = (world.agent(None), world.other_agent("agt_2", "office", &[]));
+    let device = world.device(None);
+    let send = |id: &str, conversation: &str, text: &str| {
+        format!(r#"{{"type":"send","id":"{id}","conversation":"{conversation}","text":"{text}"}}"#)
+    };
+    world.says(device, &send("m-1", "web", "@office delete it"));
+    world.says(office, &format!(r#"{{"type":"reply","reply_to":1,"text":"Sure?","buttons":{BUTTONS}}}"#));
+    world.says(device, &send("press-2", "web", "yes, do it"));
+    assert_eq!(world.messages(office), ["delete it", "yes, do it"]);
+    // Nobody asked back here: neither in another conversation, nor by what is no agent's message or none at all.
+    for (id, conversation) in [("press-1", "web"), ("press-2.", "other"), ("press-99", "web"), ("press-x", "web")] {
+        world.says(device, &send(id, conversation, id));
+    }
+    assert_eq!(world.messages(home), ["press-1", "press-2.", "press-99", "press-x"]);
+    // Nor by an agent that is gone.
+    world.says(device, &send("m-2", "web", "@office again"));
+    world.says(office, &format!(r#"{{"type":"reply","reply_to":8,"text":"Sure?","buttons":{BUTTONS}}}"#));
+    world.input(Input::Removed("agt_2".parse().unwrap()));
+    world.says(device, &send("press-9", "web", "no"));
+    assert_eq!(world.messages(home).last().map(String::as_str), Some("no"));
+}
+
+#[test]
 fn nothing_is_said_that_is_on_no_button_there() {
     let mut world = World::new();
     let press = asked(&mut world, 0).remove(0);

@@ -73,7 +73,7 @@ impl<S: Sql> Hub<S> {
         };
         let (agent, text) = match addressed(text, &self.agents) {
             Some((agent, rest)) => (Some(agent.id.clone()), rest),
-            None => (to.or_else(|| self.agent_of(&settings)), text),
+            None => (to.or(self.asked_back(&question)?).or_else(|| self.agent_of(&settings)), text),
         };
         let question = Question { text: text.to_owned(), ..question };
         let Err(why) = self.queue.check(&question.conversation, agent.as_ref(), question.text.len()) else {

@@ -1,6 +1,6 @@
 //! A button was pressed at a platform that names it without what it says: the message that it stands under says so.
 
-use protocol::{MessageId, Seq, Timestamp};
+use protocol::{AgentId, Author, MessageId, Seq, Timestamp};
 
 use super::{Hub, Refusal};
 use crate::platform::{Press, Pressed};
@@ -22,9 +22,23 @@ impl<S: Sql> Hub<S> {
         let question = Question { id, conversation, via, sender, name, group, text, files, origin };
         Ok(self.post(now, question, None)?.map(|_| Pressed::Taken(button.label)))
     }
+
+    /// The agent whose message is answered, if this is what a button under it says: whoever asks back hears the answer.
+    pub(super) fn asked_back(&self, question: &Question) -> Result<Option<AgentId>, S::Error> {
+        let message = question.id.as_str().strip_prefix(PRESS).and_then(|seq| seq.parse().ok()).map(Seq);
+        let Some(message) = message else { return Ok(None) };
+        let message = self.store.messages_at(&[message])?.pop();
+        Ok(match message.filter(|message| message.conversation == question.conversation).map(|message| message.from) {
+            Some(Author::Agent { id }) => Some(id).filter(|id| self.agents.iter().any(|agent| agent.id == *id)),
+            _ => None,
+        })
+    }
 }
+
+/// Before the place of a message, in the id of the press under it.
+const PRESS: &str = "press-";
 
 /// The id of the one press under a message.
 fn press_id(message: Seq) -> MessageId {
-    format!("press-{message}").parse().expect("letters, a hyphen and digits")
+    format!("{PRESS}{message}").parse().expect("letters, a hyphen and digits")
 }
