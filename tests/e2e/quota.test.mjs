@@ -158,7 +158,9 @@ test('feishu', async (t) => {
     assert.equal((await push(world, { text: 'more tea', conversation: 'feishu:main:oc_1' })).status, 201)
     await until(() => feishu.replies.some(({ text }) => text === 'more tea'), 'the push')
     // An answer that goes says so too.
-    feishu.next = [{ status: 400, body: { code: 99991403, msg: 'quota' } }]
+    const up = { status: 400, body: { code: 99991403, msg: 'quota' } }
+    // Also the word that it could not be delivered, which would say so.
+    feishu.next = [up, up, up]
     await ask('om_up_again')
     await until(async () => (await counted(world)).is_used_up, 'the mark')
     feishu.next = []
