@@ -243,9 +243,11 @@ impl World {
         let is_remembered = |at: u64| is_lasting && now < at + HELD_MS_REMEMBERED;
         let passed = passed.filter(|&&(_, at, in_era)| in_era == era && is_remembered(at));
         let is_tried = |seq: &u64| self.may_be_there(*seq);
-        let kept = waiting
-            .kept
-            .filter(|seq| is_lasting && passed.is_none() && truth.deliveries.contains_key(seq) && !is_tried(seq));
+        // An older answer that was replayed meanwhile goes first.
+        let is_next = |seq: &u64| {
+            truth.first_deliveries().get(truth.rows[seq].conversation.as_str()).is_some_and(|first| first == seq)
+        };
+        let kept = waiting.kept.filter(|seq| is_lasting && passed.is_none() && is_next(seq) && !is_tried(seq));
         let is_to_them = |found: &Outbound| truth.rows[&question].origin.as_ref() == Some(&found.origin.message);
         let is_right = match held {
             Held::Answer(found) if !is_to_them(found) => false,
