@@ -166,13 +166,23 @@ impl<'a> Turn<'a> {
                 Some(End::Aborted(reason)) => return Err(aborted(&reason)),
                 Some(End::Failed(said)) if ours => return Err(failed(&said)),
                 Some(End::Final(Some(said))) if ours => {
-                    // What it is told of a run is text alone: the files with it are in the transcript.
-                    return match self.look(peer).await {
-                        Ok(Standing::Answered(whole)) if !whole.artifacts.is_empty() => self.finish(peer, &whole).await,
-                        _ => self.finish(peer, &said).await,
-                    };
+                    let whole = self.with_files(peer, said).await;
+                    return self.finish(peer, &whole).await;
                 }
                 Some(End::Failed(_) | End::Final(_)) | None => {}
+            }
+        }
+    }
+
+    /// An answer as the transcript has it: of a run one is told text alone, and the files with it are there. The run may
+    /// have ended and its transcript not know so yet.
+    async fn with_files(&self, peer: &Peer, said: Said) -> Said {
+        let until = Instant::now() + WRITTEN_WITHIN;
+        loop {
+            match self.look(peer).await {
+                Ok(Standing::Answered(whole)) if !whole.artifacts.is_empty() => return whole,
+                Ok(Standing::Busy | Standing::Running { .. }) if Instant::now() < until => sleep(LOOK_SOON).await,
+                _ => return said,
             }
         }
     }
@@ -330,6 +340,9 @@ const INTERRUPTED: &str = "OpenClaw was interrupted three times in this turn";
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// Between looks at a question that waits in OpenClaw.
 const POLL: Duration = Duration::from_secs(1);
+/// A transcript is written when its run ends, or soon after.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_SOON: Duration = Duration::from_millis(200);
 /// How long OpenClaw has, after a restart, to go on with a turn that it has for running. It took 3 s on two slow cores.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same for a turn that was interrupted before OpenClaw had noted that it runs: those it never takes up.
