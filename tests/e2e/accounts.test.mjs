@@ -503,6 +503,8 @@ async function d1(world, statement) {
     /v3\/d1\/(?!.*metadata).*\.sqlite$/.test(name),
   )
   const database = new DatabaseSync(join(world.storage, name))
+  // A workerd that ends may hold it a little longer.
+  database.exec('pragma busy_timeout = 20000')
   database.exec(statement)
   database.close()
   await world.restart()

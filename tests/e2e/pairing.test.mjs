@@ -190,6 +190,8 @@ function inD1(storage, table, statement, ...values) {
   const files = names.filter((name) => /v3\/d1\/.*\.sqlite$/.test(name) && !name.includes('metadata'))
   for (const name of files) {
     const database = new DatabaseSync(join(storage, name))
+    // A workerd that ends may hold it a little longer.
+    database.exec('pragma busy_timeout = 20000')
     const has = database.prepare('select 1 from sqlite_master where name = ?').get(table)
     const row = has && database.prepare(statement).get(...values)
     database.close()

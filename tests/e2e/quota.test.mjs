@@ -262,6 +262,8 @@ function changeCounts(storage, change) {
   let changed = 0
   for (const name of readdirSync(storage, { recursive: true }).filter((name) => name.endsWith('.sqlite'))) {
     const database = new DatabaseSync(join(storage, name))
+    // A workerd that ends may hold it a little longer.
+    database.exec('pragma busy_timeout = 20000')
     const has = database.prepare("select 1 from sqlite_master where name = '_cf_KV'").get()
     const row = has && database.prepare("select value from _cf_KV where key = 'quota'").get()
     if (row) {
