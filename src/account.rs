@@ -34,11 +34,18 @@ pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
 
 async fn ask(config: &Config, outbound: &Outbound) -> Result<Sent, Error> {
     let body = serde_json::to_string(outbound).map_err(|error| Error::internal("an answer", error))?;
-    let account = config.accounts()?.get_by_name(outbound.origin.account.as_str())?;
-    let unavailable = |error| Error::unavailable("the account does not answer", error);
-    let init = RequestInit::new("POST").body(&body);
-    let response = account.fetch("https://account/", &init).await.map_err(unavailable)?;
-    response.read().await.map_err(unavailable)
+    post(config, &outbound.origin.account, &body).await?.read().await.map_err(unavailable)
+}
+
+/// Asks an account: one of the questions of [`draft`](crate::draft), [`media`], [`quota`](crate::quota) or this file, as JSON.
+pub async fn post(config: &Config, account: &AccountId, body: &str) -> Result<Response, Error> {
+    let account = config.accounts()?.get_by_name(account.as_str())?;
+    account.fetch("https://account/", &RequestInit::new("POST").body(body)).await.map_err(unavailable)
+}
+
+/// It did not answer, or not in words that can be read.
+pub fn unavailable(error: crate::runtime::Error) -> Error {
+    Error::unavailable("the account does not answer", error)
 }
 
 /// A call of the platform's beside the messages, on which nothing depends.
@@ -62,13 +69,7 @@ pub async fn call(config: &Config, extra: &Extra) {
 
 async fn try_call(config: &Config, extra: &Extra) -> Result<(), Error> {
     let body = serde_json::to_string(extra).map_err(|error| Error::internal("a call", error))?;
-    let account = config.accounts()?.get_by_name(extra.account.as_str())?;
-    let init = RequestInit::new("POST").body(&format!(r#"{{"extra":{body}}}"#));
-    account
-        .fetch("https://account/", &init)
-        .await
-        .map(drop)
-        .map_err(|error| Error::unavailable("the account does not answer", error))
+    post(config, &extra.account, &format!(r#"{{"extra":{body}}}"#)).await.map(drop)
 }
 
 /// One bot account.

@@ -9,12 +9,12 @@ use relay::map::Map;
 use relay::platform::{self, Draft, HttpRequest, HttpResponse, Outbound, Sent};
 use serde::Serialize;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::clock::now;
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
-use crate::runtime::{Delay, RequestInit, Response, console_log};
+use crate::runtime::{Delay, Response, console_log};
 
 /// What is asked of a bot's account about an answer that is being made.
 #[derive(Serialize)]
@@ -30,11 +30,7 @@ pub enum Ask<'a> {
 pub async fn ask(config: &Config, asked: &Ask<'_>) -> Result<Option<u64>, Error> {
     let (Ask::Show(outbound) | Ask::End(outbound)) = asked;
     let body = serde_json::to_string(asked).map_err(|error| Error::internal("a draft", error))?;
-    let account = config.accounts()?.get_by_name(outbound.origin.account.as_str())?;
-    let unavailable = |error| Error::unavailable("the account does not answer", error);
-    let response =
-        account.fetch("https://account/", &RequestInit::new("POST").body(&body)).await.map_err(unavailable)?;
-    response.read().await.map_err(unavailable)
+    account::post(config, &outbound.origin.account, &body).await?.read().await.map_err(account::unavailable)
 }
 
 /// What the account is asked, if it is about a draft.

@@ -11,14 +11,14 @@ use relay::file::{Link, Place};
 use relay::platform::{self, Auth, Download, HttpRequest, HttpResponse, NoToken, Outbound, Sent, Upload, Verdict};
 use serde::Serialize;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::clock::{now, random};
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
 use crate::file::{self, Fault, Incoming};
 use crate::outbound::{self, Way};
-use crate::runtime::{Delay, Fixed, RequestInit, Response, console_log};
+use crate::runtime::{Delay, Fixed, Response, console_log};
 
 /// What is asked of a bot's account about a file.
 #[derive(Serialize)]
@@ -41,11 +41,8 @@ pub async fn fetch(config: &Config, link: &Link) -> Result<(), Error> {
         |why: &str| Error::new(Code::NotFound, format!("the file could not be fetched from its platform: {why}"));
     let Some(source) = &link.source else { return Err(gone("it came from none")) };
     let body = serde_json::to_string(&Ask::Keep(link)).map_err(|error| Error::internal("a file", error))?;
-    let account = config.accounts()?.get_by_name(source.account.as_str())?;
-    let unavailable = |error| Error::unavailable("the account does not answer", error);
-    let response =
-        account.fetch("https://account/", &RequestInit::new("POST").body(&body)).await.map_err(unavailable)?;
-    let Answer { error } = response.read().await.map_err(unavailable)?;
+    let response = account::post(config, &source.account, &body).await?;
+    let Answer { error } = response.read().await.map_err(account::unavailable)?;
     error.map_or(Ok(()), |why| Err(gone(&why)))
 }
 

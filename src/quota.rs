@@ -10,12 +10,12 @@ use protocol::{AccountId, from_json};
 use relay::platform::{self, Counts, HttpRequest, HttpResponse, Sent, Told};
 use serde::Serialize;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::clock::now;
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
-use crate::runtime::{RequestInit, Response, console_log};
+use crate::runtime::{Response, console_log};
 
 /// What is asked of a bot's account about its quota.
 #[derive(Serialize)]
@@ -64,9 +64,7 @@ pub async fn correct(config: &Config, account: &AccountId, told: Option<Told>) -
 async fn ask(config: &Config, account: &AccountId, what: What, told: Option<Told>) -> Result<Response, Error> {
     let body = serde_json::to_string(&Ask { quota: account.clone(), what, told });
     let body = body.map_err(|error| Error::internal("a quota", error))?;
-    let stub = config.accounts()?.get_by_name(account.as_str())?;
-    let unavailable = |error| Error::unavailable("the account does not answer", error);
-    stub.fetch("https://account/", &RequestInit::new("POST").body(&body)).await.map_err(unavailable)
+    account::post(config, account, &body).await
 }
 
 /// The counts of an account, between writes.
