@@ -15,7 +15,7 @@ use relay::store::Question;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::runtime::{self, Body, Bucket, Fixed, console_log};
+use crate::runtime::{self, Body, Bucket, Pipe, console_log};
 
 /// What was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,34 +107,35 @@ async fn keep_known(
     length: u64,
     media_type: &str,
 ) -> Result<u64, Fault> {
-    let fixed = Fixed::new(length).map_err(Fault::Store)?;
-    let readable = fixed.readable();
-    let pumped = async {
-        let outcome = pump(&fixed, &pieces, body, "").await;
-        if outcome.is_err() {
-            fixed.abort();
-        }
-        outcome
-    };
-    let (put, pumped) = join(bucket.put(key, &readable, media_type), pumped).await;
+    let pipe = Pipe::of_length(length).map_err(Fault::Store)?;
+    let readable = pipe.readable();
+    let (put, pumped) = join(bucket.put(key, &readable, media_type), pump(&pipe, &pieces, body, "")).await;
     pumped?;
     put.map_err(Fault::Store)?;
     Ok(length)
 }
 
-/// Writes pieces, a body, and what stands after it; then it ends.
-pub async fn pump(fixed: &Fixed, before: &[Uint8Array], body: &Incoming, after: &str) -> Result<(), Fault> {
+/// Writes pieces, a body, and what stands after it; then the pipe ends. If that fails it ends unfinished.
+pub async fn pump(pipe: &Pipe, before: &[Uint8Array], body: &Incoming, after: &str) -> Result<(), Fault> {
+    let outcome = write(pipe, before, body, after).await;
+    if outcome.is_err() {
+        pipe.abort();
+    }
+    outcome
+}
+
+async fn write(pipe: &Pipe, before: &[Uint8Array], body: &Incoming, after: &str) -> Result<(), Fault> {
     let cut = |_| Fault::Cut;
     for piece in before {
-        fixed.write(piece).await.map_err(cut)?;
+        pipe.write(piece).await.map_err(cut)?;
     }
     while let Some(piece) = body.next().await? {
-        fixed.write(&piece).await.map_err(cut)?;
+        pipe.write(&piece).await.map_err(cut)?;
     }
     if !after.is_empty() {
-        fixed.write(&Uint8Array::from(after.as_bytes())).await.map_err(cut)?;
+        pipe.write_text(after).await.map_err(cut)?;
     }
-    fixed.close().await.map_err(|_| Fault::Cut)
+    pipe.close().await.map_err(cut)
 }
 
 /// A body whose length nobody said: in parts, each collected first.

@@ -16,9 +16,9 @@ use crate::clock::{now, random};
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
-use crate::file::{self, Fault, Incoming};
+use crate::file::{self, Incoming};
 use crate::outbound::{self, Way};
-use crate::runtime::{Delay, Fixed, Response, console_log};
+use crate::runtime::{Delay, Pipe, Response, console_log};
 
 /// What is asked of a bot's account about a file.
 #[derive(Serialize)]
@@ -325,24 +325,13 @@ async fn post(
     body: &Incoming,
     after: &str,
 ) -> Result<HttpResponse, String> {
-    let fixed = Fixed::new((before.len() + after.len()) as u64 + bytes).map_err(|error| error.to_string())?;
+    let pipe = Pipe::of_length((before.len() + after.len()) as u64 + bytes).map_err(|error| error.to_string())?;
     let kind = format!("multipart/form-data; boundary={boundary}");
-    let readable = fixed.readable();
+    let readable = pipe.readable();
     let sent = outbound::open(request, token, Some((&kind, &readable)), UPLOAD_MS_MAX);
-    let pumped = async {
-        let outcome = file::pump(&fixed, &[Uint8Array::from(before.as_bytes())], body, after).await;
-        if outcome.is_err() {
-            fixed.abort();
-        }
-        outcome
-    };
-    let (response, pumped) = join(sent, pumped).await;
-    let response = response?;
     // One that answers before it has read everything has its reasons, and says them.
-    if let Err(fault @ Fault::Store(_)) = pumped {
-        return Err(Error::from(fault).detail().to_owned());
-    }
-    outbound::answered(&response).await.map_err(|error| error.to_string())
+    let (response, _) = join(sent, file::pump(&pipe, &[Uint8Array::from(before.as_bytes())], body, after)).await;
+    outbound::answered(&response?).await.map_err(|error| error.to_string())
 }
 
 /// What became of a file; none: it goes as a link, since it was refused.

@@ -53,7 +53,7 @@ pub async fn export(call: &Call) -> Result<Response, Error> {
 
 async fn write(config: &Config, user: &UserId, session: &str, pipe: &Pipe, head: String) -> Result<(), Error> {
     let open = head.strip_suffix('}').unwrap_or_default();
-    pipe.write(&format!("{open},\"messages\":[")).await?;
+    pipe.write_text(&format!("{open},\"messages\":[")).await?;
     let (mut after, mut between) = (Seq(0), "");
     loop {
         let response = ask::ask(config, user, session, &Ask::Timeline { after }).await?;
@@ -62,18 +62,18 @@ async fn write(config: &Config, user: &UserId, session: &str, pipe: &Pipe, head:
         after = last.seq;
         for message in &page.messages {
             let text = serde_json::to_string(message).map_err(|error| Error::internal("a message", error))?;
-            pipe.write(&format!("{between}{text}")).await?;
+            pipe.write_text(&format!("{between}{text}")).await?;
             between = ",\n";
         }
     }
-    pipe.write("],\n\"events\":[").await?;
+    pipe.write_text("],\n\"events\":[").await?;
     let (mut before, mut between) = (None, "");
     loop {
         let asked = Ask::Events { before, limit: relay::limit::PAGE_EVENTS_MAX };
         let page: Events = ask::ask(config, user, session, &asked).await?.read().await?;
         for event in &page.events {
             let text = serde_json::to_string(event).map_err(|error| Error::internal("an event", error))?;
-            pipe.write(&format!("{between}{text}")).await?;
+            pipe.write_text(&format!("{between}{text}")).await?;
             between = ",\n";
         }
         before = page.next;
@@ -81,7 +81,7 @@ async fn write(config: &Config, user: &UserId, session: &str, pipe: &Pipe, head:
             break;
         }
     }
-    pipe.write("]}\n").await?;
+    pipe.write_text("]}\n").await?;
     Ok(pipe.close().await?)
 }
 

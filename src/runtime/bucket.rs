@@ -1,6 +1,6 @@
 //! R2, and bodies that go through without being held whole.
 
-use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -58,67 +58,6 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     fn objects(this: &Listed) -> Array;
-
-    type FixedLengthStream;
-
-    #[wasm_bindgen(constructor, catch)]
-    fn new(bytes: f64) -> std::result::Result<FixedLengthStream, JsValue>;
-
-    #[wasm_bindgen(method, getter)]
-    fn readable(this: &FixedLengthStream) -> web_sys::ReadableStream;
-
-    #[wasm_bindgen(method, getter)]
-    fn writable(this: &FixedLengthStream) -> Writable;
-
-    type Writable;
-    type Writer;
-
-    #[wasm_bindgen(method, js_name = getWriter)]
-    fn writer(this: &Writable) -> Writer;
-
-    #[wasm_bindgen(method)]
-    fn write(this: &Writer, chunk: &Uint8Array) -> Promise;
-
-    #[wasm_bindgen(method)]
-    fn close(this: &Writer) -> Promise;
-
-    #[wasm_bindgen(method, js_name = abort)]
-    fn give_up(this: &Writer) -> Promise;
-}
-
-/// A body of a length that is known before its bytes are.
-pub struct Fixed {
-    stream: FixedLengthStream,
-    writer: Writer,
-}
-
-impl Fixed {
-    /// Of so many bytes.
-    pub fn new(bytes: u64) -> Result<Fixed> {
-        let stream = FixedLengthStream::new(bytes as f64)?;
-        let writer = stream.writable().writer();
-        Ok(Fixed { stream, writer })
-    }
-
-    /// The end to read at.
-    pub fn readable(&self) -> web_sys::ReadableStream {
-        self.stream.readable()
-    }
-
-    /// Writes a piece, as soon as the reader has room for it.
-    pub async fn write(&self, piece: &Uint8Array) -> Result<()> {
-        settled(self.writer.write(piece)).await.map(drop)
-    }
-
-    /// Nothing follows. An error, unless that was all of it.
-    pub async fn close(&self) -> Result<()> {
-        settled(self.writer.close()).await.map(drop)
-    }
-
-    /// It ends here, unfinished.
-    pub fn abort(&self) {
-        let _ = self.writer.give_up();
-    }
 }
 
 impl Bucket {

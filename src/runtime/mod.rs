@@ -20,7 +20,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-pub use bucket::{Bucket, Fixed, Parts, Stored};
+pub use bucket::{Bucket, Parts, Stored};
 pub use d1::{D1Database, D1PreparedStatement};
 pub use delay::Delay;
 pub use http::{Body, Headers, Request, RequestInit, Response, ResponseBuilder, fetch};

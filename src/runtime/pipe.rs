@@ -1,6 +1,6 @@
 //! A body that is made while it is sent.
 
-use js_sys::Promise;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -19,6 +19,12 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn writable(this: &TransformStream) -> WritableStream;
 
+    #[wasm_bindgen(extends = TransformStream)]
+    type FixedLengthStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    fn new(bytes: f64) -> std::result::Result<FixedLengthStream, JsValue>;
+
     type WritableStream;
     type Writer;
 
@@ -26,7 +32,7 @@ extern "C" {
     fn writer(this: &WritableStream) -> Writer;
 
     #[wasm_bindgen(method)]
-    fn write(this: &Writer, chunk: &js_sys::Uint8Array) -> Promise;
+    fn write(this: &Writer, chunk: &Uint8Array) -> Promise;
 
     #[wasm_bindgen(method)]
     fn close(this: &Writer) -> Promise;
@@ -42,11 +48,19 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// A new one.
+    /// Of any length.
     pub fn new() -> Result<Pipe> {
-        let stream = TransformStream::new()?;
+        Ok(Pipe::of(TransformStream::new()?))
+    }
+
+    /// Of so many bytes: the reader knows beforehand.
+    pub fn of_length(bytes: u64) -> Result<Pipe> {
+        Ok(Pipe::of(FixedLengthStream::new(bytes as f64)?.into()))
+    }
+
+    fn of(stream: TransformStream) -> Pipe {
         let writer = stream.writable().writer();
-        Ok(Pipe { stream, writer })
+        Pipe { stream, writer }
     }
 
     /// The end to read at.
@@ -54,12 +68,17 @@ impl Pipe {
         self.stream.readable()
     }
 
-    /// Writes a text, as soon as the reader has room for it.
-    pub async fn write(&self, text: &str) -> Result<()> {
-        settled(self.writer.write(&js_sys::Uint8Array::from(text.as_bytes()))).await.map(drop)
+    /// Writes a piece, as soon as the reader has room for it.
+    pub async fn write(&self, piece: &Uint8Array) -> Result<()> {
+        settled(self.writer.write(piece)).await.map(drop)
     }
 
-    /// Nothing follows.
+    /// The same with a text.
+    pub async fn write_text(&self, text: &str) -> Result<()> {
+        self.write(&Uint8Array::from(text.as_bytes())).await
+    }
+
+    /// Nothing follows. An error, unless that was all of a known length.
     pub async fn close(&self) -> Result<()> {
         settled(self.writer.close()).await.map(drop)
     }
