@@ -3,7 +3,7 @@
 
 mod support;
 
-use protocol::{AgentId, Code, Seq};
+use protocol::{AgentId, Code, ConversationId, Seq};
 use relay::hub::{Input, Pass, PeerId, Posted, Push, Role};
 use relay::limit::REVOKED_MAX;
 use relay::platform::Sent;
@@ -13,9 +13,7 @@ fn push(id: &str, to: &[&str], text: &str) -> Input {
     Input::Pushed(Push {
         id: id.parse().unwrap(),
         agent: Some("agt_1".parse().unwrap()),
-        to: to.iter().map(|conversation| conversation.parse().unwrap()).collect(),
-        open_ms: Vec::new(),
-        used_up: Vec::new(),
+        to: to.iter().map(|conversation| conversation.parse::<ConversationId>().unwrap().into()).collect(),
         text: text.into(),
         files: Vec::new(),
         buttons: Vec::new(),
@@ -64,9 +62,12 @@ fn a_chat_is_open_for_as_long_as_its_platform_says() {
     let mut world = World::new();
     let device = world.device(None);
     world.post("om_1", "hi").unwrap();
-    let push = |id: &str, to: &[&str], open_ms: &[u64]| match push(id, to, "tea") {
-        Input::Pushed(push) => Input::Pushed(Push { open_ms: open_ms.to_vec(), ..push }),
-        other => other,
+    let push = |id: &str, to: &[&str], open_ms: &[u64]| {
+        let Input::Pushed(mut push) = push(id, to, "tea") else { unreachable!() };
+        for (target, &ms) in push.to.iter_mut().zip(open_ms) {
+            target.open_ms = Some(ms).filter(|&ms| ms > 0);
+        }
+        Input::Pushed(push)
     };
     let chat = "feishu:main:oc_1";
     assert!(world.input(push("p1", &[chat], &[60_000])).unwrap().is_ok());
@@ -86,11 +87,12 @@ fn a_bot_whose_allowance_is_used_up_takes_nothing_unasked() {
     let mut world = World::new();
     let device = world.device(None);
     world.post("om_1", "hi").unwrap();
-    let push = |id: &str, to: &[&str], used_up: &[&str]| match push(id, to, "tea") {
-        Input::Pushed(push) => {
-            Input::Pushed(Push { used_up: used_up.iter().map(|&why| why.to_owned()).collect(), ..push })
+    let push = |id: &str, to: &[&str], used_up: &[&str]| {
+        let Input::Pushed(mut push) = push(id, to, "tea") else { unreachable!() };
+        for (target, &why) in push.to.iter_mut().zip(used_up) {
+            target.used_up = Some(why.to_owned()).filter(|why| !why.is_empty());
         }
-        other => other,
+        Input::Pushed(push)
     };
     let (chat, why) = ("feishu:main:oc_1", "feishu allows main no more calls of its API until tomorrow");
     let said = world.input(push("p1", &[chat], &[""])).unwrap().unwrap();

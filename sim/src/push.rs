@@ -38,20 +38,11 @@ impl World {
     fn new_push(&mut self) -> usize {
         let number = self.pushes.0.len();
         let agent = if self.random.chance(700) { Some(self.agents[0].id.clone()) } else { None };
-        let to = (0..self.random.between(1, 3)).map(|_| self.somewhere()).collect();
+        let to = (0..self.random.between(1, 3)).map(|_| self.somewhere().into()).collect();
         let id: MessageId = format!("push:{number}").parse().unwrap();
         let text = self.text(&format!("said unasked: {number}"));
         self.pushes.0.push(Unasked {
-            push: Push {
-                id,
-                agent,
-                to,
-                text,
-                files: Vec::new(),
-                buttons: Vec::new(),
-                open_ms: Vec::new(),
-                used_up: Vec::new(),
-            },
+            push: Push { id, agent, to, text, files: Vec::new(), buttons: Vec::new() },
             is_accepted: false,
         });
         number
@@ -127,8 +118,9 @@ impl World {
             let mut rows = truth.rows.values().rev();
             rows.find(|row| row.conversation == to.as_str() && is_there(row)).map(|row| row.seq)
         };
-        let found = push.to.iter().find_map(|to| Some((to, newest(to)?)));
-        let (conversation, beside) = found.map_or((&push.to[0], None), |(to, beside)| (to, Some(beside)));
+        let mut to = push.to.iter().map(|target| &target.conversation);
+        let found = to.clone().find_map(|to| Some((to, newest(to)?)));
+        let (conversation, beside) = found.map_or((to.next().unwrap(), None), |(to, beside)| (to, Some(beside)));
         let row = &truth.rows[&seq];
         let author = if push.agent.is_some() { "agent" } else { "relay" };
         let expected = (conversation.as_str(), author, push.text.as_str(), None, beside, beside.is_some());

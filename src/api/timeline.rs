@@ -3,7 +3,7 @@
 
 use protocol::api::{Push as Body, Scope};
 use protocol::{Code, ConversationId, Cursor, MessageId, Seq, UserId};
-use relay::hub::Push;
+use relay::hub::{Push, Target};
 use relay::limit::{PAGE_CONVERSATIONS_MAX, PAGE_DEAD_LETTERS_MAX, PAGE_EVENTS_MAX, PAGE_MESSAGES_MAX};
 use relay::platform;
 
@@ -67,29 +67,28 @@ pub async fn push(call: &Call) -> Result<Response, Error> {
         None => format!("push:{}", new_id::<MessageId>("once")?).parse(),
     };
     let id = id.map_err(|error| Error::new(Code::BadRequest, format!("Idempotency-Key: {error}")))?;
-    let to = places(call, &user, conversation).await?;
-    let (open_ms, used_up) = limits(call, &to).await?;
-    let push = Push { id, agent, to, open_ms, used_up, text, files, buttons };
+    let to = targets(call, places(call, &user, conversation).await?).await?;
+    let push = Push { id, agent, to, text, files, buttons };
     ask::ask(&call.config, &user, &by, &Ask::Push(push)).await
 }
 
-/// How long each place may be written to, and why it may not, as [`Push::open_ms`] and [`Push::used_up`] have it.
-async fn limits(call: &Call, places: &[ConversationId]) -> Result<(Vec<u64>, Vec<String>), Error> {
-    let (mut open_ms, mut used_up) = (Vec::new(), Vec::new());
-    for place in places {
-        let account = account_of(place);
+/// The same places, with what their platforms allow.
+async fn targets(call: &Call, places: Vec<ConversationId>) -> Result<Vec<Target>, Error> {
+    let mut targets: Vec<Target> = Vec::new();
+    for conversation in places {
+        let account = account_of(&conversation);
         let bot = if account.is_empty() { None } else { directory::bot(&call.config, account).await? };
-        open_ms.push(bot.as_ref().and_then(|bot| platform::open_ms(&bot.account, place)).unwrap_or(0));
+        let open_ms = bot.as_ref().and_then(|bot| platform::open_ms(&bot.account, &conversation));
         // It is asked once, however many of its chats there are.
-        let known = places.iter().zip(&used_up).find(|(before, _)| account_of(before) == account);
-        let why = match (known, bot.filter(|bot| platform::may_run_out(&bot.account))) {
-            (Some((_, why)), _) => String::clone(why),
-            (None, Some(bot)) => quota::closed(&call.config, &bot.account.id).await.unwrap_or_default(),
-            (None, None) => String::new(),
+        let known = targets.iter().find(|before| account_of(&before.conversation) == account);
+        let used_up = match (known, bot.filter(|bot| platform::may_run_out(&bot.account))) {
+            (Some(before), _) => before.used_up.clone(),
+            (None, Some(bot)) => quota::closed(&call.config, &bot.account.id).await,
+            (None, None) => None,
         };
-        used_up.push(why);
+        targets.push(Target { conversation, open_ms, used_up });
     }
-    Ok((open_ms, used_up))
+    Ok(targets)
 }
 
 /// The account that a place is a chat of; empty: it is the page's.

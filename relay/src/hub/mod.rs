@@ -51,7 +51,7 @@ pub use event::{Before, EventKind, EventPage};
 pub use history::{ConversationPage, DeadLetterPage, Page};
 pub use hold::{Held, outbound};
 pub use peer::{Pass, Peer, PeerId, Role};
-pub use push::Push;
+pub use push::{Push, Target};
 pub use told::Told;
 
 /// Everything that can happen to one user's relay.

@@ -15,11 +15,7 @@ pub struct Push {
     /// Who says it; none: a script of the user's own.
     pub agent: Option<AgentId>,
     /// Where it may go, best first: the first of these that has come from a platform, else the first.
-    pub to: Vec<ConversationId>,
-    /// How long after its newest message each of them may be written to, in milliseconds; 0, or absent: without end.
-    pub open_ms: Vec<u64>,
-    /// Why each of them takes nothing now, whoever wrote there last; empty, or absent: it does.
-    pub used_up: Vec<String>,
+    pub to: Vec<Target>,
     /// What it says.
     pub text: String,
     /// What comes with it.
@@ -28,9 +24,25 @@ pub struct Push {
     pub buttons: Vec<Button>,
 }
 
-from_json! {
-    struct Push {
-        id, agent, to, open_ms or Vec::new(), used_up or Vec::new(), text, files or Vec::new(), buttons or Vec::new()
+from_json! { struct Push { id, agent, to, text, files or Vec::new(), buttons or Vec::new() } }
+
+/// A conversation in which something may be said unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Which one.
+    pub conversation: ConversationId,
+    /// How long after its newest message its platform may be written to, in milliseconds; none: without end.
+    pub open_ms: Option<u64>,
+    /// Why its platform takes nothing now, whoever wrote there last; none: it does.
+    pub used_up: Option<String>,
+}
+
+from_json! { struct Target { conversation, open_ms, used_up } }
+
+impl From<ConversationId> for Target {
+    /// One that takes everything.
+    fn from(conversation: ConversationId) -> Target {
+        Target { conversation, open_ms: None, used_up: None }
     }
 }
 
@@ -51,35 +63,36 @@ impl<S: Sql> Hub<S> {
             return Ok(Err(refusal));
         }
         let (mut place, mut closed) = (None, None);
-        for (at, conversation) in push.to.iter().enumerate() {
-            let Some(beside) = self.store.newest_origin(conversation)? else { continue };
-            if let Some(why) = push.used_up.get(at).filter(|why| !why.is_empty()) {
-                closed.get_or_insert_with(|| why.clone());
-                continue;
-            }
-            let open_ms = push.open_ms.get(at).copied().filter(|&ms| ms > 0);
-            let newest = self.store.messages_at(&[beside])?.pop();
-            if let Some((open_ms, newest)) = open_ms.zip(newest)
-                && newest.at_ms.plus_ms(open_ms) < now
-            {
-                let minutes = open_ms / 60_000;
-                closed.get_or_insert_with(|| {
-                    format!("the platform takes messages for {minutes} min after the last one from there")
-                });
-                continue;
-            }
-            place = Some((conversation.clone(), Some(beside)));
-            break;
+        for target in &push.to {
+            let Some(beside) = self.store.newest_origin(&target.conversation)? else { continue };
+            let Some(why) = self.closed(now, target, beside)? else {
+                place = Some((target.conversation.clone(), Some(beside)));
+                break;
+            };
+            closed.get_or_insert(why);
         }
         if let (None, Some(why), 1) = (&place, &closed, push.to.len()) {
             return Ok(Err(refusal(Code::Conflict, &format!("conversation: {why}"))));
         }
         // What is closed is no place to say it, except on the page.
         let otherwise = if closed.is_some() { push.to.last() } else { push.to.first() };
-        let Some((conversation, beside)) = place.or_else(|| Some((otherwise?.clone(), None))) else {
+        let otherwise = otherwise.map(|target| (target.conversation.clone(), None));
+        let Some((conversation, beside)) = place.or(otherwise) else {
             return Ok(Err(refusal(Code::BadFrame, "conversation: none to say it in")));
         };
         self.say_unasked(now, push, conversation, beside).map(Ok)
+    }
+
+    /// Why a platform takes nothing more where `newest` came from it.
+    fn closed(&self, now: Timestamp, target: &Target, newest: Seq) -> Result<Option<String>, S::Error> {
+        if target.used_up.is_some() {
+            return Ok(target.used_up.clone());
+        }
+        let Some(open_ms) = target.open_ms else { return Ok(None) };
+        let newest = self.store.messages_at(&[newest])?.pop();
+        let is_over = newest.is_some_and(|newest| newest.at_ms.plus_ms(open_ms) < now);
+        let minutes = open_ms / 60_000;
+        Ok(is_over.then(|| format!("the platform takes messages for {minutes} min after the last one from there")))
     }
 
     /// Whether this may be said unasked.

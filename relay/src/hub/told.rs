@@ -61,16 +61,7 @@ impl<S: Sql> Hub<S> {
             return Ok(());
         }
         let conversation = told.conversation.unwrap_or_else(|| "web".parse().expect("a fixed id"));
-        let push = Push {
-            id: told.id,
-            agent: Some(agent),
-            to: Vec::new(),
-            open_ms: Vec::new(),
-            used_up: Vec::new(),
-            text,
-            files,
-            buttons: Vec::new(),
-        };
+        let push = Push { id: told.id, agent: Some(agent), to: Vec::new(), text, files, buttons: Vec::new() };
         self.say_unasked(now, push, conversation, None).map(drop)
     }
 }
