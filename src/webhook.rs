@@ -152,16 +152,7 @@ pub async fn receive(
                 }
             };
             if let Some((text, hash)) = hello {
-                let outbound = Outbound {
-                    origin,
-                    conversation,
-                    seq: Seq(0),
-                    text,
-                    files: Vec::new(),
-                    buttons: Vec::new(),
-                    part: 0,
-                    question: None,
-                };
+                let outbound = Outbound::text(origin, conversation, NOWHERE, text, None);
                 let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
                 match platform::greet(account, &outbound, &fresh) {
                     Some(greeting) => waited = Waited::Reply(greeting),
@@ -296,20 +287,7 @@ async fn word_of_welcome(
     let Question { conversation, text, origin: Some(origin), .. } = question else { return Ok(None) };
     let told = code_for(config, sender, in_group, &text, &conversation, &origin.account, address).await?;
     let Some((text, Some(hash))) = told else { return Ok(None) };
-    // Not an answer of any timeline; the place counts for the idempotency key alone.
-    Ok(Some((
-        Outbound {
-            origin,
-            conversation,
-            seq: Seq(0),
-            text,
-            files: Vec::new(),
-            buttons: Vec::new(),
-            part: 0,
-            question: None,
-        },
-        hash,
-    )))
+    Ok(Some((Outbound::text(origin, conversation, NOWHERE, text, None), hash)))
 }
 
 /// A code for a stranger, in words, and its hash; none: they were told a while ago. `text`: what they wrote.
@@ -338,6 +316,8 @@ async fn code_for(
     Ok(is_new.then_some((text, Some(hash))))
 }
 
+/// The place of what is no answer of any timeline: it counts for the idempotency key alone.
+const NOWHERE: Seq = Seq(0);
 /// What stands in the place of a file.
 const NO_FILES: &str = "[文件未收到：此中继没有文件存储 · a file did not get here: this relay keeps none]";
 /// Of the 30 s that the runtime gives to what goes on after an answer.

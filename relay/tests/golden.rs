@@ -101,14 +101,14 @@ fn parts(account: &Account, address: &str, text: &str, path: &[&str]) -> Vec<Str
     let mut parts = Vec::new();
     loop {
         let outbound = Outbound {
-            origin: serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
-            conversation: "c".parse().unwrap(),
-            seq: Seq(2),
-            text: text.to_owned(),
-            files: Vec::new(),
-            buttons: Vec::new(),
             part: parts.len() as u32,
-            question: None,
+            ..Outbound::text(
+                serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
+                "c".parse().unwrap(),
+                Seq(2),
+                text.to_owned(),
+                None,
+            )
         };
         let call = platform::send(account, &outbound).unwrap();
         assert_eq!(platform::send(account, &outbound).unwrap(), call, "a retry is the same request");

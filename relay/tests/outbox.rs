@@ -23,14 +23,14 @@ fn parts(text: &str) -> Vec<(String, String)> {
     let mut parts = Vec::new();
     for part in 0.. {
         let outbound = Outbound {
-            origin: Origin { account: "main".parse::<AccountId>().unwrap(), message: "om_1".into() },
-            conversation: "feishu:main:oc_1".parse::<ConversationId>().unwrap(),
-            seq: Seq(2),
-            text: text.into(),
-            files: Vec::new(),
-            buttons: Vec::new(),
             part,
-            question: None,
+            ..Outbound::text(
+                Origin { account: "main".parse::<AccountId>().unwrap(), message: "om_1".into() },
+                "feishu:main:oc_1".parse::<ConversationId>().unwrap(),
+                Seq(2),
+                text.into(),
+                None,
+            )
         };
         let call = platform::send(&account(), &outbound).unwrap();
         let body = call.request.body.unwrap();

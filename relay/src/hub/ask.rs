@@ -202,22 +202,7 @@ impl<S: Sql> Hub<S> {
                 }
             },
         };
-        let (from, session, reply_to) = (Author::Relay, settings.session, seq);
-        let id = reply_id(seq);
-        self.say(
-            now,
-            Said {
-                id,
-                from,
-                conversation,
-                session,
-                reply_to,
-                text,
-                files: Vec::new(),
-                buttons: Vec::new(),
-                to_platform: has_origin,
-            },
-        )?;
+        self.say(now, Said::by_relay(reply_id(seq), conversation, settings.session, seq, text, has_origin))?;
         self.trim(now)?;
         Ok(Posted { seq, new: true })
     }
@@ -276,21 +261,6 @@ impl<S: Sql> Hub<S> {
         let session = settings.session;
         self.put_settings(conversation, Settings { is_warned: true, ..settings })?;
         let id = format!("notice:{}", self.head.0 + 1).parse().expect("letters, a colon and digits");
-        let (from, conversation) = (Author::Relay, conversation.clone());
-        self.say(
-            now,
-            Said {
-                id,
-                from,
-                conversation,
-                session,
-                reply_to,
-                text,
-                files: Vec::new(),
-                buttons: Vec::new(),
-                to_platform: has_origin,
-            },
-        )
-        .map(drop)
+        self.say(now, Said::by_relay(id, conversation.clone(), session, reply_to, text, has_origin)).map(drop)
     }
 }

@@ -25,16 +25,7 @@ impl<S: Sql> Hub<S> {
         let (conversation, origin) = (asked.question.conversation, asked.question.origin);
         if let (Some(stream), Some(origin)) = (self.streams.get(&question), origin) {
             let text = stream.text().to_owned();
-            return Ok(Drafted::Open(Outbound {
-                origin,
-                conversation,
-                seq: question,
-                text,
-                files: Vec::new(),
-                buttons: Vec::new(),
-                part: 0,
-                question: Some(question),
-            }));
+            return Ok(Drafted::Open(Outbound::text(origin, conversation, question, text, Some(question))));
         }
         Ok(match self.ended(question, asked.outcome) {
             None | Some(Outcome::Replied) => Drafted::Gone,

@@ -124,9 +124,7 @@ impl<S: Sql> Hub<S> {
         let (Some(origin), Some(since)) = (asked.question.origin, since) else { return Ok(Held::Nothing) };
         let text = self.streams.get(&question).map_or("", |stream| stream.text()).to_owned();
         let conversation = asked.question.conversation;
-        let (seq, files, buttons) = (question, Vec::new(), Vec::new());
-        let outbound = Outbound { origin, conversation, seq, text, files, buttons, part: 0, question: Some(question) };
-        Ok(Held::Open(outbound, since))
+        Ok(Held::Open(Outbound::text(origin, conversation, question, text, Some(question)), since))
     }
 
     /// An answer, in the response to whoever brought this question.

@@ -636,6 +636,21 @@ struct Said {
     to_platform: bool,
 }
 
+impl Said {
+    /// Words of the relay's own.
+    fn by_relay(
+        id: MessageId,
+        conversation: ConversationId,
+        session: u64,
+        reply_to: Seq,
+        text: String,
+        to_platform: bool,
+    ) -> Said {
+        let (from, files, buttons) = (Author::Relay, Vec::new(), Vec::new());
+        Said { id, from, conversation, session, reply_to, text, files, buttons, to_platform }
+    }
+}
+
 /// The id of the one final answer to a question.
 fn reply_id(question: Seq) -> MessageId {
     format!("reply:{question}").parse().expect("letters, a colon and digits")

@@ -234,6 +234,17 @@ from_json! { struct HttpResponse { status, retry_after_s, body } }
 from_json! { struct Outbound { origin, conversation, seq, text, files or Vec::new(), buttons or Vec::new(), part, question } }
 
 impl Outbound {
+    /// Nothing but a text.
+    pub fn text(
+        origin: Origin,
+        conversation: ConversationId,
+        seq: Seq,
+        text: String,
+        question: Option<Seq>,
+    ) -> Outbound {
+        Outbound { origin, conversation, seq, text, files: Vec::new(), buttons: Vec::new(), part: 0, question }
+    }
+
     /// The file that this part is; none: it is one of the text.
     pub fn file(&self) -> Option<&File> {
         self.files.get(self.part.checked_sub(FILE_PART)? as usize)

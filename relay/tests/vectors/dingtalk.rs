@@ -44,16 +44,13 @@ fn messages_and_answers() {
     let check = |message: Value, path: &str, to: &str| {
         let Ok(Inbound::Message { question, .. }) = received(&message) else { panic!("{message}") };
         assert_eq!(question.text, "你好");
-        let outbound = Outbound {
-            origin: question.origin.unwrap(),
-            conversation: question.conversation,
-            seq: protocol::Seq(2),
-            text: "# 好\n**4** < 5".into(),
-            files: Vec::new(),
-            buttons: Vec::new(),
-            part: 0,
-            question: None,
-        };
+        let outbound = Outbound::text(
+            question.origin.unwrap(),
+            question.conversation,
+            protocol::Seq(2),
+            "# 好\n**4** < 5".into(),
+            None,
+        );
         let request = platform::send(&account(), &outbound).unwrap().request;
         assert_eq!(request.url, format!("https://api.dingtalk.com/v1.0/robot/{path}"));
         let param =

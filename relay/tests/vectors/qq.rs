@@ -375,16 +375,13 @@ fn event(kind: &str, d: Value) -> Value {
 }
 
 fn outbound(address: &str, text: &str) -> Outbound {
-    Outbound {
-        origin: serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
-        conversation: "qq:main:c2c-U".parse().unwrap(),
-        seq: protocol::Seq(7),
-        text: text.into(),
-        files: Vec::new(),
-        buttons: Vec::new(),
-        part: 0,
-        question: None,
-    }
+    Outbound::text(
+        serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
+        "qq:main:c2c-U".parse().unwrap(),
+        protocol::Seq(7),
+        text.into(),
+        None,
+    )
 }
 
 fn account(secret: &str) -> Account {

@@ -172,14 +172,14 @@ fn files_of_messages() {
 #[test]
 fn files_of_answers() {
     let outbound = Outbound {
-        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
-        conversation: "telegram:main:-100.7".parse().unwrap(),
-        seq: protocol::Seq(2),
-        text: String::new(),
-        files: Vec::new(),
-        buttons: Vec::new(),
         part: FILE_PART,
-        question: None,
+        ..Outbound::text(
+            serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+            "telegram:main:-100.7".parse().unwrap(),
+            protocol::Seq(2),
+            String::new(),
+            None,
+        )
     };
     let check = |media_type: &str, bytes: u64, method: &str, expected: &str| {
         let (media_type, kind) = (Some(media_type.to_owned()), FileKind::of(media_type));
@@ -204,16 +204,13 @@ fn files_of_answers() {
 
 #[test]
 fn answers() {
-    let outbound = Outbound {
-        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
-        conversation: "telegram:main:-100.7".parse().unwrap(),
-        seq: protocol::Seq(2),
-        text: "**4** < 5".into(),
-        files: Vec::new(),
-        buttons: Vec::new(),
-        part: 0,
-        question: None,
-    };
+    let outbound = Outbound::text(
+        serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
+        "telegram:main:-100.7".parse().unwrap(),
+        protocol::Seq(2),
+        "**4** < 5".into(),
+        None,
+    );
     let account = account("s");
     let call = platform::send(&account, &outbound).unwrap();
     assert_eq!(call.request.url, "https://api.telegram.org/bot1:a/sendMessage");
@@ -368,16 +365,13 @@ fn greetings() {
     assert_eq!(changed(&json!({ "id": -200, "type": "channel" }), "left", "administrator"), none);
 
     // There is no message to reply to.
-    let outbound = Outbound {
-        origin: serde_json::from_value(json!({ "account": "main", "message": "-100/0/0" })).unwrap(),
-        conversation: "telegram:main:-100".parse().unwrap(),
-        seq: protocol::Seq(0),
-        text: "Hello".into(),
-        files: Vec::new(),
-        buttons: Vec::new(),
-        part: 0,
-        question: None,
-    };
+    let outbound = Outbound::text(
+        serde_json::from_value(json!({ "account": "main", "message": "-100/0/0" })).unwrap(),
+        "telegram:main:-100".parse().unwrap(),
+        protocol::Seq(0),
+        "Hello".into(),
+        None,
+    );
     let body = platform::send(&account("s"), &outbound).unwrap().request.body.unwrap();
     let expected = r#"{"chat_id":-100,"text":"Hello","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}"#;
     assert_eq!(body, expected);

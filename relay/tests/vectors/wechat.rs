@@ -68,16 +68,13 @@ fn passive_replies() {
         };
         assert_eq!(question.conversation.as_str(), "wechat:main:o1");
         assert_eq!(question.id.as_str(), "wechat:main:7");
-        let mut outbound = Outbound {
-            origin: question.origin.unwrap(),
-            conversation: question.conversation,
-            seq: protocol::Seq(2),
-            text: "你好 ]]> 🚀".into(),
-            files: Vec::new(),
-            buttons: Vec::new(),
-            part: 0,
-            question: None,
-        };
+        let mut outbound = Outbound::text(
+            question.origin.unwrap(),
+            question.conversation,
+            protocol::Seq(2),
+            "你好 ]]> 🚀".into(),
+            None,
+        );
         let held = platform::passive(&account, &outbound, &fresh).unwrap();
         let plain = "<xml><ToUserName><![CDATA[o1]]></ToUserName><FromUserName><![CDATA[gh_1]]></FromUserName>\
             <CreateTime>1732233600</CreateTime><MsgType><![CDATA[text]]></MsgType>\

@@ -439,16 +439,13 @@ fn file(name: &str, media_type: &str, bytes: u64) -> File {
 }
 
 fn to(address: &str, text: &str) -> Outbound {
-    Outbound {
-        origin: serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
-        conversation: "wecom:main:mycreate".parse().unwrap(),
-        seq: protocol::Seq(2),
-        text: text.into(),
-        files: Vec::new(),
-        buttons: Vec::new(),
-        part: 0,
-        question: None,
-    }
+    Outbound::text(
+        serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
+        "wecom:main:mycreate".parse().unwrap(),
+        protocol::Seq(2),
+        text.into(),
+        None,
+    )
 }
 
 /// Asks as an address check does.

@@ -218,16 +218,7 @@ mod tests {
     fn outbound(text: &str) -> Outbound {
         let origin = Origin { account: "main".parse().unwrap(), message: "om_1".into() };
         let (conversation, question) = ("feishu:main:oc_1".parse().unwrap(), Some(Seq(7)));
-        Outbound {
-            origin,
-            conversation,
-            seq: Seq(9),
-            text: text.into(),
-            files: Vec::new(),
-            buttons: Vec::new(),
-            part: 0,
-            question,
-        }
+        Outbound::text(origin, conversation, Seq(9), text.into(), question)
     }
 
     fn settings(streaming: bool) -> Settings {
