@@ -3,7 +3,7 @@
 import { file as decodeFile } from '../../web/src/lib/codec'
 import type { File } from '../../web/src/lib/frame'
 import type { Account } from './account'
-import type { Clock } from './clock'
+import { type Around, mayPass, patiently, Refused, saidBy } from './patience'
 
 /** The bytes of a file, and what they are. */
 export interface Bytes {
@@ -11,16 +11,11 @@ export interface Bytes {
   mediaType: string
 }
 
-export interface Around extends Pick<Clock, 'after'> {
-  fetch: typeof fetch
-  random(): number
-}
-
 /** Reads a file. Throws why not, in words for whoever asked. */
 export async function download(account: Account, file: File, around: Around, signal?: AbortSignal): Promise<Bytes> {
   if ((file.bytes ?? 0) > FILE_BYTES_MAX) throw new Error(TOO_LARGE)
   const url = addressOf(account, file)
-  return patiently(around, signal, async (signal) => {
+  return patiently(around, signal, TRANSFER_WITHIN_MS, async (signal) => {
     const response = await around.fetch(url, { redirect: 'manual', signal })
     await mustBeOk(response)
     const mediaType = response.headers.get('content-type') ?? file.media_type ?? 'application/octet-stream'
@@ -40,7 +35,7 @@ export async function upload(
   if (bytes.byteLength === 0) throw new Error('it is empty')
   if (bytes.byteLength > FILE_BYTES_MAX) throw new Error(TOO_LARGE)
   const url = `${account.relayUrl}/v1/files?name=${encodeURIComponent(name.toWellFormed())}`
-  return patiently(around, signal, async (signal) => {
+  return patiently(around, signal, TRANSFER_WITHIN_MS, async (signal) => {
     const response = await around.fetch(url, {
       method: 'POST',
       headers: { authorization: `Bearer ${account.token}`, 'content-type': mediaType },
@@ -82,38 +77,13 @@ async function read(response: Response): Promise<Uint8Array> {
 
 async function mustBeOk(response: Response): Promise<void> {
   if (response.ok) return
-  const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
-  const said = `HTTP ${response.status}${detail ? `: ${detail}` : ''}`
-  throw response.status >= 500 || response.status === 429 ? new Error(said) : new Refused(said)
-}
-
-/** Another try would end the same. */
-class Refused extends Error {}
-
-/** Tries until it is done, or refused, or has failed `TRIES_MAX` times. */
-async function patiently<T>(
-  around: Around,
-  signal: AbortSignal | undefined,
-  attempt: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    const limit = AbortSignal.timeout(TRANSFER_WITHIN_MS)
-    try {
-      return await attempt(signal ? AbortSignal.any([signal, limit]) : limit)
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (error instanceof Refused || tries === TRIES_MAX) throw error
-    }
-    await new Promise<void>((resolve) => around.after(around.random() * RETRY_MS * 2 ** tries, resolve))
-    signal?.throwIfAborted()
-  }
+  const said = await saidBy(response)
+  throw mayPass(response) ? new Error(said) : new Refused(said)
 }
 
 /** As docs/protocol.md §7 has them. */
 const FILE_BYTES_MAX = 30_000_000
 export const FILES_MAX = 10
-const RETRY_MS = 250
 const TOO_LARGE = 'it is larger than 30 MB'
 /** The first who reads a file of a chat platform waits until the relay has fetched it. */
 const TRANSFER_WITHIN_MS = 60_000
-const TRIES_MAX = 3

@@ -4,9 +4,10 @@
 import { basename } from 'node:path'
 import type { File } from '../../web/src/lib/frame'
 import type { Account } from './account'
-import { type Around, download, FILES_MAX, sizeOf, upload } from './files'
+import { download, FILES_MAX, sizeOf, upload } from './files'
 import type { Log } from './log'
 import type { MediaAccess, Runtime } from './openclaw'
+import type { Around } from './patience'
 
 /** What OpenClaw is given of a question's files. */
 export interface Received {

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Button, File } from '../../web/src/lib/frame'
 import type { Account } from './account'
-import type { Around } from './files'
+import { type Around, mayPass, patiently, Refused, saidBy, TRIES_MAX } from './patience'
 import { bounded } from './stream'
 
 export interface Push {
@@ -21,57 +21,51 @@ export interface Push {
 export async function push(account: Account, message: Push, around: Around, signal?: AbortSignal): Promise<string> {
   if (account.mistake !== null) throw new Error(account.mistake)
   const key = message.key ?? randomUUID()
-  for (let tries = 1; ; tries++) {
-    const trouble = await attempt(account, message, key, around, signal)
-    if (trouble === null) return `push:${key}`
-    if (tries === TRIES_MAX) throw new Error(`${trouble}, ${TRIES_MAX} times in a row`)
-    await new Promise<void>((resolve) => around.after(around.random() * RETRY_MS * 2 ** tries, resolve))
-    signal?.throwIfAborted()
+  try {
+    await patiently(around, signal, ANSWER_WITHIN_MS, (signal) => attempt(account, message, key, around, signal))
+  } catch (error) {
+    throw error instanceof Passing ? new Error(`${error.message}, ${TRIES_MAX} times in a row`) : error
   }
+  return `push:${key}`
 }
 
-/** `null`: the relay has it. Or why to try again. */
+/** Another try may end otherwise. */
+class Passing extends Error {}
+
 async function attempt(
   account: Account,
   { conversation, text, files = [], buttons = [] }: Push,
   key: string,
   around: Around,
-  signal: AbortSignal | undefined,
-): Promise<string | null> {
-  const limit = AbortSignal.timeout(ANSWER_WITHIN_MS)
-  let response: Response
-  try {
-    response = await around.fetch(`${account.relayUrl}/v1/messages`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${account.token}`,
-        'content-type': 'application/json',
-        'idempotency-key': key,
-      },
-      body: JSON.stringify({
-        text: bounded(text),
-        conversation,
-        ...(files.length > 0 && { files }),
-        ...(buttons.length > 0 && { buttons }),
-      }),
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-    })
-    if (response.ok) return null
-  } catch (error) {
-    signal?.throwIfAborted()
-    return `the relay at ${account.relayUrl} did not take the message (${error instanceof Error ? error.message : error})`
+  signal: AbortSignal,
+): Promise<void> {
+  const message = {
+    text: bounded(text),
+    conversation,
+    ...(files.length > 0 && { files }),
+    ...(buttons.length > 0 && { buttons }),
   }
-  const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
-  const said = `HTTP ${response.status}${detail ? `: ${detail}` : ''}`
+  const headers = {
+    authorization: `Bearer ${account.token}`,
+    'content-type': 'application/json',
+    'idempotency-key': key,
+  }
+  const url = `${account.relayUrl}/v1/messages`
+  const response = await around
+    .fetch(url, { method: 'POST', headers, body: JSON.stringify(message), signal })
+    .catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : error
+      throw new Passing(`the relay at ${account.relayUrl} did not take the message (${why})`)
+    })
+  if (response.ok) return
+  const said = await saidBy(response)
+  if (mayPass(response)) throw new Passing(`the relay at ${account.relayUrl} answered ${said}`)
   if (response.status === 404 || response.status === 405) {
-    throw new Error(
+    throw new Refused(
       `the relay at ${account.relayUrl} takes no messages of an agent's own into ${conversation} (${said}): if that conversation exists, update the relay`,
     )
   }
-  if (response.status >= 500 || response.status === 429) return `the relay at ${account.relayUrl} answered ${said}`
-  throw new Error(`the relay at ${account.relayUrl} refused the message: ${said}`)
+  throw new Refused(`the relay at ${account.relayUrl} refused the message: ${said}`)
 }
 
 const ANSWER_WITHIN_MS = 15_000
-const RETRY_MS = 250
-const TRIES_MAX = 3

@@ -3,10 +3,10 @@
 import type { Button } from '../../web/src/lib/frame'
 import { type Account, CHANNEL, resolveAccount } from './account'
 import { inWords, spelledOut } from './buttons'
-import type { Around } from './files'
 import { clock, deskOf } from './gateway'
 import { send as carry, type Media } from './media'
 import type { Payload, Presentation, SendContext, SendPayloadContext } from './openclaw'
+import type { Around } from './patience'
 import { isUrgent, mediaOf, type Shown, shownBy } from './payload'
 import { type Push, push } from './push'
 
