@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { ROOT } from '../../scripts/lib/run.mjs'
 import { startMock } from '../../web/test/mock/relay.mjs'
+import { launchBrowser } from './support/browser.mjs'
 import { until } from './support/world.mjs'
 
 const ARTEFACTS = join(ROOT, 'tests', 'artefacts', 'accounts')
@@ -17,7 +17,7 @@ const IPHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1 Version/19.0 Mobile/15E148 Safari/604.1'
 
 test('the account pages', async (t) => {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  const browser = await launchBrowser()
   t.after(() => browser.close())
   mkdirSync(ARTEFACTS, { recursive: true })
 
@@ -983,5 +983,3 @@ function fillLogs(mock) {
     mock.log('aud_1', ['session.create', 'key.create', 'account.policy'][n % 3], `agt_${n}`, n % 3 ? undefined : 'web')
   }
 }
-
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { AGENT } from '../../scripts/lib/build.mjs'
 import { startDemo } from '../../scripts/lib/demo.mjs'
 import { startRelay } from '../../scripts/lib/relay.mjs'
 import { ROOT } from '../../scripts/lib/run.mjs'
+import { launchBrowser } from './support/browser.mjs'
 import { messageEvent } from './support/feishu.mjs'
 import { freePort } from './support/server.mjs'
 import { createAgent, scratch, startFeishuWorld, until } from './support/world.mjs'
@@ -20,7 +20,7 @@ test('the page', async (t) => {
   const [port, folder] = [await freePort(), scratch(t)]
   const demo = await startDemo({ port, folder, agent: AGENT })
   t.after(() => demo.stop())
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  const browser = await launchBrowser()
   t.after(() => browser.close())
   mkdirSync(ARTEFACTS, { recursive: true })
 
@@ -201,13 +201,3 @@ async function goes(page, url) {
     throw error
   }
 }
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]

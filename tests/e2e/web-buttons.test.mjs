@@ -5,8 +5,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { chromium } from 'playwright-core'
 import { ROOT } from '../../scripts/lib/run.mjs'
+import { launchBrowser } from './support/browser.mjs'
 import { connectDevice } from './support/device.mjs'
 import { openSocket } from './support/dialect.mjs'
 import { createAgent, startWorld, until } from './support/world.mjs'
@@ -42,7 +42,7 @@ test('buttons on the page', async (t) => {
   const push = (text, buttons, more = {}) =>
     world.call(world.token, 'POST', '/v1/messages', { text, buttons, conversation: 'web', ...more })
 
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  const browser = await launchBrowser()
   t.after(() => browser.close())
   mkdirSync(ARTEFACTS, { recursive: true })
   /** A page that keeps what the console says. */
@@ -211,13 +211,3 @@ test('buttons on the page', async (t) => {
     assert.deepEqual(await used(page, 'Still there?'), ['[Here]'])
   })
 })
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]

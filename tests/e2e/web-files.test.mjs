@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { ROOT } from '../../scripts/lib/run.mjs'
+import { launchBrowser } from './support/browser.mjs'
 import { createAgent, startWorld, until } from './support/world.mjs'
 
 const ARTEFACTS = join(ROOT, 'tests', 'artefacts')
@@ -16,7 +16,7 @@ test('files on the page', async (t) => {
   const world = await startWorld(t)
   const agent = await connectAgent(world, (await createAgent(world)).key)
   t.after(() => agent.socket.close())
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS })
+  const browser = await launchBrowser()
   t.after(() => browser.close())
   mkdirSync(ARTEFACTS, { recursive: true })
   const sunset = await paint(browser, 'linear-gradient(120deg, #fbc2eb, #a6c1ee)', 1200, 800)
@@ -339,13 +339,3 @@ function dragIn([name, base64, step]) {
   const drag = new DragEvent(step, { bubbles: true, cancelable: true, dataTransfer })
   document.querySelector('[role=log]').dispatchEvent(drag)
 }
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
