@@ -7,11 +7,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
-import { messageEvent, pressEvent } from './support/feishu.mjs'
-import { answerTo, createOpenClaw, installOpenClaw, packPlugin, startClawModel } from './support/openclaw.mjs'
+import { pressEvent } from './support/feishu.mjs'
+import {
+  answerTo,
+  createOpenClaw,
+  installOpenClaw,
+  packPlugin,
+  personIn,
+  skip,
+  startClawModel,
+} from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
-
-const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
 
 test('openclaw approvals', { skip }, async (t) => {
   const openclaw = await installOpenClaw()
@@ -35,13 +41,7 @@ test('openclaw approvals', { skip }, async (t) => {
   await claw.start()
   await until(() => claw.gateway.output.includes('default is connected to'), `the channel:\n${claw.gateway.output}`)
 
-  let count = 0
-  /** A person writes in Feishu. */
-  const writes = async (text, options) => {
-    const id = `om_${++count}`
-    assert.equal((await world.webhook(messageEvent(id, text, options))).status, 200)
-    return id
-  }
+  const { writes } = personIn(world)
   const waited = (holds, what) =>
     until(holds, what, 40_000).catch(({ message }) => {
       const said = feishu.replies.map(({ messageId, text }) => `${messageId}: ${text}`).join('\n')

@@ -6,12 +6,18 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectDevice } from './support/device.mjs'
-import { messageEvent } from './support/feishu.mjs'
-import { answerTo, createOpenClaw, installOpenClaw, PICTURE, picturesIn, startClawModel } from './support/openclaw.mjs'
+import {
+  answerTo,
+  createOpenClaw,
+  installOpenClaw,
+  long,
+  PICTURE,
+  personIn,
+  picturesIn,
+  skip,
+  startClawModel,
+} from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
-
-const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
 
 test('openclaw gateway', { skip }, async (t) => {
   const openclaw = await installOpenClaw()
@@ -26,21 +32,9 @@ test('openclaw gateway', { skip }, async (t) => {
   const start = (token = 'dev-gateway-token') => home.start([...backend, '--openclaw-token', token])
   let agent
 
-  let count = 0
-  /** A person writes in Feishu. */
-  const writes = async (text, options) => {
-    const id = `om_${++count}`
-    assert.equal((await world.webhook(messageEvent(id, text, options))).status, 200)
-    return id
-  }
+  const { writes, resource, device, seqOf, begun } = personIn(world)
   const told = (id, ms = 60_000) =>
     until(() => world.feishu.repliesTo(id)[0]?.text, `an answer to ${id}:\n${agent.log}\n${claw.gateway?.output}`, ms)
-  // A device of this kind sends no heartbeat: each part of the test has one of its own.
-  const device = () => connectDevice(world, world.token)
-  const seqOf = (device, id) =>
-    until(() => [...device.messages.values()].find((message) => message.id === `feishu:main:${id}`)?.seq, id)
-  const begun = (device, seq) => until(() => (device.streams.get(seq) ?? '').length > 20, 'the answer to begin', 60_000)
-  const long = (name) => Array.from({ length: 40 }, (_, n) => `${name}${n}`).join(' ')
   const timesAsked = (text) => model.questions.filter((question) => question === text).length
   /** Everything that was said in answer to these, in order: none twice. */
   const answers = (ids) =>
@@ -121,8 +115,6 @@ test('openclaw gateway', { skip }, async (t) => {
       shown.push(...picturesIn(messages))
       texts.push(JSON.stringify(messages.slice(1)))
     }
-    const resource = (type, key, bytes, of) =>
-      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of })
     resource('image', 'img_v3_red', PICTURE, 'image/png')
     await told(await writes('', { type: 'image', content: { image_key: 'img_v3_red' } }))
     assert.equal(shown.length, 1)

@@ -7,20 +7,19 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT, run } from '../../scripts/lib/run.mjs'
-import { connectDevice } from './support/device.mjs'
-import { messageEvent } from './support/feishu.mjs'
 import {
   answerTo,
   createOpenClaw,
   installOpenClaw,
+  long,
   PICTURE,
   packPlugin,
+  personIn,
   picturesIn,
+  skip,
   startClawModel,
 } from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
-
-const skip = process.env.CLAW_RELAY_OPENCLAW ? false : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
 
 test('openclaw', { skip }, async (t) => {
   const openclaw = await installOpenClaw()
@@ -34,21 +33,9 @@ test('openclaw', { skip }, async (t) => {
   const claw = await createOpenClaw(t, openclaw, folder, model, { OFFICE_KEY: office.key })
   const packed = await packPlugin(folder)
 
-  let count = 0
-  /** A person writes in Feishu. */
-  const writes = async (text, options) => {
-    const id = `om_${++count}`
-    assert.equal((await world.webhook(messageEvent(id, text, options))).status, 200)
-    return id
-  }
+  const { writes, resource, device, seqOf, begun } = personIn(world)
   const told = (id, ms = 60_000) =>
     until(() => world.feishu.repliesTo(id)[0]?.text, `an answer to ${id}:\n${claw.gateway?.output}`, ms)
-  // A device of this kind sends no heartbeat: each part of the test has one of its own.
-  const device = () => connectDevice(world, world.token)
-  const seqOf = (device, id) =>
-    until(() => [...device.messages.values()].find((message) => message.id === `feishu:main:${id}`)?.seq, id)
-  const begun = (device, seq) => until(() => (device.streams.get(seq) ?? '').length > 20, 'the answer to begin', 60_000)
-  const long = (name) => Array.from({ length: 40 }, (_, n) => `${name}${n}`).join(' ')
   const connected = (account) =>
     until(
       () => claw.gateway.output.includes(`${account} is connected to`),
@@ -144,8 +131,6 @@ test('openclaw', { skip }, async (t) => {
       shown.push(...picturesIn(messages))
       texts.push(JSON.stringify(messages.slice(1)))
     }
-    const resource = (type, key, bytes, of) =>
-      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of })
     resource('image', 'img_v3_red', PICTURE, 'image/png')
     await told(await writes('', { type: 'image', content: { image_key: 'img_v3_red' } }))
     assert.equal(shown.length, 1)

@@ -1,11 +1,14 @@
 // A real OpenClaw gateway with the packed plugin in it, and a model server as OpenClaw talks to one.
 
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT, run } from '../../../scripts/lib/run.mjs'
+import { connectDevice } from './device.mjs'
+import { messageEvent } from './feishu.mjs'
 import { freePort, json, serve } from './server.mjs'
 import { until } from './world.mjs'
 
@@ -16,6 +19,35 @@ const NODE = '24.21.0'
 /** The version that the plugin was made for. */
 export const VERSION = JSON.parse(readFileSync(join(ROOT, 'openclaw', 'package.json'), 'utf8')).openclaw.build
   .openclawVersion
+
+/** Why these tests are skipped, or false. */
+export const skip = process.env.CLAW_RELAY_OPENCLAW
+  ? false
+  : 'heavy: set CLAW_RELAY_OPENCLAW=1 to run a real OpenClaw gateway'
+
+/** Someone in Feishu whom OpenClaw answers, and what their devices see of that. */
+export function personIn(world) {
+  let count = 0
+  return {
+    /** They write; answers the message's id. */
+    async writes(text, options) {
+      const id = `om_${++count}`
+      assert.equal((await world.webhook(messageEvent(id, text, options))).status, 200)
+      return id
+    },
+    /** Puts a file where the message that they write next has it. */
+    resource: (type, key, bytes, of) =>
+      world.feishu.resources.set(`om_${count + 1}/${key}/${type}`, { bytes, type: of }),
+    /** One of this kind sends no heartbeat: each part of a test has one of its own. */
+    device: () => connectDevice(world, world.token),
+    seqOf: (device, id) =>
+      until(() => [...device.messages.values()].find((message) => message.id === `feishu:main:${id}`)?.seq, id),
+    begun: (device, seq) => until(() => (device.streams.get(seq) ?? '').length > 20, 'the answer to begin', 60_000),
+  }
+}
+
+/** A question whose answer takes a while. */
+export const long = (name) => Array.from({ length: 40 }, (_, n) => `${name}${n}`).join(' ')
 
 /** Installs OpenClaw once per version, 650 MB, and answers how to run it. Nothing of it runs while it is installed. */
 export async function installOpenClaw(version = VERSION) {
