@@ -278,14 +278,8 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
     let Some((chat, topic, message)) = address(outbound) else {
         return Err(Unsupported("the question has no address".into()));
     };
-    // Units of UTF-16 with the markup: never less than what the platform counts.
-    let fits = |part: &str| part.encode_utf16().count() <= TEXT_UNITS_MAX;
     let (text, is_last) = markdown::part_as(&outbound.text, outbound.text_part(), PARTS_MAX, &STYLE, shown, &fits)?;
-    let mut body = json::Writer::default();
-    body.field("\"chat_id\":", &chat);
-    if topic != 0 {
-        body.field("\"message_thread_id\":", &topic);
-    }
+    let mut body = body_to(chat, topic);
     body.field("\"text\":", &text);
     if shown.escape == Escape::Html {
         body.field("\"parse_mode\":", "HTML");
@@ -298,6 +292,21 @@ fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Ca
         body.raw("\"reply_markup\":", &keyboard::under(outbound, topic));
     }
     Ok(Call { request: HttpRequest::post(method(settings, "sendMessage"), body.end(), Auth::None), is_last })
+}
+
+/// Units of UTF-16 with the markup: never less than what the platform counts.
+fn fits(part: &str) -> bool {
+    part.encode_utf16().count() <= TEXT_UNITS_MAX
+}
+
+/// The beginning of what goes to a chat, in this topic or in none: 0.
+fn body_to(chat: i64, topic: i64) -> json::Writer {
+    let mut body = json::Writer::default();
+    body.field("\"chat_id\":", &chat);
+    if topic != 0 {
+        body.field("\"message_thread_id\":", &topic);
+    }
+    body
 }
 
 /// The chat, the topic in it or 0, and the message that is replied to or 0.
