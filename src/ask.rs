@@ -202,9 +202,9 @@ pub async fn press(config: &Config, user: &UserId, press: Press) -> Result<Press
     if response.status_code() != 200 {
         return Err(refused(&response).await);
     }
-    let Outcome { pressed, label } = response.read().await?;
+    let Outcome { pressed, label, text } = response.read().await?;
     Ok(match pressed.as_str() {
-        "taken" => Pressed::Taken(label),
+        "taken" => Pressed::Taken { label, text },
         "late" => Pressed::Late,
         _ => Pressed::Gone,
     })
@@ -212,20 +212,21 @@ pub async fn press(config: &Config, user: &UserId, press: Press) -> Result<Press
 
 /// What became of a press, as a Hub answers it.
 pub fn pressed(pressed: &Pressed) -> String {
-    let (word, label) = match pressed {
-        Pressed::Gone => ("gone", ""),
-        Pressed::Late => ("late", ""),
-        Pressed::Taken(label) => ("taken", label.as_str()),
+    let (word, label, text) = match pressed {
+        Pressed::Gone => ("gone", "", ""),
+        Pressed::Late => ("late", "", ""),
+        Pressed::Taken { label, text } => ("taken", label.as_str(), text.as_str()),
     };
-    object! { "pressed": word, "label": label }
+    object! { "pressed": word, "label": label, "text": text }
 }
 
 struct Outcome {
     pressed: String,
     label: String,
+    text: String,
 }
 
-from_json! { struct Outcome { pressed, label } }
+from_json! { struct Outcome { pressed, label, text } }
 
 /// A Hub's refusal, as an error.
 pub fn refused(response: &Response) -> Pin<Box<dyn Future<Output = Error> + '_>> {

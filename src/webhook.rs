@@ -62,22 +62,15 @@ pub async fn receive(
     match inbound {
         Inbound::Challenge(_) => {}
         Inbound::Chosen { group, press, receipt } => {
-            let Press { sender, conversation, .. } = press.clone();
-            let pressed = match directory::speaker(&config, &bot, &sender, group.as_deref()).await? {
-                Speaker::User(user) => ask::press(&config, &user, press).await?,
-                Speaker::Ignored(_) | Speaker::Stranger => Pressed::Gone,
-            };
-            if pressed == Pressed::Gone {
-                console_log!("webhook {}: ignored: sender {sender} has no such button here", account.id);
-            }
+            let pressed = take_press(&config, &bot, group.as_deref(), &press).await?;
             let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
             if let Some(said) = platform::pressed(account, &receipt, &pressed, &fresh) {
                 waited = Waited::Reply(said);
             }
-            if let Pressed::Taken(label) = pressed
+            if let Pressed::Taken { label, .. } = pressed
                 && let Some(request) = platform::settle(account, &receipt, &label)
             {
-                let extra = Extra { account: account.id.clone(), conversation, request };
+                let extra = Extra { account: account.id.clone(), conversation: press.conversation, request };
                 context.wait_until(async move { account::call(&config, &extra).await });
             }
         }
@@ -166,11 +159,6 @@ pub async fn receive(
                 ask::tell(&config, &user, &halt).await?;
             }
         }
-        Inbound::Press { conversation, sender, question } => {
-            if let Some(user) = presser(&config, &bot, &conversation, &sender).await? {
-                ask::post(&config, &user, question, 0).await?;
-            }
-        }
         Inbound::Recall { conversation, id } => {
             for user in directory::chat_users(&config, &conversation).await? {
                 ask::tell(&config, &user, &ask::Ask::Recall { id: id.clone() }).await?;
@@ -222,25 +210,20 @@ impl Bot {
     }
 }
 
-/// Whose Hub hears a press in a chat, which does not say whether others are in it too: whoever answers its presser there,
-/// as a group or as a chat of two, if they have messages there.
-async fn presser(
-    config: &Config,
-    bot: &Bot,
-    conversation: &ConversationId,
-    sender: &str,
-) -> Result<Option<UserId>, Error> {
-    let users = directory::chat_users(config, conversation).await?;
-    let chat = conversation.as_str().splitn(3, ':').nth(2);
-    for group in [chat, None] {
-        if let Speaker::User(user) = directory::speaker(config, bot, sender, group).await?
-            && users.contains(&user)
-        {
-            return Ok(Some(user));
+/// Commits a press, by whoever answers its presser there: as a group or, where the platform does not say what the chat is,
+/// as a chat of two.
+async fn take_press(config: &Config, bot: &Bot, chat: Option<&str>, press: &Press) -> Result<Pressed, Error> {
+    let places: &[Option<&str>] = if press.group.is_none() { &[chat, None] } else { &[chat] };
+    for group in places {
+        if let Speaker::User(user) = directory::speaker(config, bot, &press.sender, *group).await? {
+            let pressed = ask::press(config, &user, press.clone()).await?;
+            if pressed != Pressed::Gone {
+                return Ok(pressed);
+            }
         }
     }
-    console_log!("webhook {}: ignored: sender {sender} has nothing in this chat", bot.account.id);
-    Ok(None)
+    console_log!("webhook {}: ignored: sender {} has no such button here", bot.account.id, press.sender);
+    Ok(Pressed::Gone)
 }
 
 /// Tells a stranger, once in 15 minutes, how to say who they are. What they wrote is not kept: there is nobody whose it

@@ -81,13 +81,14 @@ pub fn check(account: &Account, inbound: &Inbound) {
             assert!(origin.message.bytes().all(plain), "part of an address: {}", origin.message);
             assert!(sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", sender.len());
         }
-        Inbound::Chosen { .. } => panic!("Feishu's buttons say what they say"),
+        Inbound::Chosen { group, press, .. } => {
+            assert!(press.conversation.as_str().starts_with("feishu:main:") && press.group.is_none() && group.is_some());
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            assert!(press.origin.message.bytes().all(plain), "part of a path: {}", press.origin.message);
+            assert!(press.sender.len() <= ID_BYTES_MAX, "a sender's id of {} bytes", press.sender.len());
+        }
         Inbound::Halt { conversation, id, .. } => {
             assert!(id.as_str().starts_with("feishu:main:") && conversation.as_str().starts_with("feishu:main:"));
-        }
-        Inbound::Press { question, conversation, sender } => {
-            assert!(conversation.as_str().starts_with("feishu:main:") && !question.text.is_empty());
-            assert_eq!(question.sender.as_ref(), Some(sender));
         }
         Inbound::Refresh { .. } => panic!("Feishu asks for no answers"),
         Inbound::Recall { conversation, id } => {

@@ -19,6 +19,10 @@ fn account() -> Account {
 
 /// A world where the agent asked back, in a private chat and in its topic `topic`: the buttons that came to Telegram.
 fn asked(world: &mut World, topic: i64) -> Vec<Press> {
+    asked_in(world, topic, false)
+}
+
+fn asked_in(world: &mut World, topic: i64, group: bool) -> Vec<Press> {
     let agent = world.agent(None);
     let thread = if topic == 0 { "5".to_owned() } else { format!("5.{topic}") };
     let question = Question {
@@ -27,7 +31,7 @@ fn asked(world: &mut World, topic: i64) -> Vec<Press> {
         via: "telegram".into(),
         sender: Some("5".into()),
         name: None,
-        group: false,
+        group,
         text: "delete it".into(),
         files: Vec::new(),
         origin: Some(Origin { account: "main".parse().unwrap(), message: format!("5/{topic}/3") }),
@@ -44,6 +48,10 @@ fn asked(world: &mut World, topic: i64) -> Vec<Press> {
         }
     }
     sent
+}
+
+fn taken(label: &str) -> Pressed {
+    Pressed::Taken { label: label.into(), text: "**Sure?**".into() }
 }
 
 fn pressed(data: &str) -> Press {
@@ -64,11 +72,11 @@ fn a_message_is_answered_by_one_button_once() {
     let mut world = World::new();
     let buttons = asked(&mut world, 7);
     assert_eq!(buttons[0].conversation.as_str(), "telegram:main:5.7");
-    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    assert_eq!(world.press(&buttons[0]), Ok(taken("Yes")));
     // The platform says so again; somebody presses another one; the relay forgets what it had in mind.
-    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    assert_eq!(world.press(&buttons[0]), Ok(taken("Yes")));
     world.crash();
-    assert_eq!(world.press(&buttons[0]), Ok(Pressed::Taken("Yes".into())));
+    assert_eq!(world.press(&buttons[0]), Ok(taken("Yes")));
     assert_eq!(world.press(&buttons[1]), Ok(Pressed::Late));
     let agent = world.agent(None);
     assert_eq!(world.messages(agent).iter().filter(|text| *text == "yes, do it").count(), 1);
@@ -84,6 +92,19 @@ fn a_message_is_answered_by_one_button_once() {
     assert_eq!((answer.text.as_str(), answer.origin.message.as_str()), ("Done.", "5/7/8"), "under the buttons");
 }
 
+/// Feishu does not say what kind of chat a button is in: its newest question does.
+#[test]
+fn others_are_in_the_chat_if_they_were() {
+    for in_group in [false, true] {
+        let mut world = World::new();
+        let press = asked_in(&mut world, 0, in_group).remove(0);
+        assert_eq!(world.press(&Press { group: None, ..press }), Ok(taken("Yes")));
+        let agent = world.agent(None);
+        let said = world.envelopes(agent).into_iter().find(|message| message.text == "yes, do it").unwrap();
+        assert!(matches!(said.from, protocol::Author::User { group, .. } if group == in_group), "{:?}", said.from);
+    }
+}
+
 #[test]
 fn a_press_on_the_page_counts_too() {
     let mut world = World::new();
@@ -91,7 +112,7 @@ fn a_press_on_the_page_counts_too() {
     let device = world.device(None);
     world.says(device, r#"{"type":"send","id":"press-2","conversation":"telegram:main:5","text":"no"}"#);
     assert_eq!(world.press(&buttons[0]), Ok(Pressed::Late));
-    assert_eq!(world.press(&buttons[1]), Ok(Pressed::Taken("No".into())));
+    assert_eq!(world.press(&buttons[1]), Ok(taken("No")));
 }
 
 #[test]
@@ -137,5 +158,5 @@ fn nothing_is_said_that_is_on_no_button_there() {
         assert_eq!(world.press(&wrong), Ok(Pressed::Gone), "{wrong:?}");
     }
     assert_eq!(world.sql.dump(), stored);
-    assert_eq!(world.press(&press), Ok(Pressed::Taken("Yes".into())));
+    assert_eq!(world.press(&press), Ok(taken("Yes")));
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { openSocket } from './support/dialect.mjs'
-import { messageEvent, pressEvent } from './support/feishu.mjs'
+import { MENTION_BOT, messageEvent, pressEvent } from './support/feishu.mjs'
 import { request } from './support/people.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
@@ -34,20 +34,34 @@ test('buttons', async (t) => {
   const replies = (id, n) => until(() => feishu.repliesTo(id).length >= n && feishu.repliesTo(id), id)
   const reply = (question, text, buttons) => socket.say({ type: 'reply', reply_to: question.seq, text, buttons })
 
+  /** Presses a button of a card, and shows what the relay answers to that. */
+  const press = async (message, { value }, who) => {
+    const response = await world.webhook(pressEvent(value, { message, ...who }))
+    assert.equal(response.status, 200)
+    const answer = await response.json()
+    feishu.pressed(message, answer)
+    return answer
+  }
+
   await t.test('an answer has them in Feishu, and a press says what they say, once', async () => {
     await world.webhook(messageEvent('om_may', 'delete it'))
     reply(await asked('delete it'), 'May I run `rm -rf build`?', [ALLOW, DENY])
     const [{ id, card, type }] = await replies('om_may', 1)
     assert.equal(type, 'interactive')
     assert.equal(card.text, 'May I run `rm -rf build`?')
-    assert.deepEqual(card.buttons, [{ say: ALLOW.text }, { say: DENY.text }])
-    const press = pressEvent(card.buttons[0], { message: id })
-    const response = await world.webhook(press)
-    assert.match((await response.json()).toast.content, /got it/)
-    await asked(ALLOW.text)
-    // Again, and the other one: a message is answered so once.
-    await Promise.all(Array.from({ length: 4 }, () => world.webhook(press)))
-    await world.webhook(pressEvent(card.buttons[1], { message: id }))
+    const [allow, deny] = card.buttons
+    assert.deepEqual([allow.label, deny.label], [ALLOW.label, DENY.label])
+    assert.match((await press(id, allow)).toast.content, /got it/)
+    const said = await asked(ALLOW.text)
+    const [seq] = allow.value.choice.split('.')
+    assert.deepEqual([said.id, said.from.sender, said.from.group], [`press-${seq}`, 'ou_alice', undefined])
+    // The card says so, and can be pressed no more.
+    assert.deepEqual([card.text, card.buttons, card.chosen], ['May I run `rm -rf build`?', [], [`✓ ${ALLOW.label}`]])
+    // Again, and the other one, on a screen that shows the old one: a message is answered so once.
+    await Promise.all(Array.from({ length: 4 }, () => press(id, allow)))
+    const late = await press(id, deny)
+    assert.match(late.toast.content, /already answered/)
+    assert.deepEqual([late.card, card.chosen], [undefined, [`✓ ${ALLOW.label}`]])
     reply(await asked(ALLOW.text), 'Done.')
     assert.equal((await replies(id, 1))[0].text, 'Done.')
     await sleep(200)
@@ -67,11 +81,25 @@ test('buttons', async (t) => {
     reply(await asked('mine'), 'Sure?', [{ label: 'Yes', text: 'yes, sure' }])
     const [{ id, card }] = await replies('om_mine', 1)
     const by = 'ou_mallory'
-    assert.equal((await world.webhook(pressEvent(card.buttons[0], { message: id, by }))).status, 200)
+    const [yes] = card.buttons
+    assert.match((await press(id, yes, { by })).toast.content, /not for you/)
     await sleep(300)
     assert.equal(count('yes, sure'), 0)
-    await world.webhook(pressEvent(card.buttons[0], { message: id }))
+    await press(id, yes)
     await asked('yes, sure')
+  })
+
+  await t.test('in a group, whoever is answered by the agent that asked', async () => {
+    await world.webhook(
+      messageEvent('om_all', 'all @_user_1', { chat: 'oc_group', group: true, mentions: [MENTION_BOT] }),
+    )
+    reply(await asked('all'), 'Sure?', [{ label: 'Yes', text: 'yes, all' }])
+    const [{ id, card }] = await replies('om_all', 1)
+    const [yes] = card.buttons
+    assert.match((await press(id, yes, { chat: 'oc_group', by: 'ou_mallory' })).toast.content, /not for you/)
+    await press(id, yes, { chat: 'oc_group' })
+    assert.equal((await asked('yes, all')).from.group, true)
+    assert.deepEqual(card.chosen, ['✓ Yes'])
   })
 
   await t.test('what is said unasked may have them; a card that is refused becomes words', async () => {

@@ -27,7 +27,7 @@ test('feishu cards', async (t) => {
     await world.webhook(messageEvent('om_grows', 'growing'))
     await until(() => cardOf('om_grows')?.shown.length >= 3, 'the card to grow')
     const card = cardOf('om_grows')
-    assert.deepEqual([card.streaming, card.buttons], [true, [{ stop: 'om_grows' }]])
+    assert.deepEqual([card.streaming, card.buttons], [true, [{ label: '⏹ 停止 · Stop', value: { stop: 'om_grows' } }]])
     await until(isDone('om_grows'), 'the answer')
     assert.equal(card.text, `# growing\n\n${words(60)} **bold** end`)
     assert.deepEqual(card.buttons, [])
@@ -64,11 +64,11 @@ test('feishu cards', async (t) => {
     const device = await connectDevice(world, world.token)
     await world.webhook(messageEvent('om_stop', 'stop me'))
     const card = await until(() => cardOf('om_stop'), 'the card')
-    const [{ stop }] = card.buttons
-    assert.equal((await world.webhook(pressEvent({ stop }, { by: 'ou_mallory' }))).status, 200)
+    const [{ value }] = card.buttons
+    assert.equal((await world.webhook(pressEvent(value, { by: 'ou_mallory' }))).status, 200)
     await sleep(1_500)
     assert.equal(card.streaming, true)
-    const pressed = await world.webhook(pressEvent({ stop }))
+    const pressed = await world.webhook(pressEvent(value))
     assert.deepEqual([pressed.status, (await pressed.json()).toast.type], [200, 'info'])
     await until(isDone('om_stop'), 'the card to end')
     assert.match(card.text, /word1 [\s\S]*⏹ 已停止 · stopped$/)
@@ -77,7 +77,7 @@ test('feishu cards', async (t) => {
     await until(() => device.states.get(seq) === 'failed', 'the state')
     await until(() => model.streaming === 0, 'the model to be left alone')
     // Pressed once more, and on a card of something else, nothing happens.
-    assert.equal((await world.webhook(pressEvent({ stop }))).status, 200)
+    assert.equal((await world.webhook(pressEvent(value))).status, 200)
     assert.equal((await world.webhook(pressEvent({ other: 1 }))).status, 200)
     assert.equal((await world.webhook(pressEvent('stop'))).status, 200)
     assert.equal(feishu.repliesTo('om_stop').length, 1)

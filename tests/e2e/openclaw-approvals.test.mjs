@@ -19,6 +19,9 @@ import {
 } from './support/openclaw.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
+const ONCE = '允许一次 · Allow once'
+const DENY = '拒绝 · Deny'
+
 test('openclaw approvals', { skip }, async (t) => {
   const openclaw = await installOpenClaw()
   const world = await startFeishuWorld(t)
@@ -50,14 +53,20 @@ test('openclaw approvals', { skip }, async (t) => {
   /** What was said in answer to this, once it says that. */
   const told = (id, pattern) =>
     waited(() => feishu.repliesTo(id).find(({ text }) => pattern.test(text))?.text, `${pattern} in answer to ${id}`)
-  /** The card whose text has this: { id, text, card }. */
-  const shown = (words) =>
-    waited(() => feishu.replies.find(({ card, text }) => card && text.includes(words)), `a card with ${words}`)
-  /** Presses the button of a card that says something that ends so. */
-  const press = ({ id, card }, end) => {
-    const button = card.buttons.find(({ say }) => say.endsWith(end))
-    assert.ok(button, `no ${end} in ${JSON.stringify(card.buttons)}`)
-    return world.webhook(pressEvent(button, { message: id }))
+  /** The card whose text has this: { id, text, card }, and the buttons that it had. */
+  const shown = async (words) => {
+    const isIt = ({ card, text }) => card && text.includes(words)
+    const reply = await waited(() => feishu.replies.find(isIt), `a card with ${words}`)
+    return { id: reply.id, text: reply.text, card: reply.card, buttons: reply.card.buttons }
+  }
+  const labels = ({ buttons }) => buttons.map(({ label }) => label)
+  /** Presses the button of a card on which this stands, also when the card shows it no more. */
+  const press = async ({ id, buttons }, label) => {
+    const button = buttons.find((button) => button.label === label)
+    assert.ok(button, `no ${label} in ${JSON.stringify(buttons)}`)
+    const answer = await (await world.webhook(pressEvent(button.value, { message: id }))).json()
+    feishu.pressed(id, answer)
+    return answer.toast.content
   }
   /** A command that leaves a file each time it runs, and how often it did. */
   const counted = (name) => {
@@ -70,23 +79,20 @@ test('openclaw approvals', { skip }, async (t) => {
     const { command, runs } = counted('once')
     const id = await writes(`run: ${command}`)
     const asked = await shown(command)
-    const [, approval] = /\/approve (\S+) allow-once$/.exec(asked.card.buttons[0].say) ?? []
-    assert.deepEqual(asked.card.buttons, [
-      { say: `/approve ${approval} allow-once` },
-      { say: `/approve ${approval} deny` },
-    ])
+    assert.deepEqual(labels(asked), [ONCE, DENY])
     // It waits for its turn; the press does not.
     const behind = await writes('behind it')
     await sleep(500)
     assert.equal(runs(), 0)
-    assert.match((await (await press(asked, 'allow-once')).json()).toast.content, /got it/)
+    assert.match(await press(asked, ONCE), /got it/)
+    assert.deepEqual([asked.card.buttons, asked.card.chosen], [[], [`✓ ${ONCE}`]])
     await told(asked.id, /^✅ Approval allow-once submitted/)
     await told(id, /^it printed: /)
     await told(behind, /^answer to: behind it/)
     // Again, and the other one.
     const said = feishu.replies.length
-    await press(asked, 'allow-once')
-    await press(asked, 'deny')
+    assert.match(await press(asked, ONCE), /got it/)
+    assert.match(await press(asked, DENY), /already answered/)
     await sleep(3000)
     assert.deepEqual([runs(), feishu.replies.length], [1, said])
   })
@@ -95,10 +101,10 @@ test('openclaw approvals', { skip }, async (t) => {
     const { command, runs } = counted('never')
     const id = await writes(`run: ${command}`)
     const asked = await shown(command)
-    await press(asked, 'deny')
+    await press(asked, DENY)
     await told(asked.id, /^✅ Approval deny submitted/)
     assert.match(await told(id, /^it printed: /), /denied/i)
-    await press(asked, 'allow-once')
+    assert.match(await press(asked, ONCE), /already answered/)
     await sleep(3000)
     assert.equal(runs(), 0)
   })
@@ -113,8 +119,8 @@ test('openclaw approvals', { skip }, async (t) => {
     )
     const styles = asked.buttons.map(({ label, style }) => [label, style])
     assert.deepEqual(styles, [
-      ['允许一次 · Allow once', 'primary'],
-      ['拒绝 · Deny', 'danger'],
+      [ONCE, 'primary'],
+      [DENY, 'danger'],
     ])
     for (let n = 0; n < 2; n++) page.ask(`press-${asked.seq}`, asked.buttons[0].text, asked.conversation)
     const { seq } = [...page.messages.values()].find(({ id }) => id === 'm-1')
@@ -136,9 +142,9 @@ test('openclaw approvals', { skip }, async (t) => {
     const sent = await claw.cli('message', 'send', ...target, ...message)
     assert.equal(sent.code, 0, sent.output)
     const asked = await shown('Which one?')
-    assert.deepEqual(asked.card.buttons, [{ say: 'colour blue' }, { say: '//status' }])
+    assert.deepEqual(labels(asked), ['Blue', 'State'])
     assert.equal(asked.text, `Which one?\n\n- [Notes](${url})`)
-    await press(asked, 'colour blue')
+    await press(asked, 'Blue')
     assert.equal(await told(asked.id, /./), answerTo('colour blue'))
 
     // The agent itself.
@@ -146,7 +152,7 @@ test('openclaw approvals', { skip }, async (t) => {
     const id = await writes(`call: message ${JSON.stringify(send)}`)
     const picked = await shown('Pick one.')
     await told(id, /^it printed: /)
-    await press(picked, '//status')
+    await press(picked, 'State')
     await told(picked.id, /fake-1/)
   })
 
@@ -156,7 +162,7 @@ test('openclaw approvals', { skip }, async (t) => {
     const ask = `call: ask_user ${JSON.stringify({ questions: [question] })}`
     const id = await writes(ask)
     const asked = await shown('Which colour?')
-    assert.deepEqual(asked.card.buttons, [{ say: 'Blue' }, { say: 'Red' }])
+    assert.deepEqual(labels(asked), ['Blue', 'Red'])
     await press(asked, 'Red')
     // Passed on; or, when the turn that asked is over by then, OpenClaw's own words for having nothing to say.
     await told(asked.id, /passed on|produce or deliver/)

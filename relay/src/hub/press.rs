@@ -1,6 +1,6 @@
-//! A button was pressed at a platform that names it without what it says: the message that it stands under says so.
+//! A button was pressed at a platform, which names it without what it says: the message that it stands under says so.
 
-use protocol::{AgentId, Author, MessageId, Seq, Timestamp};
+use protocol::{AgentId, Author, ConversationId, MessageId, Seq, Timestamp};
 
 use super::{Hub, Refusal};
 use crate::platform::{Press, Pressed};
@@ -14,13 +14,25 @@ impl<S: Sql> Hub<S> {
         let message = message.filter(|message| message.conversation == conversation);
         let button = message.as_ref().and_then(|message| choice.among(message));
         let Some(button) = button.cloned() else { return Ok(Ok(Pressed::Gone)) };
+        let taken =
+            Pressed::Taken { label: button.label, text: message.map(|message| message.text).unwrap_or_default() };
         let id = press_id(choice.seq);
         if let Some((_, said)) = self.find(&id)? {
-            return Ok(Ok(if said == button.text { Pressed::Taken(button.label) } else { Pressed::Late }));
+            return Ok(Ok(if said == button.text { taken } else { Pressed::Late }));
         }
+        let group = match group {
+            Some(group) => group,
+            None => self.is_group(&conversation)?,
+        };
         let (sender, text, files, origin) = (Some(sender), button.text, Vec::new(), Some(origin));
         let question = Question { id, conversation, via, sender, name, group, text, files, origin };
-        Ok(self.post(now, question, None)?.map(|_| Pressed::Taken(button.label)))
+        Ok(self.post(now, question, None)?.map(|_| taken))
+    }
+
+    /// Whether others are in a chat, by its newest question: a chat does not change that.
+    fn is_group(&self, conversation: &ConversationId) -> Result<bool, S::Error> {
+        let Some(newest) = self.store.newest_origin(conversation)? else { return Ok(false) };
+        Ok(self.store.question(newest)?.is_some_and(|asked| asked.question.group))
     }
 
     /// The agent whose message is answered, if this is what a button under it says: whoever asks back hears the answer.

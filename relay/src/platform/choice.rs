@@ -1,5 +1,5 @@
-//! Which button of which message was pressed, for platforms that give a button too little room for what it says: Telegram
-//! 64 bytes, of which 500 may be needed.
+//! Which button of which message was pressed: platforms give a button too little room for what it says (Telegram 64 bytes, of
+//! which 500 may be needed), and a message is answered so once, by whoever it was said to.
 
 use protocol::{Button, ConversationId, Envelope, Seq, from_json};
 use serde::Serialize;
@@ -35,13 +35,13 @@ pub struct Press {
     pub sender: String,
     /// What they are called there.
     pub name: Option<String>,
-    /// Whether others are in the chat, too.
-    pub group: bool,
+    /// Whether others are in the chat, too; none: the platform does not say.
+    pub group: Option<bool>,
     /// Where the answer to what they say goes.
     pub origin: Origin,
 }
 
-from_json! { struct Press { choice, conversation, via, sender, name, group or false, origin } }
+from_json! { struct Press { choice, conversation, via, sender, name, group, origin } }
 
 /// What became of a press.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +50,24 @@ pub enum Pressed {
     Gone,
     /// Its message was answered by another button.
     Late,
-    /// It counts: what stands on it. Also when it comes again.
-    Taken(String),
+    /// It counts. Also when it comes again.
+    Taken {
+        /// What stands on it.
+        label: String,
+        /// What its message says.
+        text: String,
+    },
+}
+
+impl Pressed {
+    /// For whoever pressed: at most 200 characters, which Telegram shows.
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Pressed::Gone => "这个按钮对你无效，或已失效 · not for you, or too old",
+            Pressed::Late => "已经选过别的了 · already answered otherwise",
+            Pressed::Taken { .. } => "收到 · got it",
+        }
+    }
 }
 
 impl Choice {

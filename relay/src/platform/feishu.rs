@@ -13,7 +13,7 @@ mod media;
 use std::fmt;
 
 use protocol::api::{Metered, Period, QuotaScope};
-use protocol::json::{self, FromJson, Json, Object, Wrong};
+use protocol::json::{self, FromJson, Json, Object, Writer, Wrong};
 use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, ConversationId, MessageId, Timestamp};
 use protocol::{from_json, object};
@@ -24,8 +24,8 @@ use super::markdown::{self, Heading, Style};
 use super::split::split;
 use super::webhook::fit;
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw, Rejected,
-    Reply, Scope, Sent, Token, Unsupported, Verdict, check_base, cut,
+    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press, Pressed, Quota, Rate,
+    Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
@@ -149,7 +149,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             return Inbound::Recall { conversation, id };
         }
         Event::CardAction(used) => {
-            let Some(message) = card::stopped_by(&used.action.value) else { return pressed(account, &used) };
+            let Some(message) = card::stopped_by(&used.action.value) else { return chosen(account, used) };
             let conversation = conversation_id(account, &used.context.open_chat_id);
             let (Some(id), Some(conversation)) = (question_id(account, message), conversation) else {
                 return Inbound::Ignored("ids of another form");
@@ -211,33 +211,30 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     Inbound::Message { sender, group, question, attached }
 }
 
-/// What a button under a message says.
-fn pressed(account: &AccountId, used: &event::CardAction) -> Inbound {
-    let Some(text) = card::said_by(&used.action.value) else { return Inbound::Ignored("card action") };
-    let message = &used.context.open_message_id;
-    let conversation = conversation_id(account, &used.context.open_chat_id);
-    // One choice for each message, however often and by whomever it is pressed.
-    let id = question_id(account, &format!("{message}.pressed"));
+/// A press does not say whether others are in the chat.
+fn chosen(account: &AccountId, used: event::CardAction) -> Inbound {
+    let Some(choice) = card::choice(&used.action.value) else { return Inbound::Ignored("card action") };
+    let (message, chat, sender) = (used.context.open_message_id, used.context.open_chat_id, used.operator.open_id);
+    let conversation = conversation_id(account, &chat);
     let plain = message.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let is_short = used.operator.open_id.len() <= ID_BYTES_MAX && message.len() <= ID_BYTES_MAX;
-    let (Some(id), Some(conversation), true) = (id, conversation, plain && is_short) else {
+    let is_short = sender.len() <= ID_BYTES_MAX && message.len() <= ID_BYTES_MAX;
+    let Some(conversation) = conversation.filter(|_| plain && is_short) else {
         return Inbound::Ignored("ids of another form");
     };
-    let sender = used.operator.open_id.clone();
-    let origin = Some(Origin { account: account.clone(), message: message.clone() });
-    let question = Question {
-        id,
-        conversation: conversation.clone(),
-        via: "feishu".into(),
-        sender: Some(sender.clone()),
-        name: None,
-        // It does not say whether others are in the chat.
-        group: false,
-        text: cut(text.to_owned()),
-        files: Vec::new(),
-        origin,
-    };
-    Inbound::Press { conversation, sender, question }
+    let origin = Origin { account: account.clone(), message };
+    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: None, origin };
+    Inbound::Chosen { group: Some(chat), press, receipt: String::new() }
+}
+
+/// Says what became of a press, and shows the card without buttons once it has its answer. Within 3 s.
+pub(super) fn pressed(pressed: &Pressed) -> Reply {
+    let kind = if matches!(pressed, Pressed::Taken { .. }) { "success" } else { "warning" };
+    let mut body = Writer::default();
+    body.raw("\"toast\":", &object! { "type": kind, "content": pressed.words() });
+    if let Pressed::Taken { label, text } = pressed {
+        body.raw("\"card\":", &format!(r#"{{"type":"raw","data":{}}}"#, card::settled(text, label)));
+    }
+    Reply::json(body.end())
 }
 
 /// The body that the platform expects.
@@ -245,7 +242,6 @@ pub fn ack(inbound: &Inbound) -> Reply {
     let body = match inbound {
         Inbound::Challenge(challenge) => object! { "challenge": challenge },
         Inbound::Halt { .. } => format!(r#"{{"toast":{}}}"#, object! { "type": "info", "content": STOPPING }),
-        Inbound::Press { .. } => format!(r#"{{"toast":{}}}"#, object! { "type": "info", "content": PRESSED }),
         _ => object! {},
     };
     Reply::json(body)
@@ -435,8 +431,6 @@ pub(super) const IS_JSON: bool = true;
 pub(super) const METHODS: &[Method] = &[Method::Post];
 /// What events are signed with.
 pub(super) const HEADERS: &[&str] = &[SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER];
-/// What whoever pressed the button sees.
-const PRESSED: &str = "收到 · got it";
 const STOPPING: &str = "正在停止 · stopping";
 const SIGNATURE_HEADER: &str = "x-lark-signature";
 const TIMESTAMP_HEADER: &str = "x-lark-request-timestamp";

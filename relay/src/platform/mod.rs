@@ -222,6 +222,7 @@ pub fn greet(account: &Account, outbound: &Outbound, fresh: &Fresh) -> Option<Re
 /// The response to [`Inbound::Chosen`] that says what became of the press; nothing: [`ack`] does.
 pub fn pressed(account: &Account, receipt: &str, pressed: &Pressed, fresh: &Fresh) -> Option<Reply> {
     match &account.platform {
+        Platform::Feishu(_) => Some(feishu::pressed(pressed)),
         Platform::Telegram(_) => telegram::pressed(receipt, pressed),
         Platform::Wecom(settings) => wecom::pressed(settings, receipt, pressed, fresh),
         _ => None,

@@ -155,7 +155,7 @@ pub enum Inbound {
     Challenge(String),
     /// Someone pressed a button under a message, which the platform names without what it says.
     Chosen {
-        /// The chat's id there, if others are in it too.
+        /// The chat's id there, if others are in it too, or may be ([`Press::group`]).
         group: Option<String>,
         /// Who pressed which, where.
         press: Press,
@@ -194,15 +194,6 @@ pub enum Inbound {
         question: Question,
         /// Files that came with it.
         attached: Vec<Attached>,
-    },
-    /// Someone pressed a button under a message: they say what it says.
-    Press {
-        /// The thread of talk.
-        conversation: ConversationId,
-        /// Who, by their id on the platform.
-        sender: String,
-        /// What they say, as a question: another press under the same message has the same id.
-        question: Question,
     },
     /// A writer took a message back.
     Recall {

@@ -137,7 +137,7 @@ fn chosen(account: &AccountId, from: String, key: &str) -> Inbound {
     let Some(conversation) = conversation else { return Inbound::Ignored("ids of another form") };
     let origin = Origin { account: account.clone(), message: from.clone() };
     let sender = from.clone();
-    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: false, origin };
+    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: Some(false), origin };
     Inbound::Chosen { group: None, press, receipt: from }
 }
 
@@ -146,7 +146,7 @@ pub(super) fn pressed(settings: &Settings, member: &str, pressed: &Pressed, fres
     let label = match pressed {
         Pressed::Gone => GONE,
         Pressed::Late => LATE,
-        Pressed::Taken(label) => &format!("✓ {label}"),
+        Pressed::Taken { label, .. } => &format!("✓ {label}"),
     };
     let key = Key::read(&settings.encoding_aes_key)?;
     let text = wx::button_message(member, &settings.corp_id, label, fresh);

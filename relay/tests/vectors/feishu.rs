@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use protocol::Timestamp;
 use relay::platform::feishu::long_connection::{Frame, FrameError, reassemble};
 use relay::platform::feishu::{self, Content, Event, Received, Settings};
-use relay::platform::{self, Account, Inbound, Malformed, NoEvent, Platform, Raw, Rejected};
+use relay::platform::{self, Account, Fresh, Inbound, Malformed, NoEvent, Platform, Pressed, Raw, Rejected};
 use serde_json::{Value, json};
 
 use crate::{NOW, each, headers, hex, name, text, unhex};
@@ -107,6 +107,55 @@ fn events() {
             other => panic!("{id}: {other:?}"),
         }
     });
+}
+
+/// Which button, in a chat that may be a group; its answer is said, and shown in place of the buttons.
+#[test]
+fn a_press() {
+    let account = || {
+        let settings = settings(&json!({ "verification_token": "v-token" }));
+        Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings) }
+    };
+    let pressed = |value: Value, message: &str| {
+        let event = json!({
+            "operator": { "tenant_key": "t", "open_id": "ou_a", "union_id": "on_a" },
+            "token": "c-1", "action": { "value": value, "tag": "button" }, "host": "im_message",
+            "context": { "open_message_id": message, "open_chat_id": "oc_1" },
+        });
+        let header = json!({ "event_id": "e", "event_type": "card.action.trigger", "token": "v-token" });
+        let body = json!({ "schema": "2.0", "header": header, "event": event }).to_string();
+        platform::receive(&account(), &Raw::post(&[], body.as_bytes()), NOW).unwrap()
+    };
+    let Inbound::Chosen { group, press, receipt } = pressed(json!({ "choice": "2.1.pn8R0j0T" }), "om_card") else {
+        panic!()
+    };
+    let expected = json!({
+        "choice": { "seq": 2, "index": 1, "mark": "pn8R0j0T" }, "conversation": "feishu:main:oc_1", "via": "feishu",
+        "sender": "ou_a", "name": null, "group": null, "origin": { "account": "main", "message": "om_card" },
+    });
+    assert_eq!((serde_json::to_value(&press).unwrap(), group.as_deref()), (expected, Some("oc_1")));
+    for (value, message, why) in [
+        (json!({ "choice": "2.1" }), "om_card", "card action"),
+        (json!({ "say": "yes" }), "om_card", "card action"),
+        (json!("2.1.pn8R0j0T"), "om_card", "card action"),
+        (json!({ "choice": "2.1.pn8R0j0T" }), "om_card/../x", "ids of another form"),
+    ] {
+        assert_eq!(pressed(value.clone(), message), Inbound::Ignored(why), "{value} {message}");
+    }
+
+    let fresh = Fresh { now: NOW, nonce: String::new(), random: [0; 16] };
+    let says = |pressed: &Pressed| platform::pressed(&account(), &receipt, pressed, &fresh).unwrap().body;
+    let taken = Pressed::Taken { label: "Yes".into(), text: "**Sure?** <at id=all></at>".into() };
+    let text = r#"{"tag":"markdown","element_id":"answer","content":"**Sure?** ＜at id=all>＜/at>"}"#;
+    let chosen = r#"{"tag":"div","text":{"tag":"plain_text","content":"✓ Yes"}}"#;
+    let config = r#"{"update_multi":true,"streaming_mode":false}"#;
+    let card = format!(r#"{{"schema":"2.0","config":{config},"body":{{"elements":[{text},{chosen}]}}}}"#);
+    let toast = r#"{"type":"success","content":"收到 · got it"}"#;
+    assert_eq!(says(&taken), format!(r#"{{"toast":{toast},"card":{{"type":"raw","data":{card}}}}}"#));
+    for (pressed, words) in [(Pressed::Late, "already answered"), (Pressed::Gone, "not for you")] {
+        let said = says(&pressed);
+        assert!(said.contains(words) && said.contains("warning") && !said.contains("card"), "{said}");
+    }
 }
 
 /// Schema 1.0 says that the bot is mentioned without a placeholder: nothing is replaced by it, and reading ends.

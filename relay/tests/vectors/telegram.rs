@@ -296,7 +296,7 @@ fn presses() {
     let fresh = Fresh { now: NOW, nonce: String::new(), random: [0; 16] };
     let says = |pressed: &Pressed| platform::pressed(&account, &receipt, pressed, &fresh).unwrap().body;
     let taken = r#"{"method":"answerCallbackQuery","callback_query_id":"4382bfdwdsb323b2d9","text":"收到 · got it"}"#;
-    assert_eq!(says(&Pressed::Taken("No".into())), taken);
+    assert_eq!(says(&Pressed::Taken { label: "No".into(), text: "Sure?".into() }), taken);
     assert!(says(&Pressed::Late).contains("already answered"));
     assert!(says(&Pressed::Gone).contains("not for you"));
     let settled = platform::settle(&account, &receipt, "No").unwrap();

@@ -416,7 +416,7 @@ fn app_buttons() {
     };
     let seconds = crate::NOW.0 / 1000;
     assert_eq!(
-        said(&Pressed::Taken("no".into())),
+        said(&Pressed::Taken { label: "no".into(), text: "Sure?".into() }),
         format!(
             "<xml><ToUserName><![CDATA[alice]]></ToUserName><FromUserName><![CDATA[ww1]]></FromUserName>\
              <CreateTime>{seconds}</CreateTime><MsgType><![CDATA[update_button]]></MsgType>\

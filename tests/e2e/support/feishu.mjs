@@ -176,8 +176,20 @@ export async function startFeishu() {
       text: elements[0].content,
       element: elements[0].element_id,
       streaming: config.streaming_mode === true,
-      buttons: buttons.map(({ behaviors }) => behaviors[0].value),
+      // What stands on each, and what comes back when it is pressed.
+      buttons: buttons.map(({ text, behaviors }) => ({ label: text.content, value: behaviors[0].value })),
+      // What stands there in place of buttons.
+      chosen: body.elements.filter(({ tag }) => tag === 'div').map(({ text }) => text.content),
     }
+  }
+
+  /** The answer to a press on a message, as the platform takes it: it says something, and may be the card from now on. */
+  fake.pressed = (id, { toast, card }) => {
+    must(['info', 'success', 'warning', 'error'].includes(toast.type) && toast.content, 'a toast')
+    if (!card) return
+    const message = fake.replies.find((reply) => reply.id === id)
+    must(message?.card && !message.card.streaming && card.type === 'raw', 'a card in place of one that is whole')
+    Object.assign(message.card, read(JSON.stringify(card.data)))
   }
 
   function reply(request, messageId, token, body, response) {

@@ -6,11 +6,11 @@
 //! open.feishu.cn, "CardKit" and "Card JSON 2.0".
 
 use protocol::json::{Json, Object, Writer};
-use protocol::{Button, ButtonStyle, object};
+use protocol::{ButtonStyle, object};
 
 use super::{Answer, Settings, read_answer, sent_bytes, text_uuid};
 use crate::platform::markdown::{self, Fence, Heading, Style, Table};
-use crate::platform::{Auth, Draft, HttpRequest, HttpResponse, Outbound};
+use crate::platform::{Auth, Choice, Draft, HttpRequest, HttpResponse, Outbound};
 use crate::store::Origin;
 
 /// Makes the card.
@@ -18,8 +18,7 @@ pub fn begin_draft(settings: &Settings, outbound: &Outbound) -> Option<HttpReque
     if !settings.streaming {
         return None;
     }
-    let body =
-        object! { "type": "card_json", "data": card(&shown(&outbound.text), Some(&outbound.origin.message), &[]) };
+    let body = object! { "type": "card_json", "data": unfinished(&outbound.text, &outbound.origin.message) };
     Some(HttpRequest::post(format!("{}/open-apis/cardkit/v1/cards", settings.api_base), body, Auth::Bearer))
 }
 
@@ -52,9 +51,7 @@ pub fn update_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> 
 
 /// Shows the whole answer, and that nothing follows; none if it does not fit.
 pub fn end_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> Option<HttpRequest> {
-    let style = if tables(&outbound.text) > TABLES_MAX { &LINES } else { &STYLE };
-    let text = markdown::render(&without_mentions(&outbound.text), style);
-    let card = card(&text, None, &outbound.buttons);
+    let card = finished(&outbound.text, buttons(outbound));
     if sent_bytes(&card) > CARD_BYTES_MAX {
         return None;
     }
@@ -73,14 +70,19 @@ pub fn withdraw_draft(settings: &Settings, draft: &Draft) -> HttpRequest {
 
 /// A message with buttons as a card, if it fits into one: its JSON.
 pub fn with_buttons(outbound: &Outbound) -> Option<String> {
-    let style = if tables(&outbound.text) > TABLES_MAX { &LINES } else { &STYLE };
-    let card = card(&markdown::render(&without_mentions(&outbound.text), style), None, &outbound.buttons);
+    let card = finished(&outbound.text, buttons(outbound));
     (sent_bytes(&card) <= CARD_BYTES_MAX).then_some(card)
 }
 
-/// What a button says for whoever presses it.
-pub fn said_by(value: &Json) -> Option<&str> {
-    value.text(SAY).filter(|text| !text.is_empty())
+/// The same card once its buttons have their answer: `label` stood on the one that was pressed.
+pub fn settled(text: &str, label: &str) -> String {
+    let chosen = object! { "tag": "plain_text", "content": &*format!("✓ {label}") };
+    finished(text, [format!(r#"{{"tag":"div","text":{chosen}}}"#)])
+}
+
+/// Which button was pressed.
+pub fn choice(value: &Json) -> Option<Choice> {
+    Choice::read(value.text(CHOICE)?)
 }
 
 /// The message whose answer a button on a card stops.
@@ -109,35 +111,41 @@ struct Card<'a> {
     card_id: &'a str,
 }
 
-/// The card as JSON; with a button while the answer to `asked` is being made, or with those of the answer.
-fn card(text: &str, asked: Option<&str>, buttons: &[Button]) -> String {
-    let text = object! { "tag": "markdown", "element_id": ELEMENT, "content": text };
-    let (elements, is_streaming, summary) = match asked {
-        Some(asked) => (format!("[{text},{}]", button(STOP_LABEL, "default", STOP, asked)), true, SUMMARY),
-        None => {
-            let buttons = buttons.iter().map(|button| {
-                let style = match button.style {
-                    ButtonStyle::Danger => "danger",
-                    ButtonStyle::Default => "default",
-                    ButtonStyle::Primary => "primary",
-                };
-                self::button(&button.label, style, SAY, &button.text)
-            });
-            let elements: Vec<String> = std::iter::once(text).chain(buttons).collect();
-            (format!("[{}]", elements.join(",")), false, "")
-        }
-    };
+/// The card while the answer to `asked` is made, with a button that stops it.
+fn unfinished(text: &str, asked: &str) -> String {
     let mut config = Writer::default();
     config.field("\"update_multi\":", &true);
-    config.field("\"streaming_mode\":", &is_streaming);
-    if is_streaming {
-        config.raw("\"summary\":", &object! { "content": summary });
-    }
+    config.field("\"streaming_mode\":", &true);
+    config.raw("\"summary\":", &object! { "content": SUMMARY });
+    card(&config.end(), &shown(text), [button(STOP_LABEL, "default", STOP, asked)])
+}
+
+/// The card of a whole message.
+fn finished(text: &str, below: impl IntoIterator<Item = String>) -> String {
+    let style = if tables(text) > TABLES_MAX { &LINES } else { &STYLE };
+    let text = markdown::render(&without_mentions(text), style);
+    card(r#"{"update_multi":true,"streaming_mode":false}"#, &text, below)
+}
+
+fn card(config: &str, text: &str, below: impl IntoIterator<Item = String>) -> String {
+    let text = object! { "tag": "markdown", "element_id": ELEMENT, "content": text };
+    let elements: Vec<String> = std::iter::once(text).chain(below).collect();
     let mut card = Writer::default();
     card.field("\"schema\":", "2.0");
-    card.raw("\"config\":", &config.end());
-    card.raw("\"body\":", &format!("{{\"elements\":{elements}}}"));
+    card.raw("\"config\":", config);
+    card.raw("\"body\":", &format!(r#"{{"elements":[{}]}}"#, elements.join(",")));
     card.end()
+}
+
+fn buttons(outbound: &Outbound) -> impl Iterator<Item = String> + '_ {
+    outbound.buttons.iter().enumerate().map(|(index, button)| {
+        let style = match button.style {
+            ButtonStyle::Danger => "danger",
+            ButtonStyle::Default => "default",
+            ButtonStyle::Primary => "primary",
+        };
+        self::button(&button.label, style, CHOICE, &Choice::of(outbound, index, button).word())
+    })
 }
 
 fn button(label: &str, style: &str, key: &str, says: &str) -> String {
@@ -196,8 +204,8 @@ const LINES: Style = Style { table: Table::Lines, ..STYLE };
 const ELEMENT: &str = "answer";
 /// The key of the button's value.
 const STOP: &str = "stop";
-/// The same for one that says something.
-const SAY: &str = "say";
+/// The same for one of an answer's.
+const CHOICE: &str = "choice";
 const STOP_LABEL: &str = "⏹ 停止 · Stop";
 /// What the list of chats shows meanwhile.
 const SUMMARY: &str = "正在回答… · answering…";

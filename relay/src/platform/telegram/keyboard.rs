@@ -54,7 +54,7 @@ pub(super) fn chosen(account: &AccountId, query: Query) -> Inbound {
     let (via, sender, name) = (NAME.into(), from.to_string(), readable_name(&name));
     Inbound::Chosen {
         group: (!is_private).then(|| chat.to_string()),
-        press: Press { choice, conversation, via, sender, name, group: !is_private, origin },
+        press: Press { choice, conversation, via, sender, name, group: Some(!is_private), origin },
         receipt: format!("{id}/{chat}/{message}/{data}"),
     }
 }
@@ -71,12 +71,8 @@ pub(super) fn under(outbound: &Outbound, topic: i64) -> String {
 /// Ends the button's turning, and says what became of it: the response to an update may make one call itself.
 pub fn pressed(receipt: &str, pressed: &Pressed) -> Option<Reply> {
     let (id, _) = receipt.split_once('/')?;
-    let text = match pressed {
-        Pressed::Gone => GONE,
-        Pressed::Late => LATE,
-        Pressed::Taken(_) => TAKEN,
-    };
-    Some(Reply::json(object! { "method": "answerCallbackQuery", "callback_query_id": id, "text": text }))
+    let said = object! { "method": "answerCallbackQuery", "callback_query_id": id, "text": pressed.words() };
+    Some(Reply::json(said))
 }
 
 /// Leaves the button that was chosen, alone.
@@ -113,7 +109,3 @@ fn key(label: &str, data: &str) -> String {
 
 /// Of a `callback_query`'s id, which is a number of 20 digits.
 const QUERY_BYTES_MAX: usize = 64;
-/// Shown for some seconds, in at most 200 characters.
-const GONE: &str = "这个按钮对你无效，或已失效 · not for you, or too old";
-const LATE: &str = "已经选过别的了 · already answered otherwise";
-const TAKEN: &str = "收到 · got it";
