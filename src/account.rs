@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::directory::Bot;
 use crate::draft::{self, Drafts};
 use crate::error::{self, Error};
+use crate::mark::{self, Marks};
 use crate::outbound::Way;
 use crate::quota::Meter;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
@@ -80,6 +81,7 @@ pub struct Account {
     token: Rc<RefCell<Option<Held>>>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) drafts: RefCell<Drafts>,
+    pub(crate) marks: RefCell<Marks>,
     pub(crate) meter: RefCell<Meter>,
     /// Files that are being fetched.
     pub(crate) bringing: RefCell<Set<FileId>>,
@@ -96,6 +98,7 @@ impl Account {
             token: Rc::default(),
             budget: RefCell::default(),
             drafts: RefCell::default(),
+            marks: RefCell::default(),
             meter: RefCell::default(),
             bringing: RefCell::default(),
         }
@@ -139,6 +142,9 @@ impl Account {
     async fn perform(&self, body: Json) -> Result<Response, Error> {
         if let Some((is_end, outbound)) = draft::asked(&body) {
             return self.drafted(is_end, &outbound).await;
+        }
+        if let Some(marked) = mark::asked(&body) {
+            return self.mark(&marked).await;
         }
         if let Some(link) = media::asked(&body) {
             return self.bring(&link).await;

@@ -187,14 +187,22 @@ from_json! {
     }
 }
 
-/// Commits a question in a user's Hub. `hold_ms`: how long its webhook waits for the answer.
-pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u64) -> Result<(), Error> {
+/// Commits a question in a user's Hub, and says whether it is new and its agent has it. `hold_ms`: how long its webhook waits
+/// for the answer.
+pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u64) -> Result<bool, Error> {
     let response = ask(config, user, "", &Ask::Post { question, hold_ms }).await?;
-    if response.status_code() == 200 {
-        return Ok(());
+    if response.status_code() != 200 {
+        return Err(refused(&response).await);
     }
-    Err(refused(&response).await)
+    let Heard { is_heard } = response.read().await?;
+    Ok(is_heard)
 }
+
+struct Heard {
+    is_heard: bool,
+}
+
+from_json! { struct Heard { is_heard } }
 
 /// Commits what a button says that was pressed, if it is there.
 pub async fn press(config: &Config, user: &UserId, press: Press) -> Result<Pressed, Error> {

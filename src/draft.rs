@@ -188,10 +188,13 @@ impl Account {
             Ok(()) => Some(Sent::Taken),
             Err(Sent::Refused(why)) => {
                 console_log!("account {}: a draft is taken away: {why}", settings.id);
-                if let Some(request) = platform::withdraw_draft(settings, &draft)
-                    && let Err(sent) = self.draw(bot, outbound.conversation.as_str(), &request).await
-                {
-                    console_log!("account {}: it stays: {sent:?}", settings.id);
+                if let Some(request) = platform::withdraw_draft(settings, &draft) {
+                    // Whether there is room or not: the answer is not to stand beside it.
+                    self.budget.borrow_mut().spend(now(), platform::rates(settings), outbound.conversation.as_str());
+                    let (sent, _) = self.call(bot, &request).await;
+                    if sent != Sent::Taken {
+                        console_log!("account {}: it stays: {sent:?}", settings.id);
+                    }
                 }
                 None
             }
@@ -215,7 +218,7 @@ impl Account {
     }
 
     /// A call, if the bot's rate has room for it.
-    async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Sent> {
+    pub(crate) async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Sent> {
         let rates = platform::rates(&bot.account);
         self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| Sent::Wait { ms })?;
         match self.call(bot, request).await {

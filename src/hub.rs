@@ -24,6 +24,7 @@ use crate::ask::{self, Ask};
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
+use crate::mark::{self, Marked};
 use crate::runtime::{
     Delay, Env, Request, Response, ResponseBuilder, State, WebSocket, WebSocketPair, console_error, console_log,
     promise,
@@ -241,8 +242,9 @@ impl Object {
                     self.ask_core(|core| core.hold(now(), &question.id, now().plus_ms(hold_ms)))?;
                 }
                 let done = self.handle(Input::Posted(question)).await?;
-                done.posted.ok_or_else(no_output)??;
-                Ok(Response::empty()?)
+                let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
+                let is_heard = new && self.read(|core| Ok(core.is_heard(seq)))?;
+                Ok(Response::json(&object! { "is_heard": is_heard })?)
             }
             Ask::Press(press) => {
                 let done = self.handle(Input::Pressed(press)).await?;
@@ -620,6 +622,7 @@ impl Object {
                     }
                 }
                 Output::FlushIn(ms) => done.flush_in = Some(ms),
+                Output::Over(question) => self.unmark(question),
                 Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
                 Output::Pressed(pressed) => done.pressed = Some(pressed),
@@ -636,6 +639,17 @@ impl Object {
             }
         }
         done
+    }
+
+    /// A question that may be marked at its platform is over. Nobody waits for what comes of it.
+    fn unmark(&self, question: Seq) {
+        let (config, asked) = (Config::from_env(self.env.clone()), self.read(|core| core.asked(question)));
+        let Ok(Some((conversation, Some(origin)))) = asked else { return };
+        let marked = Marked { origin, conversation, is_over: true };
+        drop(promise(async move {
+            mark::tell(&config, &marked).await;
+            Ok(JsValue::UNDEFINED)
+        }));
     }
 
     /// Sets the alarm, and drops who does not read.

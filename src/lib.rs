@@ -20,6 +20,7 @@ mod hold;
 mod hub;
 mod idempotency;
 mod limit;
+mod mark;
 mod media;
 mod origin;
 mod outbound;

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::directory::{self, Bot, Speaker};
 use crate::error::Error;
 use crate::hold::{self, Plan, Waited};
+use crate::mark::{self, Marked};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
 use crate::{account, ask, db, file, media, origin, request};
 
@@ -92,7 +93,17 @@ pub async fn receive(
                     };
                     match collected {
                         Some((older, its)) => (id, plan) = (older, Some(its)),
-                        None => ask::post(&config, &user, question, plan.map_or(0, |plan| plan.keep_ms)).await?,
+                        None => {
+                            let origin = question.origin.clone();
+                            let keep_ms = plan.map_or(0, |plan| plan.keep_ms);
+                            if ask::post(&config, &user, question, keep_ms).await?
+                                && let Some(origin) = origin.filter(|origin| platform::mark(account, origin).is_some())
+                            {
+                                let (config, conversation) = (config.clone(), conversation.clone());
+                                let marked = Marked { origin, conversation, is_over: false };
+                                context.wait_until(async move { mark::tell(&config, &marked).await });
+                            }
+                        }
                     }
                     for link in links {
                         let config = config.clone();

@@ -90,3 +90,58 @@ fn an_agent_that_leaves_begins_it_anew() {
     delta(&mut world, agent, 0, "anew");
     assert_eq!((world.drafts.as_slice(), shown(&world).as_str()), ([Seq(1), Seq(1)].as_slice(), "anew"));
 }
+
+/// However it ends, its mark goes: once, and only where there is one.
+#[test]
+fn a_question_that_is_over_is_marked_no_more() {
+    type End = fn(&mut World);
+    let ends: [(&str, End); 4] = [
+        ("answered", |world| {
+            let agent = world.agent(None);
+            world.replies(agent, 1, "hi");
+        }),
+        ("done", |world| {
+            let agent = world.agent(None);
+            world.says(agent, r#"{"type":"done","reply_to":1}"#);
+        }),
+        ("recalled", |world| {
+            world.input(Input::Recalled("feishu:main:om_1".parse().unwrap()));
+        }),
+        ("expired", |world| {
+            world.advance_ms(relay::limit::QUESTION_TTL_MS + 1);
+            world.ring(|_| Sent::Taken);
+        }),
+    ];
+    for (how, end) in ends {
+        let mut world = World::new();
+        world.post("om_1", "hello").unwrap();
+        assert_eq!(world.over, [], "{how}");
+        end(&mut world);
+        assert_eq!(world.over, [Seq(1)], "{how}");
+        let (conversation, origin) = world.hub().asked(Seq(1)).unwrap().unwrap();
+        assert_eq!((conversation.as_str(), origin.unwrap().message.as_str()), ("feishu:main:oc_1", "om_1"), "{how}");
+    }
+    let mut world = World::new();
+    let (agent, device) = (world.agent(None), world.device(None));
+    world.sends(device, "m1", "hello");
+    world.replies(agent, 1, "hi");
+    assert_eq!(world.over, []);
+    assert_eq!(world.hub().asked(Seq(9)).unwrap(), None);
+}
+
+#[test]
+fn a_question_is_heard_while_its_agent_has_it() {
+    let mut world = World::new();
+    world.post("om_1", "hello").unwrap();
+    assert!(!world.hub().is_heard(Seq(1)), "nobody is connected");
+    let agent = world.agent(None);
+    assert!(world.hub().is_heard(Seq(1)));
+    let other = world.other_agent("agt_2", "office", &[]);
+    assert!(!world.hub().is_heard(Seq(2)));
+    world.drop(agent);
+    assert!(!world.hub().is_heard(Seq(1)), "the other one does not have it");
+    world.drop(other);
+    let agent = world.agent(None);
+    world.replies(agent, 1, "hi");
+    assert!(!world.hub().is_heard(Seq(1)));
+}

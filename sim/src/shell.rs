@@ -283,6 +283,8 @@ impl World {
                 // Of no one here.
                 Output::Fetched(_) => {}
                 Output::FlushIn(_) => self.shell.flushes = true,
+                // Nothing depends on it.
+                Output::Over(_) => {}
                 Output::Passed(passed) => done.passed = passed,
                 Output::Posted(posted) => done.posted = Some(posted),
                 // Nobody presses here what a platform only names.

@@ -12,6 +12,7 @@ mod pipe;
 mod websocket;
 
 use std::fmt;
+use std::pin::Pin;
 
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{JSON, Promise, Reflect};
@@ -77,6 +78,8 @@ fn stringify(value: &JsValue) -> Result<String> {
 
 /// A promise of what a future comes to.
 pub fn promise(future: impl Future<Output = std::result::Result<JsValue, JsValue>> + 'static) -> Promise {
+    // Boxed: there would be a copy of what drives it for each.
+    let future: Pin<Box<dyn Future<Output = std::result::Result<JsValue, JsValue>>>> = Box::pin(future);
     future_to_promise(future)
 }
 
@@ -174,7 +177,7 @@ extern "C" {
 impl Context {
     /// Runs a future to its end, after the answer is sent.
     pub fn wait_until(&self, future: impl Future<Output = ()> + 'static) {
-        let promise = future_to_promise(async {
+        let promise = promise(async {
             future.await;
             Ok(JsValue::UNDEFINED)
         });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
-import { messageEvent, pressEvent } from './support/feishu.mjs'
+import { messageEvent, pressEvent, recallEvent } from './support/feishu.mjs'
 import { createAgent, feishuAccount, startFeishuWorld, until } from './support/world.mjs'
 
 test('feishu cards', async (t) => {
@@ -39,6 +39,40 @@ test('feishu cards', async (t) => {
       `${waits}`,
     )
     assert.equal(feishu.repliesTo('om_grows').length, 1)
+  })
+
+  const marksOf = (id) => feishu.reactions.filter(({ message }) => message === id)
+  const isUnmarked = (id) => () => marksOf(id).length === 1 && marksOf(id)[0].isGone
+
+  await t.test('until there are words, a reaction says that it is being answered', async () => {
+    slowly(10)
+    model.thinkMs = 1_500
+    const marked = messageEvent('om_think', 'think')
+    await Promise.all([world.webhook(marked), world.webhook(marked)])
+    const mark = await until(() => marksOf('om_think')[0], 'the reaction')
+    assert.deepEqual([mark.type, mark.isGone, feishu.repliesTo('om_think')], ['Typing', false, []])
+    await until(() => feishu.repliesTo('om_think')[0], 'the answer')
+    await until(isUnmarked('om_think'), 'the reaction to go')
+    // What it stands on is known: nothing is listed.
+    assert.equal(feishu.listed, 0)
+    model.thinkMs = 0
+  })
+
+  await t.test('an agent that is away answers nothing yet, and a question taken back is over', async () => {
+    await running.kill()
+    await until(async () => !(await world.call(world.token, 'GET', '/v1/agents')).agents[0].online, 'it to be gone')
+    await world.webhook(messageEvent('om_away', 'away'))
+    await sleep(300)
+    assert.deepEqual(marksOf('om_away'), [])
+    await world.webhook(recallEvent('om_away'))
+    model.thinkMs = 5_000
+    running = agent.start()
+    await running.connected()
+    await world.webhook(messageEvent('om_back', 'back'))
+    await until(() => marksOf('om_back')[0], 'the reaction')
+    await world.webhook(recallEvent('om_back'))
+    await until(isUnmarked('om_back'), 'the reaction to go')
+    model.thinkMs = 0
   })
 
   await t.test('an answer that comes at once is no card', async () => {
@@ -123,6 +157,9 @@ test('feishu cards', async (t) => {
     await until(isDone('om_crash'), 'the answer', 60_000)
     assert.match(cardOf('om_crash').text, /^# crash[\s\S]*word79 \*\*bold\*\* end$/)
     assert.equal(feishu.repliesTo('om_crash').length, 1)
+    // The relay forgot what it is called, and found it.
+    await until(isUnmarked('om_crash'), 'the reaction to go')
+    assert.ok(feishu.listed >= 1)
   })
 
   await t.test('without the scope answers come whole, and cards are not asked for again and again', async () => {
@@ -135,6 +172,18 @@ test('feishu cards', async (t) => {
     }
     assert.equal(feishu.refusedCards, 1)
     feishu.mayDraw = true
+  })
+
+  await t.test('nor are reactions', async () => {
+    model.answer = (question) => `re ${question}`
+    feishu.mayReact = false
+    for (const id of ['om_unmarked_1', 'om_unmarked_2', 'om_unmarked_3']) {
+      await world.webhook(messageEvent(id, id))
+      await until(() => feishu.repliesTo(id)[0], `an answer to ${id}`)
+    }
+    await sleep(300)
+    assert.ok([1, 2].includes(feishu.refusedReactions), `${feishu.refusedReactions}`)
+    feishu.mayReact = true
   })
 
   await t.test('the fakes found nothing wrong', () => {

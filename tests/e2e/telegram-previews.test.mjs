@@ -23,6 +23,7 @@ test('telegram previews', async (t) => {
     await world.asks('t-grows', 'growing')
     const [answer] = await until(() => sentTo('1001').length && sentTo('1001'), 'the answer')
     assert.equal(answer.text, `growing\n\n${words(60)} bold end`)
+    assert.deepEqual(fake.actions, [1001], 'it was typing')
     const previews = shownTo('1001')
     assert.ok(previews.length >= 2, `${previews.length} previews`)
     // Each more of it, all of them one that changes, not too often, and none that comes after the answer.

@@ -1,11 +1,11 @@
 //! An answer shown at its platform while it is made, where the platform can change what it shows. Not stored: the final
 //! answer takes its place.
 
-use protocol::Seq;
+use protocol::{ConversationId, Seq};
 
 use super::{Hub, notice};
 use crate::platform::Outbound;
-use crate::store::{Outcome, Sql};
+use crate::store::{Origin, Outcome, Sql};
 
 /// What there is of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,17 @@ impl<S: Sql> Hub<S> {
             None | Some(Outcome::Replied) => Drafted::Gone,
             Some(_) => Drafted::Over(notice::CUT_SHORT),
         })
+    }
+
+    /// Where a question was asked, and the message at its platform, if it came from one.
+    pub fn asked(&self, question: Seq) -> Result<Option<(ConversationId, Option<Origin>)>, S::Error> {
+        Ok(self.store.question(question)?.map(|asked| (asked.question.conversation, asked.question.origin)))
+    }
+
+    /// Whether a question is open, and its agent was sent it.
+    pub fn is_heard(&self, question: Seq) -> bool {
+        let Some(agent) = self.queue.get(question).and_then(|opened| opened.agent.as_ref()) else { return false };
+        self.peers.values().any(|peer| peer.greeted && peer.agent() == Some(agent) && peer.sent >= question)
     }
 
     /// Nobody shows it at its platform any more: what comes next says so again.

@@ -4,9 +4,10 @@ use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{Author, Code, ConversationId, MessageId, Seq, ServerFrame, Timestamp};
 
 use super::stream::Stream;
-use super::{EventKind, Hub, PeerId, Said, notice, reply_id};
+use super::{EventKind, Hub, Output, PeerId, Said, notice, reply_id};
 use crate::limit::SETTLE_STEP;
 use crate::map::Map;
+use crate::platform::keeps_marks;
 use crate::store::{Opened, Outcome, Sql};
 
 impl<S: Sql> Hub<S> {
@@ -106,6 +107,9 @@ impl<S: Sql> Hub<S> {
             if peer.streaming.remove(&seq) || counts {
                 self.touched.insert(id);
             }
+        }
+        if opened.has_origin && keeps_marks(&opened.conversation) {
+            self.outputs.push(Output::Over(seq));
         }
         let settled = self.queue.first().map_or(self.head, |first| Seq(first.0 - 1));
         if settled.0 >= self.settled.0 + SETTLE_STEP {

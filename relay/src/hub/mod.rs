@@ -140,6 +140,8 @@ pub enum Output {
     Fetched(Fetched),
     /// Come back with [`Input::Flush`] after so many milliseconds.
     FlushIn(u64),
+    /// This question is open no more: a mark that it has at its platform goes.
+    Over(Seq),
     /// Whether what an [`Input::Passed`] says may be in the response. If not, it goes another way, and the response without it.
     Passed(bool),
     /// What became of an [`Input::Posted`], [`Input::Pushed`] or [`Input::Replayed`].

@@ -9,6 +9,7 @@ mod crypto;
 mod event;
 pub mod long_connection;
 mod media;
+mod reaction;
 
 use std::fmt;
 
@@ -36,6 +37,7 @@ pub use event::{
     Action, CardAction, CardContext, Content, Entered, Event, Mention, Operator, Recalled, Received, Resource,
 };
 pub use media::{attach, download, upload, uploaded};
+pub(super) use reaction::{find_mark, found_mark, mark, marked, unmark};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]

@@ -17,6 +17,7 @@ mod call;
 mod choice;
 mod draft;
 mod encoding;
+mod mark;
 mod markdown;
 mod media;
 mod quota;
@@ -42,6 +43,7 @@ pub use draft::{
     update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
+pub use mark::{find_mark, found_mark, keeps_marks, mark, marked, unmark};
 pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
 pub use quota::{Counts, Quota, Told, may_run_out};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};

@@ -32,7 +32,7 @@ use crate::store::Origin;
 pub use keyboard::Query;
 pub(super) use keyboard::{pressed, settle};
 pub(super) use media::{download, located, upload};
-pub(super) use preview::preview;
+pub(super) use preview::{mark, preview};
 
 /// What the operator got from @BotFather and set by `setWebhook`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -275,7 +275,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
 }
 
 fn message(settings: &Settings, outbound: &Outbound, shown: &Style) -> Result<Call, Unsupported> {
-    let Some((chat, topic, message)) = address(outbound) else {
+    let Some((chat, topic, message)) = address(&outbound.origin) else {
         return Err(Unsupported("the question has no address".into()));
     };
     let (text, is_last) = markdown::part_as(&outbound.text, outbound.text_part(), PARTS_MAX, &STYLE, shown, &fits)?;
@@ -310,8 +310,8 @@ fn body_to(chat: i64, topic: i64) -> json::Writer {
 }
 
 /// The chat, the topic in it or 0, and the message that is replied to or 0.
-fn address(outbound: &Outbound) -> Option<(i64, i64, i64)> {
-    let mut numbers = outbound.origin.message.split('/').map_while(|number| number.parse().ok());
+fn address(origin: &Origin) -> Option<(i64, i64, i64)> {
+    let mut numbers = origin.message.split('/').map_while(|number| number.parse().ok());
     Some((numbers.next()?, numbers.next()?, numbers.next()?))
 }
 

@@ -106,6 +106,8 @@ pub struct World {
     pub drafts: Vec<Seq>,
     pub fetched: Vec<protocol::Fetched>,
     pub flushes_in: Vec<u64>,
+    /// Questions that are open no more, whose mark goes.
+    pub over: Vec<Seq>,
     passed: bool,
     pressed: Option<Result<Pressed, Refusal>>,
     next_peer: u64,
@@ -131,6 +133,7 @@ impl World {
             alarm: None,
             deliveries: Vec::new(),
             drafts: Vec::new(),
+            over: Vec::new(),
             fetched: Vec::new(),
             flushes_in: Vec::new(),
             passed: false,
@@ -202,6 +205,7 @@ impl World {
                 }
                 Output::Deliver(delivery) => self.deliveries.push(delivery),
                 Output::Draft(question) => self.drafts.push(question),
+                Output::Over(question) => self.over.push(question),
                 Output::Fetched(fetched) => self.fetched.push(fetched),
                 Output::FlushIn(ms) => self.flushes_in.push(ms),
                 Output::Passed(passed) => self.passed = passed,

@@ -14,6 +14,11 @@ export async function startFeishu() {
   const fake = {
     /** Messages in chats: { messageId, text, type, uuid, token }; of a card, `text` is what it shows, and `card` it. */
     replies: [],
+    /** Reactions on messages: { message, type, id, isGone }; how often they were listed, and how often refused. */
+    reactions: [],
+    listed: 0,
+    mayReact: true,
+    refusedReactions: 0,
     /** Cards by id: { shown: every text it had, sequence, streaming, buttons, at: when it was changed }. */
     cards: new Map(),
     /** Whether the app has the scope `cardkit:card:write`, and how often cards were asked for without. */
@@ -78,6 +83,8 @@ export async function startFeishu() {
       fake.withdrawn.push(...fake.replies.splice(at, 1))
       return json(response, 200, { code: 0, msg: 'success', data: {} })
     }
+    const [, under, reaction] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reactions(?:\/(.+))?$/) ?? []
+    if (under) return react(request, under, reaction && decodeURIComponent(reaction), body, response)
     const [, of, key] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/resources\/([^/]+)$/) ?? []
     if (of) {
       must(request.method === 'GET', 'method of the resource call')
@@ -103,6 +110,37 @@ export async function startFeishu() {
     if (pathname.startsWith('/open-apis/cardkit/v1/cards')) return draw(request, pathname, body, response)
     json(response, 404, { code: 404, msg: `no such api ${request.method} ${pathname}` })
   })
+
+  /** Adds a reaction, lists those of a kind, or takes one's own away. */
+  function react(request, message, id, body, response) {
+    must(message.startsWith('om_'), 'a message to react to')
+    if (!fake.mayReact) {
+      fake.refusedReactions += 1
+      return json(response, 400, { code: 99991672, msg: 'Access denied. One of the following scopes is required' })
+    }
+    const ok = (data) => json(response, 200, { code: 0, msg: 'success', data })
+    if (request.method === 'POST') {
+      const { emoji_type: type } = JSON.parse(body).reaction_type
+      must(/^(Typing|OnIt|Get|DONE)$/.test(type), 'the kind of a reaction')
+      const reaction = { message, type, by: APP.app_id, id: `Z+${fake.reactions.length + 1}/n=` }
+      fake.reactions.push({ ...reaction, isGone: false })
+      return ok({ reaction_id: reaction.id, operator: { operator_id: APP.app_id, operator_type: 'app' } })
+    }
+    if (request.method === 'GET') {
+      const type = new URL(request.url, 'http://fake').searchParams.get('reaction_type')
+      const items = fake.reactions
+        .filter((known) => known.message === message && known.type === type && !known.isGone)
+        .map(({ id, by }) => ({ reaction_id: id, operator: { operator_id: by, operator_type: 'app' } }))
+      const person = { reaction_id: 'of-alice', operator: { operator_id: 'ou_alice', operator_type: 'user' } }
+      fake.listed += 1
+      return ok({ has_more: false, items: [person, ...items] })
+    }
+    must(request.method === 'DELETE', 'method of a reaction call')
+    const known = fake.reactions.find((known) => known.message === message && known.id === id && !known.isGone)
+    if (!known) return json(response, 400, { code: 231007, msg: 'the reaction is not there, or not yours' })
+    known.isGone = true
+    ok({})
+  }
 
   /** A picture of up to 10 MB, or a file of up to 30 MB. */
   function upload(isImage, fields, response) {

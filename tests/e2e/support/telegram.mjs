@@ -27,6 +27,8 @@ export async function startTelegram() {
     calls: [],
     next: [],
     /** What is shown for half a minute, in the order in which it was: { chat, id, text, at }. */
+    /** Where the bot was typing. */
+    actions: [],
     previews: [],
     /** The bot may show such. */
     hasPreviews: true,
@@ -114,6 +116,12 @@ export async function startTelegram() {
       return json(response, 200, { ok: true, result: { file_id: 'x', file_path: file.path } })
     }
     if (method === 'editMessageReplyMarkup') return changeKeyboard(JSON.parse(body), response)
+    if (method === 'sendChatAction') {
+      const { chat_id, action } = JSON.parse(body)
+      must(chats.has(chat_id) && action === 'typing', `the action ${action} in ${chat_id}`)
+      fake.actions.push(chat_id)
+      return json(response, 200, { ok: true, result: true })
+    }
     if (method === 'sendMessageDraft') return showPreview(JSON.parse(body), response)
     if (method !== 'sendMessage') return sendFile(method, await form(request), response)
     const message = JSON.parse(body)

@@ -61,7 +61,7 @@ pub fn upload(settings: &Settings, outbound: &Outbound, file: &File) -> Option<U
         "video/mp4" => ("sendVideo", "video"),
         _ => ("sendDocument", "document"),
     };
-    let (chat, topic, message) = address(outbound)?;
+    let (chat, topic, message) = address(&outbound.origin)?;
     let mut fields = vec![("chat_id", chat.to_string()), ("reply_parameters", reply_to(message))];
     if topic != 0 {
         fields.push(("message_thread_id", topic.to_string()));
