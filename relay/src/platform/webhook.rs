@@ -324,7 +324,7 @@ pub(super) fn readable_name(name: &str) -> Option<String> {
 }
 
 /// Bytes of an answer's address, which is stored with each question.
-const ADDRESS_BYTES_MAX: usize = 1_000;
+pub(super) const ADDRESS_BYTES_MAX: usize = 1_000;
 
 /// A message as long as a question may be: what is over is cut, and the text says so. Refused, it would come again and
 /// again, and its writer would hear nothing.

@@ -12,19 +12,17 @@ use std::fmt;
 
 use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json;
-use protocol::limit::ID_BYTES_MAX;
 use protocol::{AccountId, Button, File, FileKind, Timestamp, from_json, object};
 use serde::Serialize;
 
-use super::encoding::{conversation_id, percent};
+use super::encoding::percent;
 use super::markdown::{self, Fence, Heading, Style};
 use super::webhook::Words;
-use super::wx::{self, Checked, Event, Fields, Key};
+use super::wx::{self, Checked, Event, Fields, Key, Tap};
 use super::{
-    Auth, Call, Choice, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press,
-    Pressed, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
+    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Pressed, Quota,
+    Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
-use crate::store::Origin;
 
 /// What the operator copies from the app's page in the admin console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -115,7 +113,11 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         Event::Message { from, .. } | Event::Pressed { from, .. } if !is_member(&from) => {
             Inbound::Ignored("ids of another form")
         }
-        Event::Pressed { from, key } => chosen(account, from, &key),
+        // A card is in the chat of one member with the app.
+        Event::Pressed { from, key } => {
+            let (chat, sender, address) = (from.clone(), from.clone(), from.clone());
+            Tap { key, chat, group: None, sender, address, receipt: from }.choose(NAME, account)
+        }
         Event::Message { id, from, text, file, .. } => Words {
             id,
             chat: from.clone(),
@@ -130,26 +132,10 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
     }
 }
 
-/// A card is in the chat of one member with the app.
-fn chosen(account: &AccountId, from: String, key: &str) -> Inbound {
-    let Some(choice) = Choice::read(key) else { return Inbound::Ignored("a button of another program's") };
-    let conversation = conversation_id(NAME, account, &from).filter(|_| from.len() <= ID_BYTES_MAX);
-    let Some(conversation) = conversation else { return Inbound::Ignored("ids of another form") };
-    let origin = Origin { account: account.clone(), message: from.clone() };
-    let sender = from.clone();
-    let press = Press { choice, conversation, via: NAME.into(), sender, name: None, group: Some(false), origin };
-    Inbound::Chosen { group: None, press, receipt: from }
-}
-
 /// Writes on the button what became of its press, in the response to it. No other can be pressed then.
 pub(super) fn pressed(settings: &Settings, member: &str, pressed: &Pressed, fresh: &Fresh) -> Option<Reply> {
-    let label = match pressed {
-        Pressed::Gone => GONE,
-        Pressed::Late => LATE,
-        Pressed::Taken { label, .. } => &format!("✓ {label}"),
-    };
     let key = Key::read(&settings.encoding_aes_key)?;
-    let text = wx::button_message(member, &settings.corp_id, label, fresh);
+    let text = wx::button_message(member, &settings.corp_id, &wx::outcome(pressed), fresh);
     Some(wx::sealed(&key, &settings.token, &settings.corp_id, &text, fresh).xml())
 }
 
@@ -185,7 +171,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
 /// Sends a part of an answer to whoever asked (`POST /cgi-bin/message/send`): of its text, then a card with its buttons.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
     if is_card(settings, outbound) {
-        let request = message(settings, outbound, "template_card", &card(outbound));
+        let request = message(settings, outbound, "template_card", &wx::card(outbound));
         return Ok(Call { request, is_last: true });
     }
     let (part, is_last) = text_part(settings, outbound, outbound.text_part())?;
@@ -205,28 +191,13 @@ pub(super) fn instead(settings: &Settings, outbound: &Outbound) -> Option<Call> 
 
 /// Whether these buttons can stand on a card. The WeChat plugin shows neither Markdown nor cards.
 pub(super) fn has_room(settings: &Settings, buttons: &[Button]) -> bool {
-    settings.markdown && buttons.len() <= CARD_BUTTONS_MAX
+    settings.markdown && wx::has_room(buttons)
 }
 
 /// Whether this part is the one after the last of the text.
 fn is_card(settings: &Settings, outbound: &Outbound) -> bool {
     let before = outbound.text_part().checked_sub(1).filter(|_| !outbound.buttons.is_empty());
     before.is_some_and(|before| text_part(settings, outbound, before).is_ok_and(|(_, is_last)| is_last))
-}
-
-/// A card with nothing but buttons ("按钮交互型"). Their keys take 1,024 bytes, and a tap on the card itself does nothing.
-fn card(outbound: &Outbound) -> String {
-    let choice = |index: usize, button| Choice::of(outbound, index, button);
-    let keys = outbound.buttons.iter().enumerate();
-    let keys = keys.map(|(index, button)| object! { "text": button.label, "key": choice(index, button).word() });
-    // No other card of the app may have the same, whosever it is.
-    let task = outbound.buttons.first().map(|button| choice(0, button)).map(|of| format!("{}-{}", of.seq, of.mark));
-    let mut card = json::Writer::default();
-    card.field("\"card_type\":", "button_interaction");
-    card.raw("\"main_title\":", &object! { "title": CARD_TITLE });
-    card.field("\"task_id\":", &task.unwrap_or_default());
-    card.raw("\"button_list\":", &format!("[{}]", keys.collect::<Vec<_>>().join(",")));
-    card.end()
 }
 
 /// A part of the text, and whether it is the last one.
@@ -389,13 +360,6 @@ pub(super) const SOURCE: &str = "developer.work.weixin.qq.com, “访问频率�
 const LABEL: &str = "WeCom";
 /// A text or Markdown message.
 const MESSAGE_BYTES_MAX: usize = 2_048;
-/// "模板卡片消息": buttons of a card.
-const CARD_BUTTONS_MAX: usize = 6;
-/// At most 36 characters.
-const CARD_TITLE: &str = "请选择 · Choose one";
-/// In place of what stood on a button.
-const GONE: &str = "无效 · not for you, or too old";
-const LATE: &str = "已选过别的 · already answered";
 /// "上传临时素材": more than 5 bytes, at most 20 MB; less as a picture or video, or as a recording.
 const FILE_BYTES_MIN: u64 = 6;
 const FILE_BYTES_MAX: u64 = 20_000_000;

@@ -2,12 +2,14 @@
 //! `errcode`.
 
 mod answer;
+mod card;
 mod crypto;
 mod fields;
 mod media;
 mod message;
 
 pub(super) use answer::{Answer, expiring_token, read, read_found};
+pub(super) use card::{Tap, card, has_room, outcome};
 pub(super) use crypto::check_signature;
 pub use crypto::{Key, Opening, signature};
 pub(super) use fields::{Fields, cdata};
