@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{Seq, Timestamp};
 use relay::platform::{
-    self, Account, Download, Fresh, HttpResponse, Inbound, Method, NoToken, Outbound, Raw, Sent, Verdict,
+    self, Account, Download, Fresh, HttpResponse, Inbound, Method, NoToken, Outbound, Pressed, Raw, Sent, Verdict,
 };
 use relay::platform::{wx, wx::Key};
 use serde_json::{Value, json};
@@ -68,6 +68,8 @@ fn words() -> impl Strategy<Value = String> {
         "0",
         "\"code\":",
         "\"ok\":true",
+        "{\"msgtype\":\"event\",\"from\":{\"userid\":\"u\"},\"event\":{\"eventtype\":\"template_card_event\",\"template_card_event\":{\"event_key\":\"1.0.12345678 a\",\"task_id\":\"t\"}}}",
+        "<MsgType>event</MsgType><Event>template_card_event</Event><EventKey>1.0.12345678</EventKey>",
         "\"result\":{}",
         "<faceType=",
         "ext=\"",
@@ -136,7 +138,11 @@ proptest! {
             let json = json!({ "encrypt": encrypt }).to_string();
             for body in [xml, json] {
                 let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-                let _ = platform::receive(&account, &raw, Timestamp(1_732_233_600_000));
+                let received = platform::receive(&account, &raw, Timestamp(1_732_233_600_000));
+                if let Ok(Inbound::Chosen { receipt, .. }) = received {
+                    let fresh = Fresh { now: Timestamp(0), nonce: "n".into(), random };
+                    prop_assert!(platform::pressed(&account, &receipt, &Pressed::Gone, &fresh).is_some());
+                }
             }
         }
     }

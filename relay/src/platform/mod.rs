@@ -227,6 +227,7 @@ pub fn pressed(account: &Account, receipt: &str, pressed: &Pressed, fresh: &Fres
         Platform::Feishu(_) => Some(feishu::pressed(pressed)),
         Platform::Telegram(_) => telegram::pressed(receipt, pressed),
         Platform::Wecom(settings) => wecom::pressed(settings, receipt, pressed, fresh),
+        Platform::WecomBot(settings) => wecom_bot::pressed(settings, receipt, pressed, fresh),
         _ => None,
     }
 }
@@ -367,6 +368,7 @@ fn shown<'a>(account: &Account, outbound: &'a Outbound) -> Cow<'a, Outbound> {
     outbound.words(match &account.platform {
         Platform::Feishu(_) | Platform::Telegram(_) => true,
         Platform::Wecom(settings) => wecom::has_room(settings, &outbound.buttons),
+        Platform::WecomBot(_) => wx::has_room(&outbound.buttons),
         _ => false,
     })
 }
@@ -384,6 +386,7 @@ pub fn instead(account: &Account, outbound: &Outbound, response: &HttpResponse) 
         Platform::Qq(settings) => qq::instead(settings, &shown(account, outbound), response),
         Platform::Telegram(settings) => telegram::instead(settings, &shown(account, outbound), response),
         Platform::Wecom(settings) => wecom::instead(settings, &shown(account, outbound)),
+        Platform::WecomBot(settings) => wecom_bot::instead(settings, &shown(account, outbound)),
         _ => None,
     }
 }

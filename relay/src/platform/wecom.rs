@@ -171,7 +171,7 @@ pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Optio
 /// Sends a part of an answer to whoever asked (`POST /cgi-bin/message/send`): of its text, then a card with its buttons.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
     if is_card(settings, outbound) {
-        let request = message(settings, outbound, "template_card", &wx::card(outbound));
+        let request = message(settings, outbound, "template_card", &wx::card(outbound, ""));
         return Ok(Call { request, is_last: true });
     }
     let (part, is_last) = text_part(settings, outbound, outbound.text_part())?;

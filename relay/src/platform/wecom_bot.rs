@@ -4,10 +4,12 @@
 //! Deadlines: a callback must be answered within 5 s; a stream ends 6 min after its question; `response_url` works once,
 //! within 1 h. Limits: an answer of 20,480 bytes; 30 messages a minute and 1,000 an hour in one chat; 3 questions of one
 //! person at a time. No access token and no list of addresses. Source: developer.work.weixin.qq.com, "智能机器人":
-//! "接收消息", "被动回复消息", "主动回复消息".
+//! "接收消息", "接收事件", "被动回复消息", "模板卡片类型", "主动回复消息".
 //!
-//! Buttons are words: the response to a press on a template card may change that card and nothing else, and no page
-//! promises an address for what the press asks.
+//! Buttons stand on a card: with the end of a stream, of which each may have one; or, since an address takes one message,
+//! on one that holds the whole answer, if that is short and its chat is of two. Else they are words. A press comes once, and
+//! not again; its response within 5 s puts another card in the place of the pressed one, and can do nothing else: what the
+//! press asks is answered at the address that comes with it.
 //!
 //! The address works once, which makes it its own idempotency key: a try after one whose outcome is not known is refused
 //! if that one arrived, and the answer is then called undelivered although it is there.
@@ -22,10 +24,11 @@ use super::encoding::{conversation_id, key};
 use super::markdown::{self, Style, Table};
 use super::media::from_url;
 use super::webhook::{Words, at, required, text_at};
-use super::wx::{self, Key};
+use super::wx::{self, Key, Tap};
 use super::{
     Attached, Auth, Call, Download, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method,
-    NoToken, Outbound, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    NoToken, Outbound, Pressed, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict,
+    check_base,
 };
 use crate::file::in_words;
 use crate::store::Origin;
@@ -110,6 +113,19 @@ pub enum Event {
     Message(Received),
     /// Something that is no message, by its kind: `enter_chat`, `feedback_event` …
     Other(String),
+    /// A button on a card was pressed.
+    Pressed {
+        /// `event_key`
+        key: String,
+        /// `task_id`, by which the card is known.
+        task: String,
+        /// Who pressed it.
+        from: String,
+        /// In which group, if in one.
+        group: Option<String>,
+        /// Where the answer to it may go, once.
+        response_url: Option<String>,
+    },
     /// The platform asks how far the answer has come.
     Refresh {
         /// Of which question: [`Received::stream_id`].
@@ -159,6 +175,13 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
             return Ok(match text_at(&event, "event.eventtype").unwrap_or_default() {
                 // The first time of a day, alone with the bot.
                 name if name == "enter_chat" && group.is_none() => Event::Entered { from },
+                name if name == "template_card_event" => Event::Pressed {
+                    key: required(&event, "event.template_card_event.event_key")?,
+                    task: required(&event, "event.template_card_event.task_id")?,
+                    from,
+                    group,
+                    response_url: text_at(&event, "response_url"),
+                },
                 name => Event::Other(name),
             });
         }
@@ -229,6 +252,13 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
             };
         }
         Event::Other(_) => return Inbound::Ignored("event type"),
+        Event::Pressed { key, task, from: sender, group, response_url } => {
+            // Only in a group does it matter whose card is changed.
+            let whose = group.as_ref().map_or("", |_| &sender);
+            let receipt = format!("{task} {whose} {key}");
+            let (chat, address) = (chat(group.as_deref(), &sender), address(settings, "", response_url.as_deref()));
+            return Tap { key, chat, group, sender, address, receipt }.choose(NAME, account);
+        }
         Event::Refresh { stream_id, from, group } => {
             // As `question_id` made it.
             return match format!("{NAME}:{account}:{stream_id}").parse() {
@@ -242,15 +272,21 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let text = received.text.as_deref().unwrap_or_default();
     let text = if received.group.is_some() { without_mention(text, &settings.name) } else { text.to_owned() };
-    // Answers go nowhere but to the platform.
-    let url = received.response_url.as_deref().filter(|url| is_response_url(settings, url)).unwrap_or_default();
-    let address = format!("{} {url}", received.stream_id());
-    let chat = match &received.group {
-        Some(group) => format!("group-{group}"),
-        None => received.from.clone(),
-    };
+    let address = address(settings, &received.stream_id(), received.response_url.as_deref());
+    let chat = chat(received.group.as_deref(), &received.from);
     let Received { id, group, from: sender, attached, .. } = received;
     Words { id, chat, group, sender, name: None, address, text, attached }.ask(NAME, account)
+}
+
+/// Where an answer goes: our name for its stream, empty if there can be none; then its URL, empty if there is none.
+fn address(settings: &Settings, stream: &str, url: Option<&str>) -> String {
+    // Answers go nowhere but to the platform.
+    let url = url.filter(|url| is_response_url(settings, url)).unwrap_or_default();
+    [stream, " ", url].concat()
+}
+
+fn chat(group: Option<&str>, from: &str) -> String {
+    group.map_or_else(|| from.to_owned(), |group| [GROUP, group].concat())
 }
 
 /// A text without the mention of the bot, of which the platform says only that it is there.
@@ -299,27 +335,51 @@ pub fn progress(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Opti
     stream(settings, outbound, fresh, false)
 }
 
-/// The whole answer, which ends the stream.
+/// The whole answer, which ends the stream, and the card with its buttons, which a stream may have once: who asks again
+/// after its end did not get it, and gets the same.
 pub fn passive(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Held> {
     Some(Held { reply: stream(settings, outbound, fresh, true)?, is_last: true })
 }
 
 /// The response to `enter_chat`, as bare text.
 pub fn greet(settings: &Settings, outbound: &Outbound, fresh: &Fresh) -> Option<Reply> {
-    let text = message("text", &object! { "content": content(outbound) });
-    let key = Key::read(&settings.encoding_aes_key)?;
-    Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
+    sealed(settings, &message("text", &object! { "content": content(outbound) }), fresh)
+}
+
+/// Puts in the place of a card one that says what became of the press, in the response to that. In a group all see what
+/// was chosen; that one may not choose, or is too late, is for them alone.
+pub(super) fn pressed(settings: &Settings, receipt: &str, pressed: &Pressed, fresh: &Fresh) -> Option<Reply> {
+    let mut parts = receipt.splitn(3, ' ');
+    let (task, whose, key) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut update = json::Writer::default();
+    update.field("\"response_type\":", "update_template_card");
+    if !whose.is_empty() && !matches!(pressed, Pressed::Taken { .. }) {
+        update.field("\"userids\":", &[whose]);
+    }
+    update.raw("\"template_card\":", &wx::settled(task, key, pressed));
+    sealed(settings, &update.end(), fresh)
 }
 
 fn stream(settings: &Settings, outbound: &Outbound, fresh: &Fresh, finish: bool) -> Option<Reply> {
-    let (id, _) = outbound.origin.message.split_once(' ')?;
+    let (id, _) = outbound.origin.message.split_once(' ').filter(|(id, _)| !id.is_empty())?;
     let content = if outbound.text.trim().is_empty() && !finish { String::new() } else { content(outbound) };
-    let text = message("stream", &object! { "id": id, "finish": finish, "content": content });
-    let key = Key::read(&settings.encoding_aes_key)?;
-    Some(wx::sealed(&key, &settings.token, "", &text, fresh).json())
+    let stream = object! { "id": id, "finish": finish, "content": content };
+    if outbound.buttons.is_empty() || !finish {
+        return sealed(settings, &message("stream", &stream), fresh);
+    }
+    let mut both = json::Writer::default();
+    both.field("\"msgtype\":", "stream_with_template_card");
+    both.raw("\"stream\":", &stream);
+    both.raw("\"template_card\":", &wx::card(outbound, ""));
+    sealed(settings, &both.end(), fresh)
 }
 
-/// Sends an answer to the address that came with its question, as plain JSON.
+fn sealed(settings: &Settings, text: &str, fresh: &Fresh) -> Option<Reply> {
+    let key = Key::read(&settings.encoding_aes_key)?;
+    Some(wx::sealed(&key, &settings.token, "", text, fresh).json())
+}
+
+/// Sends an answer to the address that came with its question, as plain JSON: on a card, if that holds all of it.
 pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
     let url = outbound.origin.message.split_once(' ').map(|(_, url)| url).filter(|url| !url.is_empty());
     let Some(url) = url else {
@@ -327,8 +387,29 @@ pub fn send(_settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupport
             "这条消息没有带来回复地址 · the message came without an address for its answer".into(),
         ));
     };
-    let body = message("markdown", &object! { "content": content(outbound) });
+    let body = match card_text(outbound) {
+        Some(text) => message("template_card", &wx::card(outbound, &text)),
+        None => message("markdown", &object! { "content": content(&outbound.words(false)) }),
+    };
     Ok(Call { request: HttpRequest::post(url.to_owned(), body, Auth::None), is_last: true })
+}
+
+/// The same in words, when the platform refuses its card.
+pub(super) fn instead(settings: &Settings, outbound: &Outbound) -> Option<Call> {
+    card_text(outbound)?;
+    send(settings, &outbound.words(false)).ok()
+}
+
+/// An answer with buttons as it stands above them on a card of its own, if all of it can: in words alone, without files,
+/// and in a chat of two ("主动回复消息": 当且仅当回调的会话类型为单聊).
+fn card_text(outbound: &Outbound) -> Option<String> {
+    let chat = outbound.conversation.as_str().splitn(3, ':').nth(2)?;
+    // Of an id that is hashed nobody knows whose it was.
+    if outbound.buttons.is_empty() || !outbound.files.is_empty() || chat.starts_with(GROUP) || chat.starts_with('@') {
+        return None;
+    }
+    let text = markdown::render(&without_calls(&outbound.text), &markdown::PLAIN);
+    Some(text).filter(|text| (1..=CARD_TEXT_CHARS_MAX).contains(&text.chars().count()))
 }
 
 /// A message of a kind, which is JSON.
@@ -345,9 +426,13 @@ fn content(outbound: &Outbound) -> String {
         }
     }
     let fits = |part: &str| part.len() + links.len() <= CONTENT_BYTES_MAX;
-    // In a group this would call people, whoever made the model say it.
-    let text = outbound.text.replace("<@", "＜@");
-    markdown::part(&text, 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default() + &links
+    markdown::part(&without_calls(&outbound.text), 0, 1, &STYLE, &fits).map(|(part, _)| part).unwrap_or_default()
+        + &links
+}
+
+/// In a group `<@userid>` would call people, whoever made the model say it.
+fn without_calls(text: &str) -> String {
+    text.replace("<@", "＜@")
 }
 
 /// Whether this part was said with the first: a file, by its link.
@@ -403,12 +488,16 @@ pub(super) const RATES: &[Rate] = &[
 ];
 pub(super) const QUOTAS: &[Quota] = &[];
 pub(super) const SOURCE: &str = "developer.work.weixin.qq.com, “智能机器人”";
+/// Before a group's id, which tells its conversation from a member's.
+const GROUP: &str = "group-";
 /// In what people read.
 const LABEL: &str = "WeCom";
 /// A stream's content, and a Markdown message's.
 const CONTENT_BYTES_MAX: usize = 20_480;
 /// Of those, for links to files.
 const LINKS_BYTES_MAX: usize = 12_000;
+/// "模板卡片类型", `sub_title_text`: more of it is not sure to be seen.
+const CARD_TEXT_CHARS_MAX: usize = 112;
 /// Where files are, as the platform's page has it.
 pub(super) const FILE_HOSTS: &[&str] = &["ww-aibot-img-1258476243.cos.ap-guangzhou.myqcloud.com", ".qq.com"];
 /// How old a signature may be: tries follow each other within seconds, and what is known is known for 72 h.

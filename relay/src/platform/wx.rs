@@ -9,7 +9,7 @@ mod media;
 mod message;
 
 pub(super) use answer::{Answer, expiring_token, read, read_found};
-pub(super) use card::{Tap, card, has_room, outcome};
+pub(super) use card::{Tap, card, has_room, outcome, settled};
 pub(super) use crypto::check_signature;
 pub use crypto::{Key, Opening, signature};
 pub(super) use fields::{Fields, cdata};

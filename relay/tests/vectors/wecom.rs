@@ -427,6 +427,155 @@ fn app_buttons() {
     assert_eq!(platform::settle(&account, &receipt, "no"), None);
 }
 
+#[test]
+fn bot_buttons() {
+    let input = json!({ "encoding_aes_key": "A".repeat(43) });
+    let account = bot(&input);
+    let url = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=a";
+    let button = |text: &str| Button { label: format!("✓ {text}"), text: text.into(), style: ButtonStyle::Default };
+    let asked = Outbound {
+        buttons: vec![button("yes"), button("no")],
+        conversation: "wecom-bot:main:alice".parse().unwrap(),
+        ..to(&format!("m1 {url}"), "Sure about **`rm`**?")
+    };
+    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [7; 16] };
+    let opened = |reply: &platform::Reply| -> Value {
+        let sealed: Value = serde_json::from_str(&reply.body).unwrap();
+        serde_json::from_str(&key(&input).open(sealed["encrypt"].as_str().unwrap(), "").unwrap()).unwrap()
+    };
+
+    // A stream ends with its card, and has none before.
+    let held = platform::passive(&account, &asked, &fresh).unwrap();
+    assert!(held.is_last);
+    let expected = json!({
+        "msgtype": "stream_with_template_card",
+        "stream": { "id": "m1", "finish": true, "content": "Sure about **`rm`**?" },
+        // Chats hold cards for as long as they exist: what comes back with one must still be read.
+        "template_card": {
+            "card_type": "button_interaction", "main_title": { "title": "请选择 · Choose one" }, "task_id": "2-JQ9oFI48",
+            "button_list": [{ "text": "✓ yes", "key": "2.0.JQ9oFI48" }, { "text": "✓ no", "key": "2.1.3svygKW-" }],
+        },
+    });
+    assert_eq!(opened(&held.reply), expected);
+    let expected = json!({ "id": "m1", "finish": false, "content": "Sure about **`rm`**?" });
+    let shown = opened(&platform::progress(&account, &asked, &fresh).unwrap());
+    assert_eq!(shown, json!({ "msgtype": "stream", "stream": expected }));
+    let many = Outbound { buttons: vec![button("yes"); 7], ..asked.clone() };
+    let words = opened(&platform::passive(&account, &many, &fresh).unwrap().reply);
+    assert!(words["stream"]["content"].as_str().unwrap().ends_with("- ✓ yes: `yes`"), "{words}");
+
+    // An address takes one message: the whole answer on its card, or all of it in words.
+    let sent = |outbound: &Outbound| -> Value {
+        let call = platform::send(&account, outbound).unwrap();
+        assert!(call.is_last && call.request.url == url && call.request.auth == Auth::None);
+        serde_json::from_str(&call.request.body.unwrap()).unwrap()
+    };
+    let card = sent(&asked);
+    let expected = json!({
+        "card_type": "button_interaction", "main_title": { "title": "请选择 · Choose one" },
+        "sub_title_text": "Sure about rm?", "task_id": "2-JQ9oFI48",
+        "button_list": [
+            { "text": "✓ yes", "key": "2.0.JQ9oFI48 Sure about rm?" },
+            { "text": "✓ no", "key": "2.1.3svygKW- Sure about rm?" },
+        ],
+    });
+    assert_eq!(card, json!({ "msgtype": "template_card", "template_card": expected }));
+    let in_words = |outbound: &Outbound| {
+        let body = sent(outbound);
+        assert_eq!(body["msgtype"], "markdown", "{body}");
+        assert!(body["markdown"]["content"].as_str().unwrap().contains("- ✓ yes: `yes`"), "{body}");
+    };
+    // Keys hold at most 1,024 bytes.
+    let longest = sent(&Outbound { text: "𠀀".repeat(112), ..asked.clone() });
+    assert!(longest["template_card"]["button_list"][1]["key"].as_str().unwrap().len() < 500, "{longest}");
+    in_words(&Outbound { text: "字".repeat(113), ..asked.clone() });
+    in_words(&Outbound { text: String::new(), ..asked.clone() });
+    in_words(&Outbound { files: vec![file("a.png", "image/png", 9)], ..asked.clone() });
+    in_words(&many);
+    for group in ["wecom-bot:main:group-g1", "wecom-bot:main:@hash", "web"] {
+        in_words(&Outbound { conversation: group.parse().unwrap(), ..asked.clone() });
+    }
+    let calling = sent(&Outbound { text: "<@all>?".into(), ..asked.clone() });
+    assert_eq!(calling["template_card"]["sub_title_text"], "＜@all>?");
+    let refused = HttpResponse { status: 200, retry_after_s: None, body: r#"{"errcode":42045,"errmsg":"x"}"#.into() };
+    let instead = platform::instead(&account, &asked, &refused).unwrap();
+    let expected =
+        r#"{"msgtype":"markdown","markdown":{"content":"Sure about **`rm`**?\n\n- ✓ yes: `yes`\n- ✓ no: `no`"}}"#;
+    assert_eq!((instead.request.url.as_str(), instead.request.body.as_deref()), (url, Some(expected)));
+    assert_eq!(platform::instead(&account, &many, &refused), None);
+
+    // As "接收事件" has it.
+    let received = |group: Option<&str>, key_of_button: &str, url: &str| {
+        let mut event = json!({
+            "msgid": "e1", "create_time": 1_700_000_000, "aibotid": "AIBOTID", "from": { "userid": "alice" },
+            "chattype": "single", "response_url": url, "msgtype": "event",
+            "event": {
+                "eventtype": "template_card_event",
+                "template_card_event": {
+                    "card_type": "button_interaction", "event_key": key_of_button, "task_id": "2-JQ9oFI48",
+                },
+            },
+        });
+        if let Some(group) = group {
+            (event["chatid"], event["chattype"]) = (json!(group), json!("group"));
+        }
+        let encrypt = key(&input).seal(&[1; 16], &event.to_string(), "");
+        let seconds = (crate::NOW.0 / 1000).to_string();
+        let signed = signature(&["token", &seconds, "n", &encrypt]);
+        let query = format!("msg_signature={signed}&timestamp={seconds}&nonce=n");
+        let body = json!({ "encrypt": encrypt }).to_string();
+        let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
+        platform::receive(&account, &raw, crate::NOW).unwrap()
+    };
+    let Inbound::Chosen { group: None, press, receipt } = received(None, "2.1.3svygKW- Sure about rm?", url) else {
+        panic!()
+    };
+    let expected = json!({
+        "choice": { "seq": 2, "index": 1, "mark": "3svygKW-" }, "conversation": "wecom-bot:main:alice",
+        "via": "wecom-bot", "sender": "alice", "name": null, "group": false,
+        "origin": { "account": "main", "message": format!(" {url}") },
+    });
+    assert_eq!(serde_json::to_value(&press).unwrap(), expected);
+    // Its answer goes to that address, and in no response.
+    let answer = Outbound { origin: press.origin, ..to("", "Done.") };
+    assert_eq!(sent(&answer), json!({ "msgtype": "markdown", "markdown": { "content": "Done." } }));
+    assert_eq!(platform::passive(&account, &answer, &fresh), None);
+    assert_eq!(received(None, "like", url), Inbound::Ignored("a button of another program's"));
+    let long = format!("{url}{}", "a".repeat(1_000));
+    assert_eq!(received(None, "2.1.3svygKW-", &long), Inbound::Ignored("ids of another form"));
+    let Inbound::Chosen { press, .. } = received(None, "2.1.3svygKW-", "https://evil.example/") else { panic!() };
+    assert_eq!(press.origin.message, " ");
+
+    // The card is replaced whole, so that what stood on it comes along.
+    let update =
+        |receipt: &str, pressed: &Pressed| opened(&platform::pressed(&account, receipt, pressed, &fresh).unwrap());
+    let card = |label: &str| {
+        json!({
+            "card_type": "button_interaction", "main_title": { "title": "请选择 · Choose one" },
+            "sub_title_text": "Sure about rm?", "task_id": "2-JQ9oFI48",
+            "button_list": [{ "text": label, "style": 4, "key": "2.1.3svygKW- Sure about rm?" }],
+        })
+    };
+    let (taken, late) = (Pressed::Taken { label: "no".into(), text: "Sure?".into() }, "已选过别的 · already answered");
+    let to_all = |label: &str| json!({ "response_type": "update_template_card", "template_card": card(label) });
+    assert_eq!(update(&receipt, &taken), to_all("✓ no"));
+    assert_eq!(update(&receipt, &Pressed::Late), to_all(late));
+    assert_eq!(update(&receipt, &Pressed::Gone), to_all("无效 · not for you, or too old"));
+    // In a group all see a choice, and one alone that it is not theirs.
+    let Inbound::Chosen { group, press, receipt } = received(Some("g1"), "2.1.3svygKW- Sure about rm?", url) else {
+        panic!()
+    };
+    assert_eq!(
+        (group.as_deref(), press.group, press.conversation.as_str()),
+        (Some("g1"), true, "wecom-bot:main:group-g1")
+    );
+    assert_eq!(update(&receipt, &taken), to_all("✓ no"));
+    let mut to_one = to_all(late);
+    to_one["userids"] = json!(["alice"]);
+    assert_eq!(update(&receipt, &Pressed::Late), to_one);
+    assert_eq!(platform::settle(&account, &receipt, "no"), None);
+}
+
 fn file(name: &str, media_type: &str, bytes: u64) -> File {
     File {
         id: "fil_1".parse().unwrap(),
