@@ -3,42 +3,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startFiles } from './support/files.mjs'
+import { ALLOW, DENY, startAsking } from './support/asking.mjs'
 import { createAccount, endsWell, startPlatformWorld } from './support/platform.mjs'
 import { startTelegram, update } from './support/telegram.mjs'
 import { opened, startWecom } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
-
-const ALLOW = { label: '允许一次 · Allow once', text: '/approve 7f3a allow-once', style: 'primary' }
-const DENY = { label: '拒绝 · Deny', text: '/approve 7f3a deny', style: 'danger' }
-
-/** An agent that asks back, and remembers what it was asked: `asks` answers a question so and gives its place. */
-async function startAsking(world) {
-  const agent = await startFiles(world)
-  const { platform } = world.fake.account
-  const texts = async () => {
-    const conversations = (await world.call(world.token, 'GET', '/v1/conversations')).conversations
-    const pages = conversations.map(({ id }) =>
-      world.call(world.token, 'GET', `/v1/conversations/${encodeURIComponent(id)}/messages`),
-    )
-    return (await Promise.all(pages)).flatMap(({ messages }) => messages)
-  }
-  return {
-    ...agent,
-    /** A person's question is answered with buttons: the message as it was sent, and its place in the timeline. */
-    async asks(sent, id, text, buttons = [ALLOW, DENY]) {
-      const before = world.fake.sent.length
-      const question = await agent.receives(sent, id)
-      agent.say({ type: 'reply', reply_to: question.seq, text, buttons })
-      const [message] = await agent.sent(before, 1)
-      const { seq } = (await texts()).find((message) => message.reply_to === question.seq)
-      return { message, seq, conversation: question.conversation, platform }
-    },
-    /** What people said so often. */
-    count: async (text) =>
-      (await texts()).filter((message) => message.from.kind === 'user' && message.text === text).length,
-  }
-}
 
 test('telegram', async (t) => {
   const world = await startPlatformWorld(t, startTelegram)
