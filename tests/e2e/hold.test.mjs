@@ -153,11 +153,7 @@ test('WeCom apps', async (t) => {
 test('AI bots', async (t) => {
   const world = await startHeld(t, startWecomBot)
   const { fake } = world
-  const shown = async (request) => {
-    const { encrypt } = JSON.parse(await (await world.held(request)).text())
-    return JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt)).stream
-  }
-  const refresh = (id) => fake.callback({ ...fake.message('m-refresh'), msgtype: 'stream', stream: { id } })
+  const shown = async (request) => fake.shown(await world.held(request))
 
   await t.test('an answer is shown as it comes, and ends once', async () => {
     world.model.delayMs = 25
@@ -165,7 +161,7 @@ test('AI bots', async (t) => {
     const parts = [await shown(fake.question('m-stream', text))]
     while (!parts.at(-1).finish) {
       assert.ok(parts.length < 60, 'it does not end')
-      parts.push(await shown(refresh(parts[0].id)))
+      parts.push(await shown(fake.refresh(parts[0].id)))
     }
     const contents = parts.map(({ content }) => content)
     assert.equal(contents.at(-1), answerTo(text))

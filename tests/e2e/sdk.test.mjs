@@ -86,6 +86,32 @@ test('official libraries', async (t) => {
     }
   })
 
+  await t.test('@wecom/crypto: a press that it encrypts is answered by an update that it reads', async () => {
+    const path = `${world.url}/webhook/wecom-bot/held-wecom-bot`
+    const sends = ({ query, headers, body }) => post(`${path}?${query}`, { headers, body })
+    let shown = await bot.shown(await sends(bot.question('m-card', 'before a card', { from: 'member1' })))
+    while (!shown.finish) shown = await bot.shown(await sends(bot.refresh(shown.id, { from: 'member1' })))
+    const buttons = [{ label: 'Yes', text: 'pressed by @wecom/crypto' }]
+    const push = { conversation: 'wecom-bot:held-wecom-bot:member1', text: 'Sure?', buttons }
+    await world.call(world.token, 'POST', '/v1/messages', push)
+    const { card } = await until(() => bot.sent.find(({ text }) => text === 'Sure?'), 'the card')
+
+    const pressed = { card_type: card.card_type, event_key: card.button_list[0].key, task_id: card.task_id }
+    const event = { eventtype: 'template_card_event', template_card_event: pressed }
+    const text = JSON.stringify({ ...bot.message('m-press', { from: 'member1' }), msgtype: 'event', event })
+    const { encrypted, query } = seal(bot, '', text)
+    const reply = await (await post(`${path}?${query}`, { body: JSON.stringify({ encrypt: encrypted }) })).json()
+    const { message, id } = wecom.decrypt(bot.account.encoding_aes_key, reply.encrypt)
+    const signature = wecom.getSignature(bot.account.token, reply.timestamp, reply.nonce, reply.encrypt)
+    assert.deepEqual([id, signature], ['', reply.msgsignature])
+    const { response_type, template_card } = JSON.parse(message)
+    assert.deepEqual(
+      [response_type, template_card.task_id, template_card.button_list[0].text],
+      ['update_template_card', card.task_id, '✓ Yes'],
+    )
+    await until(() => bot.sent.some(({ text }) => text === answerTo('pressed by @wecom/crypto')), 'the answer to it')
+  })
+
   await t.test('@wecom/crypto reads what the fakes encrypt and sign', () => {
     for (const [path, [fake, receiver]] of Object.entries(fakes)) {
       const { query, body } = fake.question('m-1', 'read by the library')

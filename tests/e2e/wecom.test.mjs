@@ -20,7 +20,7 @@ import {
   triesAgain,
 } from './support/platform.mjs'
 import { must, serve } from './support/server.mjs'
-import { addressCheck, decrypt, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
+import { addressCheck, sealed, startWecom, startWecomBot, xml } from './support/wecom.mjs'
 import { until } from './support/world.mjs'
 
 test('wecom', async (t) => {
@@ -344,20 +344,11 @@ test('wecom AI bot', async (t) => {
 
     // In the callback's response as it grows, and nothing beside it.
     await createAccount(world, fake.account, { id: 'held', passive: true })
-    const asks = async (event) => {
-      const { encrypt } = await (await world.receive(fake.callback(event), 'held')).json()
-      return JSON.parse(decrypt(fake.account.encoding_aes_key, encrypt)).stream
-    }
-    const message = { ...fake.message('f-held', { from: 'member2' }), ...image }
-    let stream = await asks(message)
+    const asks = async (request) => fake.shown(await world.receive(request, 'held'))
+    let stream = await asks(fake.callback({ ...fake.message('f-held', { from: 'member2' }), ...image }))
     files.reply(await files.asked('wecom-bot:held:f-held'), 'grown', both)
     while (!stream.finish) {
-      stream = await asks({
-        msgtype: 'stream',
-        stream: { id: stream.id },
-        from: { userid: 'member2' },
-        chattype: 'single',
-      })
+      stream = await asks(fake.refresh(stream.id, { from: 'member2' }))
     }
     assert.match(stream.content, /^grown\n📎.*\n📎.*表\.csv/)
     await world

@@ -183,20 +183,12 @@ export async function startWecom() {
 
   /** "模板卡片消息", 按钮交互型 */
   function sendCard({ touser, template_card: card, enable_duplicate_check }, token, response) {
-    const { card_type, main_title, task_id, button_list, ...rest } = card
-    must(card_type === 'button_interaction' && Object.keys(rest).length === 0, `a card: ${Object.keys(rest)}`)
-    must(main_title.title.length <= 36, 'the title of a card')
-    must(/^[0-9A-Za-z_@-]{1,128}$/.test(task_id), `task_id ${task_id}`)
-    const keys = new Set(button_list.map(({ key }) => key))
-    const isRight = ({ text, key }) => text && key && Buffer.byteLength(key) <= 1024
-    must(keys.size === button_list.length && button_list.every(isRight), 'the buttons of a card')
+    mustBeCard(card)
+    must(card.sub_title_text === undefined, 'a card of nothing but buttons')
     // The number is not documented.
-    if (button_list.length > 6) return answer(response, 40058, 'invalid button_list size')
+    if (card.button_list.length > 6) return answer(response, 40058, 'invalid button_list size')
     must(enable_duplicate_check === 1, 'the check for duplicates')
-    const known = tasks.get(task_id)
-    must(!known || JSON.stringify(known) === JSON.stringify(card), 'a task_id twice')
-    if (!known) {
-      tasks.set(task_id, card)
+    if (isNewTask(tasks, card)) {
       fake.sent.push({ to: touser, text: '', card, token, msgtype: 'template_card', at: Date.now() })
     }
     return answer(response, 0, 'ok', { invaliduser: '', msgid: randomUUID(), response_code: randomUUID() })
@@ -205,12 +197,41 @@ export async function startWecom() {
   return Object.assign(fake, server)
 }
 
+/** "模板卡片类型", 按钮交互型; of what is only advised, that too. */
+function mustBeCard({ card_type, main_title, sub_title_text, task_id, button_list, ...rest }) {
+  must(card_type === 'button_interaction' && Object.keys(rest).length === 0, `a card: ${Object.keys(rest)}`)
+  must(main_title.title && [...main_title.title].length <= 26, 'the title of a card')
+  must(sub_title_text === undefined || (sub_title_text && [...sub_title_text].length <= 112), 'the text of a card')
+  must(/^[0-9A-Za-z_@-]{1,128}$/.test(task_id), `task_id ${task_id}`)
+  const keys = new Set(button_list.map(({ key }) => key))
+  const isRight = ({ text, key, style = 1, ...more }) =>
+    text && key && Buffer.byteLength(key) <= 1024 && [1, 2, 3, 4].includes(style) && Object.keys(more).length === 0
+  must(
+    button_list.length > 0 && keys.size === button_list.length && button_list.every(isRight),
+    'the buttons of a card',
+  )
+}
+
+/** A task is of one card: sent again, it is the same one. */
+function isNewTask(tasks, card) {
+  const known = tasks.get(card.task_id)
+  must(!known || JSON.stringify(known) === JSON.stringify(card), 'a task_id twice')
+  tasks.set(card.task_id, card)
+  return !known
+}
+
 /** An AI bot. */
 export async function startWecomBot() {
-  /** response_code → { chat, at }; gone once it was used. */
+  /** response_code → { chat, isGroup, at }; gone once it was used. */
   const codes = new Map()
   /** msgid → its response_code, the same when it comes again. */
   const codeOf = new Map()
+  /** task_id → the card that has it. */
+  const tasks = new Map()
+  /** Streams by their id: { isOver, card }. */
+  const streams = new Map()
+  /** task_id → when its card was last pressed. */
+  const pressedAt = new Map()
   const fake = {
     account: BOT,
     ack: '',
@@ -220,6 +241,8 @@ export async function startWecomBot() {
     calls: [],
     next: [],
     expire: (id) => codes.delete(codeOf.get(id)),
+    /** Whether something was said at the address that came with this message or event. */
+    isUsed: (id) => !codes.has(codeOf.get(id)),
     chatOf: ({ from = 'alice', group }) => group ?? from,
     /** Words of a member; in a group they mention the bot. */
     question: (id, text, options = {}) => {
@@ -230,7 +253,7 @@ export async function startWecomBot() {
     message(id, { from = 'alice', group } = {}) {
       if (!codeOf.has(id)) {
         codeOf.set(id, randomUUID())
-        codes.set(codeOf.get(id), { chat: group ?? from, at: Date.now() })
+        codes.set(codeOf.get(id), { chat: group ?? from, isGroup: Boolean(group), at: Date.now() })
       }
       return {
         msgid: id,
@@ -246,6 +269,57 @@ export async function startWecomBot() {
       const { query, encrypt } = sealedParts(BOT, '', JSON.stringify(event))
       return { query, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ encrypt }) }
     },
+    /** The platform asks how far a stream has come. */
+    refresh: (id, options) =>
+      fake.callback({ ...fake.message(randomUUID(), options), msgtype: 'stream', stream: { id } }),
+    /** "被动回复消息": what the response to a message or a refresh shows of a stream, and the card that comes with it. */
+    async shown(response) {
+      const { msgtype, stream, template_card: card } = await said(response)
+      must(msgtype === (card ? 'stream_with_template_card' : 'stream'), `msgtype ${msgtype}`)
+      must(Buffer.byteLength(stream.content) <= 20_480, 'the content of a stream')
+      const known = streams.get(stream.id)
+      if (card) {
+        mustBeCard(card)
+        must(card.button_list.length <= 6 && card.sub_title_text === undefined, 'the card of a stream')
+        // One message may have one card: said again, as after a response that was lost, it is that one.
+        must(isNewTask(tasks, card) || known?.card?.task_id === card.task_id, 'a card in two streams')
+      }
+      must(!known?.isOver || (stream.finish && known.card?.task_id === card?.task_id), 'a stream goes on after its end')
+      must(!known?.card || card, 'a stream without its card')
+      streams.set(stream.id, { isOver: stream.finish, card })
+      return { ...stream, card }
+    },
+    /** "按钮交互模版卡片的事件": a member presses the `n`-th button of a card; `id`: of the event. */
+    press(card, n, { by = 'alice', group, key = card.button_list[n].key, id = `press-${randomUUID()}` } = {}) {
+      pressedAt.set(card.task_id, Date.now())
+      return fake.callback({
+        ...fake.message(id, { from: by, group }),
+        create_time: Math.floor(Date.now() / 1000),
+        msgtype: 'event',
+        event: {
+          eventtype: 'template_card_event',
+          template_card_event: { card_type: card.card_type, event_key: key, task_id: card.task_id },
+        },
+      })
+    },
+    /** "模版卡片更新消息": the card that takes the place of the pressed one, and for whom; all: nobody is named. */
+    async updated(response, { task_id }, { group } = {}) {
+      const { response_type, template_card: card, userids, ...rest } = await said(response)
+      must(response_type === 'update_template_card' && Object.keys(rest).length === 0, `an update: ${response_type}`)
+      mustBeCard(card)
+      must(card.task_id === task_id, 'the task_id of an update is that of its event')
+      must(Date.now() - pressedAt.get(task_id) < 5_000, 'an update comes within 5 s of its event')
+      must(!userids || (group && userids.length > 0), 'userids are for groups')
+      return { labels: card.button_list.map(({ text }) => text), text: card.sub_title_text, card, userids }
+    },
+  }
+  /** What is in a response to a callback. */
+  async function said(response) {
+    assert.equal(response.status, 200)
+    const { encrypt, msgsignature, timestamp, nonce, ...rest } = await response.json()
+    must(msgsignature === sha1([BOT.token, String(timestamp), nonce, encrypt].sort().join('')), 'the signature')
+    must(Number.isInteger(timestamp) && Object.keys(rest).length === 0, 'the envelope of a response')
+    return JSON.parse(decrypt(BOT.encoding_aes_key, encrypt))
   }
   const server = await serve((request, body, response) => {
     const { pathname, searchParams: query } = new URL(request.url, 'http://fake')
@@ -264,12 +338,21 @@ export async function startWecomBot() {
     fake.calls.push({ at })
     const scripted = fake.next.shift()
     if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
-    const { msgtype, markdown } = JSON.parse(body)
-    must(msgtype === 'markdown', `msgtype ${msgtype}`)
+    const { msgtype, markdown, template_card: card } = JSON.parse(body)
+    must(msgtype === (card ? 'template_card' : 'markdown'), `msgtype ${msgtype}`)
     const code = query.get('response_code')
     const known = codes.get(code)
     // The number is not documented.
     if (!known || at - known.at > 3_600_000) return answer(40058, 'invalid response_code')
+    if (card) {
+      // The number is not documented.
+      if (known.isGroup) return answer(40008, 'invalid message type')
+      mustBeCard(card)
+      must(card.sub_title_text && card.button_list.length <= 6 && isNewTask(tasks, card), 'a card of its own')
+      codes.delete(code)
+      fake.sent.push({ to: known.chat, text: card.sub_title_text, card, at })
+      return answer(0, 'ok')
+    }
     if (!markdown.content) return answer(44004, 'empty content')
     if (Buffer.byteLength(markdown.content) > 20_480) return answer(45002, 'content size out of limit')
     codes.delete(code)
