@@ -567,7 +567,7 @@ fn bot_buttons() {
     };
     assert_eq!(
         (group.as_deref(), press.group, press.conversation.as_str()),
-        (Some("g1"), true, "wecom-bot:main:group-g1")
+        (Some("g1"), Some(true), "wecom-bot:main:group-g1")
     );
     assert_eq!(update(&receipt, &taken), to_all("✓ no"));
     let mut to_one = to_all(late);
