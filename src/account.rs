@@ -157,7 +157,8 @@ impl Account {
         Ok(Response::from_json(&self.hand_over(outbound).await?)?)
     }
 
-    async fn hand_over(&self, outbound: Outbound) -> Result<Sent, Error> {
+    /// Sends a part of an answer, or makes what is shown of it the answer.
+    pub(crate) async fn hand_over(&self, outbound: Outbound) -> Result<Sent, Error> {
         let config = Config::from_env(self.env.clone());
         let Some(bot) = directory::bot(&config, outbound.origin.account.as_str()).await? else {
             return Ok(Sent::Refused("the bot account was deleted".into()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::Timestamp;
 use protocol::json::{FromJson, Json};
 use relay::map::Map;
-use relay::platform::{self, Draft, HttpRequest, HttpResponse, Outbound, Sent};
+use relay::platform::{self, Beginning, Draft, HttpRequest, HttpResponse, Outbound, Sent};
 use serde::Serialize;
 
 use crate::account::{self, Account};
@@ -58,8 +58,13 @@ struct Slot {
     is_busy: bool,
     /// Since when it is the answer: nothing that comes late may show less.
     over: Option<Timestamp>,
+    /// A call that makes it the answer had no response: it may be.
+    may_have_ended: bool,
     updates: u32,
 }
+
+/// Why a call came to nothing, and the platform's words, if there are any.
+type Failed = (Sent, Option<HttpResponse>);
 
 impl Account {
     /// Answers [`Ask`].
@@ -69,13 +74,35 @@ impl Account {
             return Ok(Response::from_json(&None::<u64>)?);
         };
         let again = if is_end {
-            let sent = self.end_draft(&bot, outbound).await;
+            let sent = self.end_stopped(&bot, outbound.clone()).await?;
             console_log!("draft {} ends: {sent:?}", outbound.seq);
             None
         } else {
             self.show_draft(&bot, outbound).await
         };
         Ok(Response::from_json(&again)?)
+    }
+
+    /// Ends a draft with what there is of an answer that was stopped. No delivery stands behind it: tried a few times.
+    async fn end_stopped(&self, bot: &Bot, mut outbound: Outbound) -> Result<Option<Sent>, Error> {
+        let mut sent = self.end_draft(bot, &outbound).await;
+        for _ in 0..END_TRIES {
+            let wait_ms = match sent {
+                Some(Sent::Partly) => {
+                    outbound.part += 1;
+                    0
+                }
+                Some(Sent::Wait { ms }) => ms,
+                Some(Sent::Later { .. }) => RETRY_MS,
+                _ => break,
+            };
+            Delay::from(Duration::from_millis(wait_ms)).await;
+            sent = match outbound.part {
+                0 => self.end_draft(bot, &outbound).await,
+                _ => Some(self.hand_over(outbound.clone()).await?),
+            };
+        }
+        Ok(sent)
     }
 
     async fn show_draft(&self, bot: &Bot, outbound: &Outbound) -> Option<u64> {
@@ -103,22 +130,28 @@ impl Account {
         let chat = outbound.conversation.as_str();
         if let Some(request) = platform::preview(settings, outbound) {
             let drawn = self.draw(bot, &format!("preview of {chat}"), &request).await;
-            return drawn.map_or_else(|sent| self.not_begun(bot, sent), |_| Some(platform::PREVIEW_MS));
+            return drawn.map_or_else(|failed| self.not_begun(bot, failed), |_| Some(platform::PREVIEW_MS));
         }
         let known = self.drafts.borrow_mut().slot(of).draft.clone();
-        let mut draft = match known {
+        let mut draft = match known.clone() {
             Some(draft) => draft,
             None => {
-                let request = platform::begin_draft(settings, outbound)?;
+                let request = match platform::begin_draft(settings, outbound) {
+                    Beginning::Call(request) => request,
+                    Beginning::Later => return Some(platform::redraw_ms(0)),
+                    Beginning::Never => return None,
+                };
                 let response = match self.draw(bot, chat, &request).await {
                     Ok(response) => response,
-                    Err(sent) => return self.not_begun(bot, sent),
+                    Err(failed) => return self.not_begun(bot, failed),
                 };
-                let handle = platform::drafted(settings, &response)?;
-                let draft = Draft { handle, message: String::new(), begun: now(), sequence: 0 };
+                let draft = platform::drafted(settings, outbound, &response, now())?;
                 // The answer was faster, and did not know of this: it stays unseen.
                 if !self.keep(of, &draft).await {
                     return None;
+                }
+                if !draft.message.is_empty() {
+                    return Some(platform::redraw_ms(0));
                 }
                 draft
             }
@@ -131,26 +164,44 @@ impl Account {
                 Err(_) => None,
             };
         }
-        draft.next(now());
-        let request = platform::update_draft(settings, outbound, &draft)?;
+        draft.next();
+        let request = platform::update_draft(settings, outbound, &mut draft);
         let updates = {
             let mut drafts = self.drafts.borrow_mut();
             let slot = drafts.slot(of);
-            slot.draft = Some(draft);
-            slot.updates += 1;
+            if request.is_some() {
+                slot.draft = Some(draft);
+                slot.updates += 1;
+            }
             slot.updates
         };
+        let Some(request) = request else { return Some(platform::redraw_ms(updates)) };
         match self.draw(bot, chat, &request).await {
             Ok(_) => Some(platform::redraw_ms(updates)),
-            Err(Sent::Wait { ms }) => Some(ms),
-            Err(Sent::Later { .. }) => Some(RETRY_MS),
-            Err(_) => None,
+            Err((Sent::Wait { ms }, _)) => {
+                self.drafts.borrow_mut().slot(of).draft = known;
+                Some(ms)
+            }
+            Err((Sent::Later { .. }, _)) => Some(RETRY_MS),
+            Err(_) => {
+                let mut drafts = self.drafts.borrow_mut();
+                if let (Some(draft), Some(known)) = (&mut drafts.slot(of).draft, known) {
+                    draft.shown = known.shown;
+                }
+                None
+            }
         }
     }
 
-    /// When to try again to show something; none: the bot may not, and is not asked for a while.
-    fn not_begun(&self, bot: &Bot, sent: Sent) -> Option<u64> {
+    /// When to try again to show something; none: the bot may not, and is not asked for a while, unless it is about this one.
+    fn not_begun(&self, bot: &Bot, (sent, response): Failed) -> Option<u64> {
         match sent {
+            Sent::Refused(why)
+                if response.is_some_and(|response| !platform::forbids_drafts(&bot.account, &response)) =>
+            {
+                console_log!("account {}: no draft: {why}", bot.account.id);
+                None
+            }
             Sent::Refused(why) => {
                 console_log!("account {}: no drafts for a while: {why}", bot.account.id);
                 self.drafts.borrow_mut().refused_until = now().plus_ms(REFUSED_MS);
@@ -178,27 +229,18 @@ impl Account {
         let mut draft = self.drafts.borrow_mut().slot(of).draft.clone()?;
         // It may be there, without anyone having heard so.
         let placed = if draft.message.is_empty() { self.place(bot, outbound, &mut draft).await } else { Ok(()) };
-        draft.next(now());
-        let ended = match (placed, platform::end_draft(settings, outbound, &draft)) {
-            (Err(sent), _) => Err(sent),
-            (Ok(()), Some(request)) => self.draw(bot, outbound.conversation.as_str(), &request).await.map(drop),
-            (Ok(()), None) => Err(Sent::Refused("it does not fit".into())),
+        let sent = match placed {
+            Ok(()) => self.try_end(bot, outbound, &mut draft).await,
+            Err(sent) => sent,
         };
-        let sent = match ended {
-            Ok(()) => Some(Sent::Taken),
-            Err(Sent::Refused(why)) => {
+        let sent = match sent {
+            Sent::Taken | Sent::Partly => Some(sent),
+            Sent::Refused(why) => {
                 console_log!("account {}: a draft is taken away: {why}", settings.id);
-                if let Some(request) = platform::withdraw_draft(settings, &draft) {
-                    // Whether there is room or not: the answer is not to stand beside it.
-                    self.budget.borrow_mut().spend(now(), platform::rates(settings), outbound.conversation.as_str());
-                    let (sent, _) = self.call(bot, &request).await;
-                    if sent != Sent::Taken {
-                        console_log!("account {}: it stays: {sent:?}", settings.id);
-                    }
-                }
+                self.take_away(bot, outbound, &mut draft).await;
                 None
             }
-            Err(sent) => return Some(sent),
+            sent => return Some(sent),
         };
         self.drafts.borrow_mut().slot(of).draft = None;
         if let Err(error) = self.state.storage().delete(of).await {
@@ -207,23 +249,71 @@ impl Account {
         sent
     }
 
+    /// What became of making it the answer.
+    async fn try_end(&self, bot: &Bot, outbound: &Outbound, draft: &mut Draft) -> Sent {
+        let (of, known) = (&of(outbound), draft.clone());
+        draft.next();
+        let Some(call) = platform::end_draft(&bot.account, outbound, draft) else {
+            return Sent::Refused("it does not fit".into());
+        };
+        self.drafts.borrow_mut().slot(of).draft = Some(draft.clone());
+        let taken = if call.is_last { Sent::Taken } else { Sent::Partly };
+        let (sent, response) = match self.draw(bot, outbound.conversation.as_str(), &call.request).await {
+            Ok(_) => return taken,
+            Err(failed) => failed,
+        };
+        let mut drafts = self.drafts.borrow_mut();
+        let slot = drafts.slot(of);
+        match (&sent, response) {
+            (Sent::Wait { .. }, _) => slot.draft = Some(known),
+            (Sent::Later { .. }, response) => {
+                slot.may_have_ended |= response.is_none_or(|response| response.status >= 500);
+            }
+            (_, Some(response)) if slot.may_have_ended && platform::has_ended(&bot.account, &response) => return taken,
+            _ => {}
+        }
+        sent
+    }
+
+    /// Takes it out of its chat; where that cannot be done, it is left there as it is.
+    async fn take_away(&self, bot: &Bot, outbound: &Outbound, draft: &mut Draft) {
+        let settings = &bot.account;
+        // Whether there is room or not: the answer follows.
+        let spend = || {
+            self.budget.borrow_mut().spend(now(), platform::rates(settings), outbound.conversation.as_str());
+        };
+        let Some(request) = platform::withdraw_draft(settings, outbound, draft) else { return };
+        spend();
+        let (sent, _) = self.call(bot, &request).await;
+        if sent == Sent::Taken {
+            return;
+        }
+        console_log!("account {}: it stays: {sent:?}", settings.id);
+        draft.next();
+        let Some(request) = platform::leave_draft(settings, outbound, draft) else { return };
+        spend();
+        let (sent, _) = self.call(bot, &request).await;
+        console_log!("account {}: it is left as it is: {sent:?}", settings.id);
+    }
+
     async fn place(&self, bot: &Bot, outbound: &Outbound, draft: &mut Draft) -> Result<(), Sent> {
         let settings = &bot.account;
         let no = || Sent::Refused("no draft".into());
         let request = platform::place_draft(settings, outbound, draft).ok_or_else(no)?;
-        let response = self.draw(bot, outbound.conversation.as_str(), &request).await?;
+        let drawn = self.draw(bot, outbound.conversation.as_str(), &request).await;
+        let response = drawn.map_err(|(sent, _)| sent)?;
         draft.message = platform::placed(settings, &response).ok_or_else(no)?;
         self.keep(&of(outbound), draft).await;
         Ok(())
     }
 
     /// A call, if the bot's rate has room for it.
-    pub(crate) async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Sent> {
+    pub(crate) async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Failed> {
         let rates = platform::rates(&bot.account);
-        self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| Sent::Wait { ms })?;
+        self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| (Sent::Wait { ms }, None))?;
         match self.call(bot, request).await {
             (Sent::Taken, Some(response)) => Ok(response),
-            (sent, _) => Err(sent),
+            failed => Err(failed),
         }
     }
 
@@ -243,8 +333,11 @@ impl Account {
         if self.drafts.borrow().slots.contains_key(of) {
             return;
         }
-        let stored = self.state.storage().get_json::<Draft>(of).await;
-        self.drafts.borrow_mut().insert(of, stored.ok().flatten());
+        let mut stored = self.state.storage().get_json::<Draft>(of).await.ok().flatten();
+        if let Some(draft) = &mut stored {
+            draft.recall(now());
+        }
+        self.drafts.borrow_mut().insert(of, stored);
     }
 }
 
@@ -280,6 +373,8 @@ fn of(outbound: &Outbound) -> String {
 /// A bot that may show no drafts (a missing scope, a used-up quota) is asked again after 10 min.
 const REFUSED_MS: u64 = 10 * 60 * 1000;
 const RETRY_MS: u64 = 3_000;
+/// Of the parts of an answer that was stopped, together.
+const END_TRIES: u32 = 6;
 const OVER_MS: u64 = 60_000;
 /// More answers are made at once only if Hubs do not come back: those can be read again.
 const SLOTS_MAX: usize = 1_000;

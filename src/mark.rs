@@ -82,7 +82,7 @@ impl Account {
         let chat = format!("marks in {}", marked.conversation);
         let mut tries = 0;
         while let Some((step, request)) = &next {
-            let drawn = self.draw(&bot, &chat, request).await;
+            let drawn = self.draw(&bot, &chat, request).await.map_err(|(sent, _)| sent);
             let wait_ms = match &drawn {
                 Err(Sent::Wait { ms }) => Some(*ms),
                 Err(Sent::Later { after_ms, .. }) => Some(after_ms.unwrap_or(RETRY_MS)),

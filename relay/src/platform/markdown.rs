@@ -1,9 +1,11 @@
 //! One Markdown answer, as each platform shows it best: a platform says by its [`Style`] what it can show, and the rest
 //! becomes words. Only what language models write is read: no HTML, no references, no setext headings.
 
+mod growing;
 mod inline;
 mod parts;
 
+pub(super) use growing::steady;
 pub(super) use inline::Spans;
 pub(super) use parts::{part, part_as};
 

@@ -39,8 +39,8 @@ pub use call::{
 };
 pub use choice::{Choice, Press, Pressed};
 pub use draft::{
-    Draft, PREVIEW_MS, begin_draft, drafted, end_draft, place_draft, placed, preview, redraw_ms, shows_drafts,
-    update_draft, withdraw_draft,
+    Beginning, Draft, PREVIEW_MS, begin_draft, drafted, end_draft, forbids_drafts, has_ended, leave_draft, place_draft,
+    placed, preview, redraw_ms, shows_drafts, update_draft, withdraw_draft,
 };
 pub(crate) use encoding::percent;
 pub use mark::{find_mark, found_mark, keeps_marks, mark, marked, unmark};
@@ -426,7 +426,7 @@ mod tests {
         r#"{"platform":"dingtalk","app_key":"k","app_secret":"SECRET","robot_code":"r","api_base":"https://a.b"}"#,
         r#"{"platform":"feishu","app_id":"cli_1","app_secret":"SECRET","encrypt_key":"SECRET","verification_token":"SECRET",
             "bot_open_id":"ou_1","streaming":false,"api_base":"https://a.b"}"#,
-        r#"{"platform":"qq","app_id":"1","app_secret":"SECRET","bot_id":"2","markdown":false,"proactive":true,
+        r#"{"platform":"qq","app_id":"1","app_secret":"SECRET","bot_id":"2","markdown":false,"proactive":true,"streaming":false,
             "api_base":"https://a.b","token_base":"https://a.b"}"#,
         r#"{"platform":"telegram","bot_token":"1:SECRET","secret_token":"SECRET","username":"b","streaming":false,"api_base":"https://a.b"}"#,
         r#"{"platform":"wechat","app_id":"wx1","app_secret":"SECRET","token":"SECRET",

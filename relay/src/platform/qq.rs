@@ -13,13 +13,14 @@
 mod crypto;
 mod event;
 mod media;
+mod stream;
 
 use std::fmt;
 
 use protocol::api::{Metered, Period, QuotaScope};
 use protocol::json::{self, FromJson, Json, Object};
 use protocol::limit::ID_BYTES_MAX;
-use protocol::{AccountId, Timestamp, from_json, object};
+use protocol::{AccountId, Seq, Timestamp, from_json, object};
 use serde::Serialize;
 
 use super::encoding::{conversation_id, is_plain};
@@ -34,6 +35,9 @@ use crate::store::Origin;
 pub use crypto::public_key;
 pub use event::{Event, Place, Received};
 pub(super) use media::{FILE_HOSTS, attach, download, upload, uploaded};
+pub(super) use stream::{
+    begin_draft, drafted, end_draft, has_ended, is_about_message, leave_draft, update_draft, withdraw_draft,
+};
 
 /// What the operator copies from the bot's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -48,6 +52,8 @@ pub struct Settings {
     pub markdown: bool,
     /// Whether an answer that is too late to be a reply goes as a message of its own, which few bots may send.
     pub proactive: bool,
+    /// Whether answers in private chats grow while they are made. As Markdown alone: plain text would change as it goes on.
+    pub streaming: bool,
     /// `https://api.bot.qq.com`; `https://api.sgroup.qq.com` until 2026.
     pub api_base: String,
     /// Where tokens are given; `https://bots.qq.com` until 2026.
@@ -61,6 +67,7 @@ from_json! {
         bot_id or String::new(),
         markdown or true,
         proactive or false,
+        streaming or true,
         api_base or "https://api.bot.qq.com".to_owned(),
         token_base or "https://api.bot.qq.com".to_owned(),
     }
@@ -176,8 +183,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
     let usual = Way { is_markdown: settings.markdown, has_links: true, is_reply: true };
     let way = match read_answer(response).ok()?.code {
         NO_MARKDOWN if settings.markdown => Way { is_markdown: false, ..usual },
-        // Addresses that were not registered for the bot.
-        304003 | 40054010 => Way { is_markdown: false, has_links: false, ..usual },
+        code if is_about_links(code) => Way { is_markdown: false, has_links: false, ..usual },
         code if is_too_late(code) && settings.proactive => Way { is_reply: false, ..usual },
         _ => return None,
     };
@@ -205,9 +211,7 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
         return Err(Unsupported("QQ 一次最多回复 4 个文件 · an answer has 4 files at most".into()));
     }
     let is_guild = address.is_guild;
-    // Mentions call people, whoever made the model say them. Guilds have everything escaped.
-    let text = outbound.text.replace("<@", "＜@").replace("<qqbot", "＜qqbot");
-    let fits = |part: &str| part.chars().count() <= MESSAGE_CHARS_MAX;
+    let text = without_mentions(&outbound.text);
     let shown = match way.is_markdown {
         _ if is_guild => &GUILD,
         true => &markdown::FULL,
@@ -233,9 +237,20 @@ fn message(settings: &Settings, outbound: &Outbound, way: Way) -> Result<Call, U
     Ok(Call { request: reply(settings, outbound, &address, body, way.is_reply), is_last })
 }
 
+/// Mentions call people, whoever made the model say them. Guilds have everything escaped.
+fn without_mentions(text: &str) -> String {
+    text.replace("<@", "＜@").replace("<qqbot", "＜qqbot")
+}
+
+/// Whether it can be one message.
+fn fits(part: &str) -> bool {
+    part.chars().count() <= MESSAGE_CHARS_MAX
+}
+
 /// Where an answer goes.
 struct Address<'a> {
     path: String,
+    is_c2c: bool,
     is_guild: bool,
     /// The message that it replies to; or, after [`EVENT`], the event.
     message: &'a str,
@@ -251,7 +266,8 @@ fn address(outbound: &Outbound) -> Option<Address<'_>> {
         "channel" => (format!("channels/{place}"), PARTS_MAX),
         _ => (format!("dms/{place}"), PARTS_MAX),
     };
-    Some(Address { path, is_guild: !matches!(kind, "c2c" | "group"), message, parts_max })
+    let is_c2c = kind == "c2c";
+    Some(Address { path, is_c2c, is_guild: !is_c2c && kind != "group", message, parts_max })
 }
 
 /// What `body` begins, as a reply or as a message of its own.
@@ -268,15 +284,15 @@ fn reply(
             None => body.field("\"msg_id\":", address.message),
         };
         if !address.is_guild {
-            body.field("\"msg_seq\":", &msg_seq(outbound));
+            body.field("\"msg_seq\":", &msg_seq(outbound.seq, outbound.part));
         }
     }
     HttpRequest::post(format!("{}/{}/messages", settings.api_base, address.path), body.end(), Auth::Qq)
 }
 
 /// Unique among the answers to one message, the same for every try, and small as in the platform's SDKs.
-fn msg_seq(outbound: &Outbound) -> u64 {
-    outbound.seq.0 % 8_000 * 8 + u64::from(outbound.part % 8) + 1
+fn msg_seq(seq: Seq, part: u32) -> u64 {
+    seq.0 % 8_000 * 8 + u64::from(part % 8) + 1
 }
 
 /// What the response to [`send`] means: the codes of "错误码".
@@ -291,9 +307,8 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
         // Taken already, or waiting for the platform's censors.
         40054005 | 304023 | 304024 => Verdict::Sent(Sent::Taken),
         11241..=11243 => Verdict::TokenExpired,
-        22009 | 304010 | 304017 | 304021 | 40034004 | 40034100 | 40054006 | 50055001 | 50055002 | 50055006 => {
-            Verdict::later(response, why)
-        }
+        22009 | 50001 | 50002 | 304010 | 304017 | 304021 | 40034004 | 40034100 | 40054006 | 50055001 | 50055002
+        | 50055006 => Verdict::later(response, why),
         _ if response.status >= 500 || response.status == 429 => Verdict::later(response, why),
         0 if response.status < 300 => Verdict::Sent(Sent::Taken),
         _ if response.status == 401 => Verdict::TokenExpired,
@@ -358,6 +373,21 @@ fn is_too_late(code: i64) -> bool {
     matches!(code, 304103 | 304026..=304028 | 40034005 | 40034024..=40034027 | 40034128)
 }
 
+/// The message holds addresses that were not registered for the bot.
+fn is_about_links(code: i64) -> bool {
+    matches!(code, 304003 | 40054010)
+}
+
+/// The platform's censors.
+fn is_censored(code: i64) -> bool {
+    matches!(code, 22006 | 40034006 | 40054013)
+}
+
+/// The bot cannot write there.
+fn is_not_there(code: i64) -> bool {
+    matches!(code, 40054002..=40054004 | 40034101 | 40034105)
+}
+
 /// The platform's words, and what to do about the codes that people meet.
 fn explain(code: i64, why: String) -> String {
     let hint = match code {
@@ -365,8 +395,8 @@ fn explain(code: i64, why: String) -> String {
         11298 => {
             "请把出口 IP 加入机器人的 IP 白名单，或换一种出口 · add this address to the bot's IP whitelist, or choose another egress"
         }
-        22006 | 40034006 | 40054013 => "内容未通过平台审核 · the platform does not allow the content",
-        40054002..=40054004 | 40034101 | 40034105 => "机器人被禁言或不在那里 · the bot is muted or not there",
+        code if is_censored(code) => "内容未通过平台审核 · the platform does not allow the content",
+        code if is_not_there(code) => "机器人被禁言或不在那里 · the bot is muted or not there",
         code if is_too_late(code) => {
             "超过了平台允许回复的时间或次数 · the platform's time or number of replies is over"
         }

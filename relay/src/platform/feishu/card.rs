@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        Draft { handle: "card_1".into(), message: "om_2".into(), begun: protocol::Timestamp(0), sequence: 7 }
+        Draft { message: "om_2".into(), sequence: 7, ..Draft::new("card_1".into(), protocol::Timestamp(0)) }
     }
 
     fn body(request: &HttpRequest) -> Value {

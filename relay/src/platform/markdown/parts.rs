@@ -99,7 +99,7 @@ impl<'a> Cutter<'a> {
 
 /// Where the block of code begins that is still open at the end of `text`, and by which line; `begun` is the line of one
 /// that was open at its beginning.
-fn open_fence<'a>(text: &'a str, begun: Option<&'a str>) -> Option<(usize, &'a str)> {
+pub(super) fn open_fence<'a>(text: &'a str, begun: Option<&'a str>) -> Option<(usize, &'a str)> {
     let (mut at, mut open) = (0, begun.map(|line| (0, line)));
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end_matches(['\n', '\r']);
