@@ -1,6 +1,7 @@
 // QQ's official bots, as far as the relay can tell: the APIs it calls, which refuse what QQ refuses, and its events, signed
-// with Ed25519. Facts: bot.q.qq.com, "签名校验", "发送消息", "错误码". Which of several numbers QQ says for a window that is
-// over is not documented: here it is one of each kind.
+// with Ed25519. Facts: bot.q.qq.com, "签名校验", "发送消息", "发送单聊流式消息", "错误码". Which of several numbers QQ says for a
+// window that is over is not documented: here it is one of each kind. Nor is what it says to a stream whose number comes again or
+// which has ended: here that what was sent cannot be changed (40113003), as it does when that is tried.
 
 import { createPrivateKey, createPublicKey, randomUUID, sign, verify } from 'node:crypto'
 import { answerFile, read as fetched } from './files.mjs'
@@ -14,6 +15,7 @@ const ACCOUNT = {
   default_user: 'me',
   app_id: '102000001',
   app_secret: 'qq-secret-that-must-not-leak',
+  streaming: false,
 }
 
 export async function startQq() {
@@ -33,9 +35,19 @@ export async function startQq() {
     next: [],
     tokens: 0,
     /** What the bot may do. */
-    may: { markdown: true, links: true, proactive: false },
+    may: { markdown: true, links: true, proactive: false, stream: true, withdraw: true },
     /** The next message is taken, and the answer to the call lost. */
     losesNext: false,
+    /**
+     * Calls that make a message grow, with their bodies; scripted answers for the next ones, or for those that a test picks; and
+     * whether the next one that ends one is taken and its answer lost.
+     */
+    frames: [],
+    nextFrame: [],
+    refusesFrame: null,
+    losesNextEnd: false,
+    /** Messages that were recalled. */
+    withdrawn: [],
     isListed: true,
     expireToken: () => valid.clear(),
     /** The message came so long ago. */
@@ -99,6 +111,10 @@ export async function startQq() {
     if (pathname === '/users/@me') return json(response, 200, { id: BOT_ID, username: '助手', bot: true })
     const [, of] = pathname.match(/^\/(v2\/(?:users|groups)\/[^/]+)\/files$/) ?? []
     if (of) return upload(of, JSON.parse(body), response)
+    const [, streams] = pathname.match(/^\/(v2\/(?:users|groups)\/[^/]+)\/stream_messages$/) ?? []
+    if (streams) return grow(streams, JSON.parse(body), token, response)
+    const [, recalls, id] = pathname.match(/^\/(v2\/users\/[^/]+)\/messages\/([^/]+)$/) ?? []
+    if (recalls && request.method === 'DELETE') return recall(recalls, decodeURIComponent(id), response)
     const [, path] = pathname.match(/^\/((?:v2\/users|v2\/groups|channels|dms)\/[^/]+)\/messages$/) ?? []
     must(path && request.method === 'POST', `${request.method} ${pathname}`)
     return send(path, JSON.parse(body), token, response)
@@ -119,9 +135,75 @@ export async function startQq() {
     return json(response, 200, { file_uuid: randomUUID(), file_info, ttl: 259_200, id: '' })
   }
 
+  /** A message of a private chat that grows: each call has all of it. */
+  function grow(path, frame, token, response) {
+    const at = Date.now()
+    fake.frames.push({ at, path, ...frame })
+    const scripted = fake.nextFrame.shift() ?? fake.refusesFrame?.(frame)
+    if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
+    const { input_mode, input_state, index, content_type, content_raw, msg_id, msg_seq, stream_msg_id } = frame
+    if (!path.startsWith('v2/users/') || !fake.may.stream)
+      return refuse(response, 403, 11253, 'interface not permitted')
+    const isWhole = [index, msg_seq].every(Number.isInteger) && typeof content_raw === 'string'
+    must(isWhole && input_mode === 'replace' && [1, 10].includes(input_state), 'the fields of a frame')
+    must(['markdown', 'text'].includes(content_type), 'the type of a frame')
+    if (content_type === 'markdown' && !fake.may.markdown) return refuse(response, 400, 304036, 'no markdown')
+    if (!content_raw) return refuse(response, 400, 40034003, 'content is empty')
+    if ([...content_raw].length > 5000) return refuse(response, 400, 40054018, 'content too long')
+    if (/https?:\/\//.test(content_raw) && !fake.may.links) return refuse(response, 400, 304003, 'url not allowed')
+    const replied = messages.get(msg_id)
+    if (!replied || replied.path !== path) return refuse(response, 400, 40034024, 'msg_id unknown')
+    if (at - replied.at > 60 * 60_000) return refuse(response, 400, 40034025, 'msg_id expired')
+    let message = fake.sent.find(({ id }) => id && id === stream_msg_id)
+    if (stream_msg_id === undefined) {
+      if (index !== 0) return refuse(response, 400, 40113003, 'index of a first frame')
+      if (replied.replies.has(msg_seq)) return refuse(response, 400, 40054005, 'msg_seq repeated')
+      if (replied.replies.size >= 4) return refuse(response, 400, 40034026, 'replies used up')
+      replied.replies.add(msg_seq)
+      const id = `ROBOT1.0_${randomUUID()}!`
+      message = {
+        to: path,
+        text: '',
+        token,
+        at,
+        isMarkdown: true,
+        isReply: true,
+        replyTo: msg_id,
+        id,
+        msg_seq,
+        shown: [],
+      }
+      fake.sent.push(message)
+    } else {
+      const isSame = message?.to === path && message.replyTo === msg_id && message.msg_seq === msg_seq
+      if (!isSame) return refuse(response, 404, 40113002, 'stream unknown')
+      const isNext = message.isGrowing && index > message.index && content_raw.startsWith(message.text)
+      const body = { message: '已经提交的消息内容不可修改', code: 40007, err_code: 40113003, trace_id: randomUUID() }
+      if (!isNext) return json(response, 404, body)
+    }
+    Object.assign(message, { text: content_raw, index, isGrowing: input_state === 1 })
+    message.shown.push(content_raw)
+    if (input_state === 10 && fake.losesNextEnd) {
+      fake.losesNextEnd = false
+      return response.destroy()
+    }
+    const ext_info = { ref_idx: `REFIDX_${message.id}` }
+    return json(response, 200, { id: message.id, timestamp: new Date().toISOString(), ext_info, remain_msg_len: 0 })
+  }
+
+  function recall(path, id, response) {
+    const message = fake.sent.find((message) => message.id === id && message.to === path)
+    must(message, 'a message to recall')
+    const isLate = Date.now() - message.at > 2 * 60_000
+    if (isLate || !fake.may.withdraw) return refuse(response, 400, 40064004, 'too late to recall')
+    fake.sent.splice(fake.sent.indexOf(message), 1)
+    fake.withdrawn.push(message)
+    response.writeHead(204).end()
+  }
+
   async function send(path, message, token, response) {
     const at = Date.now()
-    fake.calls.push({ at, path, msg_seq: message.msg_seq })
+    fake.calls.push({ at, path, msg_seq: message.msg_seq, body: message })
     const scripted = fake.next.shift()
     if (scripted) return json(response, scripted.status, scripted.body, scripted.headers)
     const isGuild = !path.startsWith('v2/')
