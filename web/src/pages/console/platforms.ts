@@ -349,6 +349,12 @@ export const PLATFORMS: readonly Platform[] = [
           zh: '60 分钟内（群里 5 分钟）才能回复，之后要有主动消息权限才发得出',
         },
       ),
+      toggle(
+        'streaming',
+        true,
+        { en: 'Show answers while they are made', zh: '边生成边显示' },
+        { en: 'In private chats, with Markdown', zh: '仅在单聊里，且用 Markdown 回答时' },
+      ),
       listedBase('https://api.bot.qq.com'),
       listedBase('https://api.bot.qq.com', 'token_base', { en: 'Address for tokens', zh: '取令牌的地址' }),
     ],
