@@ -2,9 +2,9 @@
 // reads, and read what the fakes and the Worker make.
 //
 // Feishu: @larksuiteoapi/node-sdk. WeCom's apps and AI bots: @wecom/crypto, whose cipher is that of official accounts too
-// (with the AppID as receiver); these have wechatpy, too. Left out, with what stands for them: a QQ library, since the official ones are for Go or speak WebSocket
-// alone, and those on npm pin an old axios (the fake signs with OpenSSL, the vectors hold QQ's own samples); Telegram and
-// DingTalk, which have a secret in a header and one HMAC.
+// (with the AppID as receiver); these have wechatpy, too. QQ has a library of Python in qq-botpy.test.mjs: its own are for Go or
+// speak WebSocket alone, and those on npm pin an old axios. Left out: Telegram and DingTalk, which have a secret in a header and one
+// HMAC.
 
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'

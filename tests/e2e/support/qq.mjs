@@ -24,6 +24,7 @@ export async function startQq() {
   const messages = new Map()
   const fake = {
     account: ACCOUNT,
+    secret: ACCOUNT.app_secret,
     ack: '{"op":12,"d":0}',
     sent: [],
     /** Files that people sent, by path: { bytes, type }; and those that QQ fetched, by file_info. */
@@ -95,10 +96,11 @@ export async function startQq() {
     if (pathname === '/app/getAppAccessToken') {
       must(request.method === 'POST', 'method of the token call')
       // Failures, too, come with 200.
-      const isJson = ['accept', 'content-type'].every((name) => /application\/json/.test(request.headers[name] ?? ''))
+      const { accept = '', 'content-type': type = '' } = request.headers
+      const isJson = /application\/json|\*\/\*/.test(accept) && /application\/json/.test(type)
       const { appId, clientSecret } = JSON.parse(body)
       if (!isJson || appId !== ACCOUNT.app_id) return json(response, 200, { code: 100007, message: 'appid invalid' })
-      if (clientSecret !== ACCOUNT.app_secret) return json(response, 200, { code: 100016, message: 'invalid secret' })
+      if (clientSecret !== fake.secret) return json(response, 200, { code: 100016, message: 'invalid secret' })
       fake.tokens += 1
       const token = `qq-${fake.tokens}-${randomUUID()}`
       valid.add(token)
