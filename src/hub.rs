@@ -180,7 +180,7 @@ impl Object {
         self.core.borrow().is_some()
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, Error> {
+    async fn answer(self: &Rc<Self>, request: Request) -> Result<Response, Error> {
         let ask = ask::asked(&request).await?;
         if let Ask::Delete = ask {
             return self.delete().await;
@@ -219,7 +219,8 @@ impl Object {
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
             Ask::Fetch { agent, fetch } => Ok(Response::from_json(&self.fetch_by(&agent, fetch).await?)?),
             Ask::Halt { id, sender } => {
-                self.handle(Input::Halted(id, sender)).await?;
+                let done = self.handle(Input::Halted(id, sender)).await?;
+                self.draw_all(done.drafts);
                 Ok(Response::empty()?)
             }
             Ask::Hold { id, ms } => {
@@ -242,12 +243,14 @@ impl Object {
                     self.ask_core(|core| core.hold(now(), &question.id, now().plus_ms(hold_ms)))?;
                 }
                 let done = self.handle(Input::Posted(question)).await?;
+                self.draw_all(done.drafts);
                 let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
                 let is_heard = new && self.read(|core| Ok(core.is_heard(seq)))?;
                 Ok(Response::json(&object! { "is_heard": is_heard })?)
             }
             Ask::Press(press) => {
                 let done = self.handle(Input::Pressed(press)).await?;
+                self.draw_all(done.drafts);
                 let pressed = done.pressed.ok_or_else(no_output)??;
                 Ok(Response::json(&ask::pressed(&pressed))?)
             }
@@ -339,16 +342,7 @@ impl Object {
                 self.settle(done).await?
             }
         };
-        for question in std::mem::take(&mut done.drafts) {
-            let object = self.clone();
-            // On its own: it lasts as long as the answer is made. What it comes to nobody waits for.
-            drop(promise(async move {
-                if let Err(error) = object.draw(question).await {
-                    console_log!("draft {question}: {}", error.detail());
-                }
-                Ok(JsValue::UNDEFINED)
-            }));
-        }
+        self.draw_all(std::mem::take(&mut done.drafts));
         if let Some(ms) = done.flush_in {
             // An answer is being made: the object is awake in any case.
             Delay::from(Duration::from_millis(ms)).await;
@@ -383,6 +377,19 @@ impl Object {
         }
     }
 
+    /// Shows answers at their platform, each on its own: it lasts as long as one is made. What it comes to nobody waits for.
+    fn draw_all(self: &Rc<Self>, questions: Vec<Seq>) {
+        for question in questions {
+            let object = self.clone();
+            drop(promise(async move {
+                if let Err(error) = object.draw(question).await {
+                    console_log!("draft {question}: {}", error.detail());
+                }
+                Ok(JsValue::UNDEFINED)
+            }));
+        }
+    }
+
     /// Shows an answer at its platform while it is made, as often as the account lets it.
     async fn draw(&self, question: Seq) -> Result<(), Error> {
         let config = Config::from_env(self.env.clone());
@@ -402,8 +409,8 @@ impl Object {
                 }
                 Drafted::Gone => return Ok(()),
                 Drafted::Over(end) => {
-                    let Some(shown) = shown else { return Ok(()) };
-                    let last = Outbound { text: shown.text + end, ..shown };
+                    let shown = shown.map(|shown| Outbound { text: shown.text + end, ..shown });
+                    let Some(last) = self.ask_core(|core| core.kept(question))?.or(shown) else { return Ok(()) };
                     return draft::ask(&config, &draft::Ask::End(&last)).await.map(drop);
                 }
             };

@@ -79,6 +79,22 @@ fn whoever_asked_may_stop_it_and_nobody_else() {
 }
 
 #[test]
+fn one_that_was_left_is_ended_when_it_is_stopped() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let question = feishu("om_1", "hello");
+    world.post("om_1", "hello").unwrap();
+    delta(&mut world, agent, 0, "begun");
+    world.hub_mut().leave_draft(Seq(1));
+    assert_eq!(world.hub_mut().kept(Seq(1)).unwrap(), None);
+    assert_eq!(world.drafts, [Seq(1)]);
+    world.input(Input::Halted(question.id, question.sender.unwrap()));
+    assert_eq!((world.drafts.as_slice(), shown(&world).as_str()), ([Seq(1), Seq(1)].as_slice(), "⏹ 已停止 · stopped"));
+    let kept = world.hub_mut().kept(Seq(1)).unwrap().unwrap();
+    assert_eq!((kept.text.as_str(), kept.question, kept.part), ("begun\n\n⏹ 已停止 · stopped", Some(Seq(1)), 0));
+}
+
+#[test]
 fn an_agent_that_leaves_begins_it_anew() {
     let mut world = World::new();
     let agent = world.agent(None);

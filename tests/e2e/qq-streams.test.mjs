@@ -84,6 +84,18 @@ test('qq streams', async (t) => {
     await until(() => model.streaming === 0, 'the model to be left alone')
   })
 
+  await t.test('also while its agent has said nothing for long', async () => {
+    model.delayMs = 30_000
+    model.answer = () => 'A word, and then another'
+    await world.asks('s-idle', 'think', { from: 'U_IDLE' })
+    const message = await isGrowing('U_IDLE', 1)
+    await sleep(11_500)
+    assert.deepEqual([message.text, message.isGrowing], ['A', true])
+    await world.asks('s-idle-2', '/stop', { from: 'U_IDLE' })
+    await hasEnded('U_IDLE')
+    assert.equal(message.text, 'A \n\n⏹ 已停止 · stopped')
+  })
+
   await t.test('one that is longer than a message ends with its first part, and the others follow', async () => {
     const paragraphs = Array.from({ length: 60 }, (_, n) => `**Paragraph ${n}** ${'of a long story '.repeat(6)}end.`)
     model.delayMs = 3

@@ -3,7 +3,7 @@
 
 use protocol::{ConversationId, Seq};
 
-use super::{Hub, notice};
+use super::{Hub, notice, reply_id};
 use crate::platform::Outbound;
 use crate::store::{Origin, Outcome, Sql};
 
@@ -44,10 +44,20 @@ impl<S: Sql> Hub<S> {
         self.peers.values().any(|peer| peer.greeted && peer.agent() == Some(agent) && peer.sent >= question)
     }
 
-    /// Nobody shows it at its platform any more: what comes next says so again.
+    /// What is kept of the answer to a question that was stopped.
+    pub fn kept(&mut self, question: Seq) -> Result<Option<Outbound>, S::Error> {
+        let Some(asked) = self.store.question(question)? else { return Ok(None) };
+        let (conversation, origin) = (asked.question.conversation, asked.question.origin);
+        let kept = self.find(&reply_id(question))?;
+        let whole = |(origin, (_, text))| Outbound::text(origin, conversation, question, text, Some(question));
+        Ok(origin.zip(kept).map(whole))
+    }
+
+    /// Nobody shows it at its platform any more: what comes next says so again, or that it was stopped.
     pub fn leave_draft(&mut self, question: Seq) {
         if let Some(stream) = self.streams.get_mut(&question) {
             stream.is_drafted = false;
+            stream.was_left = true;
         }
     }
 }

@@ -75,6 +75,10 @@ impl<S: Sql> Hub<S> {
         let Some((opened, stream)) = self.close(seq, outcome, Some(reason))? else { return Ok(false) };
         if let Some(stream) = stream.filter(|stream| outcome == Outcome::Stopped && !stream.text().is_empty()) {
             self.keep_part(now, seq, &opened, &stream)?;
+            // It is shown at its platform, and nobody is there to say that nothing follows.
+            if stream.was_left && !stream.is_drafted {
+                self.outputs.push(Output::Draft(seq));
+            }
         }
         if let Some(agent) = &opened.agent {
             let has_it = |peer: &super::Peer| peer.greeted && peer.agent() == Some(agent) && peer.sent >= seq;

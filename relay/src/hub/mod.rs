@@ -134,7 +134,8 @@ pub enum Output {
     Close(PeerId, u16, Code),
     /// Hand this answer to its platform, and come back with [`Input::Delivered`].
     Deliver(Delivery),
-    /// Show the answer to this question at its platform while it is made: [`Hub::draft`] says what there is.
+    /// Show the answer to this question at its platform while it is made, or that it was stopped: [`Hub::draft`] says what there
+    /// is.
     Draft(Seq),
     /// What became of a call that an agent carried.
     Fetched(Fetched),

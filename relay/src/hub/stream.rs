@@ -22,6 +22,8 @@ pub struct Stream {
     shown_at: Option<Timestamp>,
     /// Someone shows it at its platform too.
     pub is_drafted: bool,
+    /// Someone did, and went away while nothing came.
+    pub was_left: bool,
 }
 
 /// What became of a delta.
@@ -39,7 +41,8 @@ impl Stream {
     /// Nothing yet.
     pub fn new(agent: AgentId) -> Stream {
         let (text, shown_at) = (String::new(), None);
-        Stream { agent, text, units: 0, is_full: false, shown: 0, shown_units: 0, shown_at, is_drafted: false }
+        let (is_drafted, was_left) = (false, false);
+        Stream { agent, text, units: 0, is_full: false, shown: 0, shown_units: 0, shown_at, is_drafted, was_left }
     }
 
     /// Adds a piece. Offset 0 begins anew.
