@@ -182,3 +182,21 @@ fn an_answer_that_is_waited_for_again_has_its_alarm() {
     world.hibernate();
     assert_eq!(world.alarm, alarm);
 }
+
+/// Seed 60007376. Its bot may not say more for a minute: who waits for it again does not make it due before, without an alarm.
+#[test]
+fn an_answer_that_waits_for_its_turn_goes_on_waiting() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.replies(agent, 1, "hello");
+    world.advance_ms(5_000);
+    assert_eq!(world.ring(|_| Sent::Wait { ms: 60_000 }).len(), 1);
+    let alarm = world.alarm.unwrap();
+    asks(&mut world, "om_1");
+    // In the response it goes as soon as someone asks for it.
+    assert!(is_there(&world.held(&id("om_1"))));
+    // A Hub that wakes looks for itself.
+    world.hibernate();
+    assert_eq!(world.alarm, Some(alarm));
+}

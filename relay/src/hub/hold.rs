@@ -214,12 +214,16 @@ impl<S: Sql> Hub<S> {
     }
 
     /// A webhook waits until then, and its answer is due then; unless that is kept, or its platform was asked to take it.
+    /// One whose turn comes later goes on waiting for that, whoever waits for longer.
     fn wait_until(&mut self, question: Seq, until: Timestamp) -> Result<(), S::Error> {
         let Some(hold) = self.holds.get_mut(&question) else { return Ok(()) };
+        let is_longer = until >= hold.until;
         hold.until = until;
         let Some(answer) = hold.answer.filter(|_| hold.passed.is_none()) else { return Ok(()) };
         match self.store.delivery(answer)? {
-            Some(delivery) if delivery.is_untried() => self.store.hold_delivery(answer, until, None),
+            Some(delivery) if delivery.is_untried() && !(is_longer && until < delivery.due) => {
+                self.store.hold_delivery(answer, until, None)
+            }
             _ => Ok(()),
         }
     }
