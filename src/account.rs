@@ -25,7 +25,7 @@ use crate::mark::{self, Marks};
 use crate::outbound::Way;
 use crate::quota::Meter;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
-use crate::{directory, media, outbound, request};
+use crate::{directory, media, outbound, person, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
 pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
@@ -145,6 +145,9 @@ impl Account {
         }
         if let Some(marked) = mark::asked(&body) {
             return self.mark(&marked).await;
+        }
+        if let Some(of) = person::asked(&body) {
+            return self.person(&of).await;
         }
         if let Some(link) = media::asked(&body) {
             return self.bring(&link).await;

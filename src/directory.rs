@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use protocol::api::{Groups, Policy};
-use protocol::{ConversationId, Timestamp, UserId, json};
+use protocol::{AccountId, ConversationId, Timestamp, UserId, json};
 use relay::auth::seal::{Place, is_sealed};
 use relay::map::Map;
 use relay::platform::Account;
@@ -75,11 +75,35 @@ pub async fn speaker(config: &Config, bot: &Bot, sender: &str, group: Option<&st
             return known.map(Speaker::User).ok_or(error);
         }
     };
+    let person = Known { name: standing.name.clone(), asked: standing.asked };
+    PEOPLE.with_borrow_mut(|cache| cache.put(person_key(&bot.account.id, sender), person));
     let speaker = judge(bot, standing, group.is_some());
     if let Speaker::User(user) = &speaker {
         SPEAKERS.with_borrow_mut(|cache| cache.put(key, user.clone()));
     }
     Ok(speaker)
+}
+
+/// What a sender is called, if their platform was asked.
+pub fn name_of(account: &AccountId, sender: &str) -> Option<String> {
+    PEOPLE.with_borrow(|cache| cache.stale(&person_key(account, sender)))?.name
+}
+
+/// Whether it is time to ask a platform who a sender is: D1 says so, and not this isolate's ignorance. True once; if it
+/// comes to nothing, again when D1 has been asked again.
+pub fn begins_to_ask(account: &AccountId, sender: &str) -> bool {
+    let Some(known) = PEOPLE.with_borrow(|cache| cache.stale(&person_key(account, sender))) else { return false };
+    let is_time = known.asked.is_none_or(|asked| asked.plus_ms(ASKED_MS) < now());
+    if is_time {
+        know(account, sender, known.name, now());
+    }
+    is_time
+}
+
+/// A platform was asked.
+pub fn know(account: &AccountId, sender: &str, name: Option<String>, at: Timestamp) {
+    let known = Known { name, asked: Some(at) };
+    PEOPLE.with_borrow_mut(|cache| cache.put(person_key(account, sender), known));
 }
 
 fn judge(bot: &Bot, standing: db::Standing, in_group: bool) -> Speaker {
@@ -128,6 +152,7 @@ pub fn forget() {
     BOTS.with_borrow_mut(|cache| cache.entries.clear());
     SPEAKERS.with_borrow_mut(|cache| cache.entries.clear());
     CHATS.with_borrow_mut(|cache| cache.entries.clear());
+    PEOPLE.with_borrow_mut(|cache| cache.entries.clear());
 }
 
 /// Where an account's settings are sealed.
@@ -160,6 +185,17 @@ async fn read_bot(config: &Config, id: &str) -> Result<Option<Bot>, Error> {
         _ => Way::Direct,
     };
     Ok(Some(Bot { account, policy: row.policy, groups: row.groups, way }))
+}
+
+fn person_key(account: &AccountId, sender: &str) -> String {
+    format!("{account}\n{sender}")
+}
+
+/// What is known of a sender.
+#[derive(Clone)]
+struct Known {
+    name: Option<String>,
+    asked: Option<Timestamp>,
 }
 
 fn chat_key(conversation: &ConversationId, user: &UserId) -> String {
@@ -214,6 +250,7 @@ thread_local! {
     static BOTS: RefCell<Cache<Rc<Bot>>> = RefCell::new(Cache::new());
     static SPEAKERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
+    static PEOPLE: RefCell<Cache<Known>> = RefCell::new(Cache::new());
 }
 
 /// Feishu waits 3 s for the whole of a webhook, which asks twice at most.
@@ -222,5 +259,7 @@ const D1_MS_MAX: u64 = 1_000;
 const FRESH_MS: u64 = 60_000;
 /// How long an entry is used while D1 does not answer.
 const STALE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// People change what they are called, and their pictures: a week.
+const ASKED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Entries of each kind.
 const ENTRIES_MAX: usize = 2_000;

@@ -24,6 +24,7 @@ mod mark;
 mod media;
 mod origin;
 mod outbound;
+mod person;
 mod quota;
 mod request;
 pub mod route;

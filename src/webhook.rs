@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::hold::{self, Plan, Waited};
 use crate::mark::{self, Marked};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
-use crate::{account, ask, db, file, media, origin, request};
+use crate::{account, ask, db, file, media, origin, person, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
@@ -62,7 +62,8 @@ pub async fn receive(
     let mut waited = Waited::Acknowledge;
     match inbound {
         Inbound::Challenge(_) => {}
-        Inbound::Chosen { group, press, receipt } => {
+        Inbound::Chosen { group, mut press, receipt } => {
+            press.name = press.name.or_else(|| directory::name_of(&account.id, &press.sender));
             let pressed = take_press(&config, &bot, group.as_deref(), &press).await?;
             let fresh = Fresh { now: now(), nonce, random: random_bytes()? };
             if let Some(said) = platform::pressed(account, &receipt, &pressed, &fresh) {
@@ -85,6 +86,7 @@ pub async fn receive(
             match speaker {
                 Speaker::User(user) => {
                     let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
+                    question.name = question.name.or_else(|| directory::name_of(&account.id, &sender));
                     let links = attach(&config, &user, &mut question, attached, &origin::own(&request))?;
                     let mut plan = hold::plan(&bot);
                     let collected = match plan {
@@ -104,6 +106,12 @@ pub async fn receive(
                                 context.wait_until(async move { mark::tell(&config, &marked).await });
                             }
                         }
+                    }
+                    if platform::person_request(account, &sender).is_some()
+                        && directory::begins_to_ask(&account.id, &sender)
+                    {
+                        let (config, account) = (config.clone(), account.id.clone());
+                        context.wait_until(async move { person::learn(&config, &account, &sender).await });
                     }
                     for link in links {
                         let config = config.clone();

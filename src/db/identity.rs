@@ -3,6 +3,7 @@
 use protocol::api::Identity;
 use protocol::{AccountId, ConversationId, Timestamp, UserId, from_json};
 use relay::limit::PAIRING_MS;
+use relay::platform::Person;
 
 use super::*;
 
@@ -16,6 +17,10 @@ pub struct Standing {
     pub in_listed_group: bool,
     /// Whose agents answer everyone in that group.
     pub group_user: Option<UserId>,
+    /// What the platform calls them, when it was asked.
+    pub name: Option<String>,
+    /// When that was, if it was.
+    pub asked: Option<Timestamp>,
 }
 
 impl FromJson for Standing {
@@ -23,7 +28,8 @@ impl FromJson for Standing {
         let mut row = json::Object::from_json(json)?;
         let (Flag(is_listed), Flag(in_listed_group)) = (row.take("is_listed")?, row.take("in_listed_group")?);
         let (bound_to, group_user) = (row.take("bound_to")?, row.take("group_user")?);
-        Ok(Standing { bound_to, is_listed, in_listed_group, group_user })
+        let (name, asked) = (row.take("name")?, row.take("asked_ms")?);
+        Ok(Standing { bound_to, is_listed, in_listed_group, group_user, name, asked })
     }
 }
 
@@ -31,6 +37,17 @@ impl FromJson for Standing {
 pub async fn standing(db: &D1Database, account: &AccountId, sender: &str, group: &str) -> Result<Standing, Error> {
     let row = first(db, STANDING, &[text(account), text(sender), text(group)]).await?;
     row.ok_or_else(|| Error::internal("how a sender stands", "no row"))
+}
+
+/// Keeps what a platform says of someone, and forgets what it said of others long ago.
+pub fn put_person(db: &D1Database, account: &AccountId, sender: &str, person: &Person, now: Timestamp) -> Asked<()> {
+    let (name, avatar) = (optional(person.name.as_deref()), optional(person.avatar_url.as_deref()));
+    let put = run(db, PUT_PERSON, &[text(account), text(sender), name, avatar, time(now)]);
+    let forget = run(db, FORGET_PEOPLE, &[time(Timestamp(now.0.saturating_sub(PERSON_KEPT_MS)))]);
+    Box::pin(async move {
+        put.await?;
+        forget.await
+    })
 }
 
 /// A sender, and whom they are to be.
@@ -148,6 +165,9 @@ pub fn use_pairing(db: &D1Database, hash: &str, now: Timestamp) -> Asked<Option<
     first(db, USE_PAIRING, &[text(hash), time(now)])
 }
 
+/// Of whom nothing was heard for so long, nothing is kept: 30 days.
+const PERSON_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
 struct Row(Identity);
 
 impl From<Row> for Identity {
@@ -165,6 +185,8 @@ impl FromJson for Row {
             account: row.take("account")?,
             platform: row.take("platform")?,
             sender: row.take("sender")?,
+            name: row.take("name")?,
+            avatar_url: row.take("avatar_url")?,
             push,
             created_ms: row.take("created_ms")?,
         }))
@@ -174,8 +196,9 @@ impl FromJson for Row {
 macro_rules! select_identities {
     ($rest:literal) => {
         concat!(
-            "select i.id, i.account_id as account, a.platform, i.sender, i.push, i.created_ms from identities i ",
-            "join accounts a on a.id = i.account_id where ",
+            "select i.id, i.account_id as account, a.platform, i.sender, p.name, p.avatar_url, i.push, i.created_ms ",
+            "from identities i join accounts a on a.id = i.account_id ",
+            "left join people p on p.account_id = i.account_id and p.sender = i.sender where ",
             $rest
         )
     };
@@ -188,7 +211,13 @@ statements! {
         exists (select 1 from account_senders where account_id = ?1 and sender = ?2) as is_listed,
         exists (select 1 from account_groups where account_id = ?1 and chat = ?3) as in_listed_group,
         (select g.user_id from account_groups g join users u on u.id = g.user_id
-            where g.account_id = ?1 and g.chat = ?3 and u.is_disabled = 0) as group_user";
+            where g.account_id = ?1 and g.chat = ?3 and u.is_disabled = 0) as group_user,
+        (select name from people where account_id = ?1 and sender = ?2) as name,
+        (select asked_ms from people where account_id = ?1 and sender = ?2) as asked_ms";
+    PUT_PERSON = "insert into people (account_id, sender, name, avatar_url, asked_ms) values (?, ?, ?, ?, ?)
+        on conflict (account_id, sender) do update set name = excluded.name, avatar_url = excluded.avatar_url,
+        asked_ms = excluded.asked_ms";
+    FORGET_PEOPLE = "delete from people where asked_ms < ?";
     PUT_IDENTITY = "insert into identities (id, account_id, sender, user_id, conversation, created_ms)
         values (?, ?, ?, ?, ?, ?) on conflict (account_id, sender) do update set user_id = excluded.user_id,
         conversation = coalesce(excluded.conversation, conversation), push = 1, created_ms = excluded.created_ms";

@@ -218,6 +218,10 @@ pub struct Identity {
     pub platform: String,
     /// The id on the platform.
     pub sender: String,
+    /// What the platform calls them, if it says so.
+    pub name: Option<String>,
+    /// Their picture there, an `https:` address, if it has one.
+    pub avatar_url: Option<String>,
     /// Whether what agents say unasked may go there.
     pub push: bool,
     /// When it was bound.

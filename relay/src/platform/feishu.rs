@@ -21,12 +21,13 @@ use protocol::{from_json, object};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::encoding::percent;
 use super::markdown::{self, Heading, Style};
 use super::split::split;
-use super::webhook::fit;
+use super::webhook::{fit, text_at};
 use super::{
-    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Press, Pressed, Quota, Rate,
-    Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Person, Press, Pressed,
+    Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
 use crate::store::{Origin, Question};
@@ -363,6 +364,19 @@ pub fn token(response: &HttpResponse) -> Result<Token, NoToken> {
 pub fn bot_request(settings: &Settings) -> HttpRequest {
     let url = format!("{}/open-apis/bot/v3/info", settings.api_base);
     HttpRequest::get(url, Auth::Bearer)
+}
+
+/// Asks who a member is: scope `contact:user.base:readonly` ("Get user information").
+pub fn person_request(settings: &Settings, sender: &str) -> HttpRequest {
+    let (base, sender) = (&settings.api_base, percent(sender));
+    HttpRequest::get(format!("{base}/open-apis/contact/v3/users/{sender}?user_id_type=open_id"), Auth::Bearer)
+}
+
+/// What it says of them.
+pub fn person(response: &HttpResponse) -> Person {
+    let user = json::parse(&response.body).unwrap_or(Json::Null);
+    let text = |path: &str| text_at(&user, path);
+    Person::new(text("data.user.name"), text("data.user.avatar.avatar_240"))
 }
 
 /// Keeps the bot's `open_id`.

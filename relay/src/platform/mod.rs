@@ -20,6 +20,7 @@ mod encoding;
 mod mark;
 mod markdown;
 mod media;
+mod person;
 mod quota;
 mod split;
 mod webhook;
@@ -45,6 +46,7 @@ pub use draft::{
 pub(crate) use encoding::percent;
 pub use mark::{find_mark, found_mark, keeps_marks, mark, marked, unmark};
 pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
+pub use person::{Person, person, person_request};
 pub use quota::{Counts, Quota, Told, may_run_out};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 

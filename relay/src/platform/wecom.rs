@@ -17,11 +17,11 @@ use serde::Serialize;
 
 use super::encoding::percent;
 use super::markdown::{self, Fence, Heading, Style};
-use super::webhook::Words;
+use super::webhook::{Words, text_at};
 use super::wx::{self, Checked, Event, Fields, Key, Tap};
 use super::{
-    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Pressed, Quota,
-    Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
+    Auth, Call, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Person, Pressed,
+    Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Upload, Verdict, check_base,
 };
 
 /// What the operator copies from the app's page in the admin console.
@@ -267,6 +267,17 @@ pub fn verdict(response: &HttpResponse) -> Verdict {
         code if is_busy(code) || response.status >= 500 => Verdict::later(response, why),
         _ => Verdict::refused(why),
     }
+}
+
+/// Asks who a member is ("读取成员"): within what the app may see.
+pub fn person_request(settings: &Settings, sender: &str) -> HttpRequest {
+    HttpRequest::get(format!("{}/cgi-bin/user/get?userid={}", settings.api_base, percent(sender)), Auth::Query)
+}
+
+/// What it says of them: newer apps are told no pictures.
+pub fn person(response: &HttpResponse) -> Person {
+    let user = json::parse(&response.body).unwrap_or(json::Json::Null);
+    Person::new(text_at(&user, "name"), text_at(&user, "thumb_avatar"))
 }
 
 /// Fetches the app's `access_token`.

@@ -14,6 +14,9 @@ export async function startFeishu() {
   const fake = {
     /** Messages in chats: { messageId, text, type, uuid, token }; of a card, `text` is what it shows, and `card` it. */
     replies: [],
+    /** People whom the bot may see, and about whom it asked. */
+    people: new Map(),
+    asked: [],
     /** Reactions on messages: { message, type, id, isGone }; how often they were listed, and how often refused. */
     reactions: [],
     listed: 0,
@@ -82,6 +85,14 @@ export async function startFeishu() {
       if (at < 0) return json(response, 400, { code: 230002, msg: 'no such message' })
       fake.withdrawn.push(...fake.replies.splice(at, 1))
       return json(response, 200, { code: 0, msg: 'success', data: {} })
+    }
+    const [, person] = pathname.match(/^\/open-apis\/contact\/v3\/users\/(.+)$/) ?? []
+    if (person) {
+      must(request.method === 'GET' && request.url.endsWith('?user_id_type=open_id'), 'what kind of id it asks about')
+      fake.asked.push(decodeURIComponent(person))
+      const user = fake.people.get(decodeURIComponent(person))
+      if (!user) return json(response, 403, { code: 41050, msg: 'no user authority error' })
+      return json(response, 200, { code: 0, msg: 'success', data: { user: { open_id: person, ...user } } })
     }
     const [, under, reaction] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reactions(?:\/(.+))?$/) ?? []
     if (under) return react(request, under, reaction && decodeURIComponent(reaction), body, response)

@@ -54,6 +54,9 @@ export async function startWecom() {
     tokens: 0,
     /** The address that calls is on the app's list of trusted ones. */
     isTrusted: true,
+    /** People whom the app may see, and about whom it asked. */
+    people: new Map(),
+    asked: [],
     expireToken: () => valid.clear(),
     chatOf: ({ from = 'alice' }) => from,
     /** Words of a member. */
@@ -116,6 +119,14 @@ export async function startWecom() {
     if (pathname === '/cgi-bin/agent/get') {
       if (Number(query.get('agentid')) !== AGENT_ID) return answer(response, 40056, 'invalid agentid')
       return answer(response, 0, 'ok', { agentid: AGENT_ID, name: '助手' })
+    }
+    if (pathname === '/cgi-bin/user/get') {
+      must(request.method === 'GET' && query.get('userid'), 'whom it asks about')
+      fake.asked.push(query.get('userid'))
+      const person = fake.people.get(query.get('userid'))
+      return person
+        ? answer(response, 0, 'ok', person)
+        : answer(response, 60011, 'no privilege to access/modify contact')
     }
     if (pathname === '/cgi-bin/media/get') {
       must(request.method === 'GET', 'method of media/get')

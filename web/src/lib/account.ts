@@ -49,6 +49,9 @@ export interface Identity {
   account: string
   platform: string
   sender: string
+  /** What the platform calls them, if it says so. */
+  name: string | null
+  avatar_url: string | null
   push: boolean
   created_ms: number
 }
