@@ -57,6 +57,12 @@ const hostile = [
 ]
 put('frames', [...frames, ...hostile, `[${frames[0]},${frames[1]}]`, `[${Array(65).fill('{"type":"ack","seq":1}')}]`])
 
+const disposition = 'Content-Disposition: form-data; name="file"; filename="a.png"'
+put('form', [
+  `\x07--X\r\n${disposition}\r\nContent-Type: image/png\r\n\r\nhello\r\n--X--\r\n`,
+  `\x01--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--X\r\n${disposition}\r\n\r\n\r\n--Y\r\n\r\n--X--`,
+])
+
 put('ids', [
   'feishu:main:om_5ce6',
   '1732233600000.42',

@@ -152,8 +152,12 @@ impl Call {
 
     /// Who makes it.
     pub fn caller(&self) -> Awaited<'_, Caller> {
-        Box::pin(async {
-            let access = self.access()?;
+        Box::pin(async { self.caller_by(self.access()?).await })
+    }
+
+    /// Whose access token this is.
+    pub fn caller_by(&self, access: Access) -> Awaited<'_, Caller> {
+        Box::pin(async move {
             limit::credential(self, &access.session).await?;
             let known = db::session_user(&self.config.db()?, &access.session, now()).await?;
             let known = known.filter(|known| known.user.id == access.user);

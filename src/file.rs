@@ -9,6 +9,7 @@ use protocol::limit::FILE_BYTES_MAX;
 use protocol::{Code, FileId, FileKind, UserId};
 use relay::auth::hash;
 use relay::file::{self, Link, Source};
+use relay::form::Form;
 use relay::platform::Attached;
 use relay::platform::wx::Opening;
 use relay::store::Question;
@@ -26,28 +27,50 @@ pub struct Kept {
     pub bytes: u64,
 }
 
-/// A body as it comes, or decrypted on its way.
+/// A body as it comes, or taken out of what it comes in.
 pub struct Incoming {
     body: Body,
-    opening: RefCell<Option<Opening>>,
+    cover: RefCell<Option<Cover>>,
+}
+
+/// What a body comes in.
+pub enum Cover {
+    /// A form, whose file has begun.
+    Form(Form),
+    /// Encrypted.
+    Sealed(Box<Opening>),
+}
+
+impl Cover {
+    fn next(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Cover::Form(form) => form.next(bytes),
+            Cover::Sealed(opening) => opening.next(bytes),
+        }
+    }
+
+    fn end(self) -> Result<Vec<u8>, Fault> {
+        let rest = match self {
+            Cover::Form(form) => form.end(),
+            Cover::Sealed(opening) => opening.end().ok(),
+        };
+        rest.ok_or(Fault::Cut)
+    }
 }
 
 impl Incoming {
-    /// Of these; `opening`: what decrypts it.
-    pub fn new(body: Body, opening: Option<Opening>) -> Incoming {
-        Incoming { body, opening: RefCell::new(opening) }
+    /// Of these.
+    pub fn new(body: Body, cover: Option<Cover>) -> Incoming {
+        Incoming { body, cover: RefCell::new(cover) }
     }
 
     async fn next(&self) -> Result<Option<Uint8Array>, Fault> {
         let piece = self.body.next_piece().await.transpose().map_err(|_| Fault::Cut)?;
-        let Some(mut opening) = self.opening.take() else { return Ok(piece) };
-        let Some(piece) = piece else {
-            let rest = opening.end().map_err(|_| Fault::Cut)?;
-            return Ok(Some(Uint8Array::from(rest.as_slice())));
-        };
-        let plain = opening.next(&piece.to_vec());
-        self.opening.replace(Some(opening));
-        Ok(Some(Uint8Array::from(plain.as_slice())))
+        let Some(mut cover) = self.cover.take() else { return Ok(piece) };
+        let Some(piece) = piece else { return Ok(Some(Uint8Array::from(cover.end()?.as_slice()))) };
+        let taken = cover.next(&piece.to_vec());
+        self.cover.replace(Some(cover));
+        Ok(Some(Uint8Array::from(taken.as_slice())))
     }
 }
 
@@ -225,16 +248,24 @@ pub async fn delete_all(config: &Config, user: &UserId) -> Result<(), Error> {
     Ok(())
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Error {
-        match fault {
-            Fault::Empty => Error::new(Code::BadRequest, "body: the file is empty"),
+impl Fault {
+    /// As an answer that says where.
+    pub fn of(self, field: &str) -> Error {
+        match self {
+            Fault::Empty => Error::new(Code::BadRequest, format!("{field}: the file is empty")),
             Fault::Cut => {
-                Error::new(Code::BadRequest, "body: it ended early, or is not as long as Content-Length says")
+                let why = "it ended early, or is not as long as Content-Length says";
+                Error::new(Code::BadRequest, format!("{field}: {why}"))
             }
             Fault::Store(error) => Error::unavailable("the files' bucket does not answer", error),
-            Fault::TooLarge => Error::new(Code::BodyTooLarge, format!("body: at most {FILE_BYTES_MAX} bytes")),
+            Fault::TooLarge => Error::new(Code::BodyTooLarge, format!("{field}: at most {FILE_BYTES_MAX} bytes")),
         }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Error {
+        fault.of("body")
     }
 }
 

@@ -79,7 +79,7 @@ pub async fn once(op: Op, call: &Call, handle: Awaited<'_, Response>) -> Result<
 
 /// A push has its key checked by the Hub; a file is no answer that could be kept: sent again, it is another.
 fn applies(op: Op, call: &Call) -> bool {
-    call.request.inner().method() == "POST" && !matches!(op, Op::MessagePush | Op::FileUpload)
+    call.request.inner().method() == "POST" && !matches!(op, Op::MessagePush | Op::FileUpload | Op::ManServerUpload)
 }
 
 /// Whom an answer signed in: with them goes what was kept of it.

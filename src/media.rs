@@ -16,7 +16,7 @@ use crate::clock::{now, random};
 use crate::config::Config;
 use crate::directory::{self, Bot};
 use crate::error::Error;
-use crate::file::{self, Incoming};
+use crate::file::{self, Cover, Incoming};
 use crate::outbound::{self, Way};
 use crate::runtime::{Delay, Pipe, Response, console_log};
 
@@ -112,7 +112,7 @@ impl Account {
         let length = length.filter(|_| !is_packed && sealed.is_none());
         let said = link.media_type.clone().or_else(|| response.headers().get("Content-Type").ok().flatten());
         let body = response.body().ok_or("the platform sent nothing")?;
-        let body = Incoming::new(body, sealed.map(|key| key.opening()));
+        let body = Incoming::new(body, sealed.map(|key| Cover::Sealed(Box::new(key.opening()))));
         let kept = file::keep(&bucket, &key, &body, length, said.as_deref()).await;
         kept.map(drop).map_err(|fault| Error::from(fault).detail().to_owned())
     }

@@ -67,6 +67,8 @@ routes! {
     ManServerConversations => "GET" "/ocms/conversations/",
     ManServerConversationCreate => "POST" "/ocms/conversations/",
     ManServerHistory => "GET" "/ocms/chat/history/{user}",
+    ManServerUpload => "POST" "/ocms/upload/file",
+    ManServerDownload => "GET" "/ocms/download/file",
     Plugin => "GET" "/openclaw",
     Accounts => "GET" "/v1/admin/accounts",
     AccountCreate => "POST" "/v1/admin/accounts",

@@ -117,6 +117,8 @@ fn handle(op: Op, call: &Call) -> Awaited<'_, Response> {
         Op::ManServerConversations => Box::pin(api::manserver::conversations(call)),
         Op::ManServerConversationCreate => Box::pin(async { api::manserver::begin(call) }),
         Op::ManServerHistory => Box::pin(api::manserver::history(call)),
+        Op::ManServerUpload => Box::pin(api::manserver::upload(call)),
+        Op::ManServerDownload => Box::pin(api::manserver::download(call)),
         Op::Plugin => Box::pin(api::plugin::open(call)),
         Op::Accounts => Box::pin(admin::accounts::list(call)),
         Op::AccountCreate => Box::pin(admin::accounts::create(call)),

@@ -240,6 +240,13 @@ pub fn about(op: Op) -> About {
             .asks("offset", "How many of the newest are passed over.", false)
             .gives::<protocol::api::ManServerHistory>()
             .fails(&[NotFound]),
+        Op::ManServerUpload => new(Auth::AccessOrAgent, "Upload a file, to be named as `filePath` or `mediaUrl`")
+            .gives::<protocol::api::ManServerFile>()
+            .fails(&[BadRequest, BodyTooLarge, Forbidden]),
+        Op::ManServerDownload => new(Auth::AccessOrAgent, "Read a file of mine, whole or a `Range` of it")
+            .asks("file_name", "A message's `filePath` or `mediaUrl`.", false)
+            .asks("file_path", "The same.", false)
+            .fails(&[NotFound]),
         Op::Plugin => {
             let mut about =
                 open("Open the older relay plugin's socket: docs/protocol.md §10").fails(&[Forbidden, UpgradeRequired]);

@@ -57,7 +57,7 @@ pub fn document() -> Value {
 fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut SchemaGenerator) -> Value {
     let mut parameters: Vec<Value> = names(path).map(path_parameter).collect();
     parameters.extend(about.query.iter().map(query_parameter));
-    let is_repeatable = method == "POST" && op != Op::FileUpload;
+    let is_repeatable = method == "POST" && !matches!(op, Op::FileUpload | Op::ManServerUpload);
     if is_repeatable {
         let kept = match op {
             Op::Ticket => "30 s",
@@ -81,6 +81,12 @@ fn operation(op: Op, path: &str, method: &str, about: About, generator: &mut Sch
     if matches!(op, Op::FileUpload | Op::FilePut) {
         operation["requestBody"] = json!({ "required": true, "content": bytes() });
     }
+    if op == Op::ManServerUpload {
+        let file = json!({ "type": "string", "format": "binary", "minLength": 1 });
+        let form = json!({ "type": "object", "properties": { "file": file }, "required": ["file"] });
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "multipart/form-data": { "schema": form } } });
+    }
     if let Some((schema, is_required)) = about.body {
         let schema = schema(generator);
         operation["requestBody"] =
@@ -97,7 +103,7 @@ fn responses(op: Op, about: &About, path: &str, is_repeatable: bool, generator: 
         answer["content"] = json!({ "application/json": { "schema": schema(generator) } });
     }
     responses.insert(status.to_string(), answer);
-    if op == Op::FileRead {
+    if matches!(op, Op::FileRead | Op::ManServerDownload) {
         responses.clear();
         responses.insert("200".into(), json!({ "description": "Here it is.", "content": bytes() }));
         responses.insert("206".into(), json!({ "description": "A part of it.", "content": bytes() }));

@@ -15,6 +15,7 @@ pub mod auth;
 
 pub mod dialect;
 pub mod file;
+pub mod form;
 pub mod limit;
 
 pub mod map;

@@ -1,7 +1,8 @@
 //! Clients of other words on a whole Hub: the recorded exchanges of `tests/vectors/*.jsonl`, which the end-to-end tests
 //! replay on the real Worker as well; and what such clients gain.
 //!
-//! A line says who connects, says, hears or leaves. `$name` stands for what is not known before, and is the same wherever
+//! A line says who connects, says, hears or leaves; or uploads a file and downloads one, beside the stream: that the Worker
+//! does, and here the file is only named. `$name` stands for what is not known before, and is the same wherever
 //! it stands; `$*` is anything.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -9,8 +10,9 @@ mod support;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use protocol::{ClientFrame, encode};
+use protocol::{ClientFrame, FileKind, encode};
 use relay::dialect::{Dialect, Said, Words};
+use relay::file::Link;
 use relay::hub::{Input, Pass, PeerId, Role};
 use relay::limit::SILENCE_MS_MAX;
 use relay::platform::Sent;
@@ -153,8 +155,16 @@ fn replay(recorded: &str) {
             }
         } else if line.get("leaves").is_some() {
             room.leave(who);
+        } else if let Some(name) = line.get("uploads") {
+            let path = uploaded(&room.world, name.as_str().unwrap());
+            known.insert(line["gets"]["file_path"].as_str().unwrap().to_owned(), json!(path));
+        } else if line.get("downloads").is_some() {
+            assert!(known.contains_key(line["downloads"].as_str().unwrap()), "{at}");
         } else if let Some(said) = line.get("says") {
-            let text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            let mut text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            for (name, value) in &known {
+                text = text.replace(name, value.as_str().unwrap_or_default());
+            }
             match who {
                 "feishu" => {
                     room.world.post(line["id"].as_str().unwrap(), &text).unwrap();
@@ -178,6 +188,13 @@ fn replay(recorded: &str) {
         assert_eq!(client.heard, [""; 0], "{name} hears no more");
     }
     assert_eq!(room.world.ring(|_| Sent::Taken).len(), 0);
+}
+
+/// A picture of the user's, as a path.
+fn uploaded(world: &World, name: &str) -> String {
+    let (user, id) = (support::user(), "fil_1".parse().unwrap());
+    let link = Link { user, id, name: name.into(), kind: FileKind::Image, media_type: None, bytes: None, source: None };
+    link.file(&support::keys(), "https://relay.example", world.now, world.now.plus_ms(1_000_000)).url
 }
 
 fn matches(expected: &Value, heard: &Value, known: &mut BTreeMap<String, Value>) -> bool {

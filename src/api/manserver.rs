@@ -1,19 +1,23 @@
 //! `/ocms`: what clients of ManServer need. Its stream, and the calls beside it, as other names for those of `/v1`.
 
-use protocol::json::{Json, Writer};
+use protocol::json::{Json, Writer, Wrong};
 use protocol::{AgentId, Code, ConversationId, object};
 use relay::dialect::Words;
 use relay::dialect::manserver::{CONVERSATION, remember};
+use relay::file::PATH;
+use relay::form::{FIELD, Form, PASSED_BYTES_MAX};
 use relay::hub::{Pass, Role};
 use relay::limit::{ACCESS_TOKEN_MS, PAGE_MESSAGES_MAX};
 
+use super::files::{self, Upload};
 use super::websocket::{connect, connect_agent, page};
 use super::{agents, auth, new_id, oauth, timeline};
 use crate::ask::{self, Ask};
 use crate::call::{Awaited, Call};
 use crate::error::Error;
+use crate::file::{Cover, Fault, Incoming};
 use crate::runtime::Response;
-use crate::{db, limit};
+use crate::{db, limit, request};
 
 /// `GET /ocms/v1/stream`: a robot by its key, or a person by their access token, in the address because these clients know
 /// no other way.
@@ -99,6 +103,55 @@ pub async fn history(call: &Call) -> Result<Response, Error> {
     history.field("\"offset\":", &offset);
     history.raw("\"messages\":", &["[", &shown.join(","), "]"].concat());
     Ok(Response::json(&history.end())?)
+}
+
+/// `POST /ocms/upload/file`: a form whose field `file` is kept, as by `POST /v1/files`. Its URL goes by both names: some
+/// clients give on the one as `filePath` or `mediaUrl`, some the other.
+pub async fn upload(call: &Call) -> Result<Response, Error> {
+    let user = files::sender(call, &credential(call)?).await?;
+    let wrong = |wrong: Wrong| Error::new(Code::BadRequest, wrong.to_string());
+    files::declared(call, FIELD, PASSED_BYTES_MAX as u64)?;
+    let mut form = Form::of(&call.header("Content-Type")?.unwrap_or_default()).map_err(wrong)?;
+    let body = call.request.body().ok_or_else(|| wrong(Form::without_file()))?;
+    let head = loop {
+        let piece = body.next().await.ok_or_else(|| wrong(Form::without_file()))?;
+        if let Some(head) = form.begin(&piece.map_err(|_| Fault::Cut.of(FIELD))?).map_err(wrong)? {
+            break head;
+        }
+    };
+    let upload = Upload { user, field: FIELD, length: None, name: head.name, said: head.media_type };
+    let file = files::keep(call, upload, &Incoming::new(body, Some(Cover::Form(form)))).await?;
+    Ok(Response::json(&object! {
+        "success": true,
+        "file_name": file.url,
+        "file_path": file.url,
+        "file_size": file.bytes,
+        "content_type": file.media_type,
+        "message": "文件上传成功 · uploaded",
+    })?)
+}
+
+/// `GET /ocms/download/file`: a file of the caller's own, by what leads to it.
+pub async fn download(call: &Call) -> Result<Response, Error> {
+    let (user, _) = files::owner(call, &credential(call)?).await?;
+    let path = call.query("file_name")?.or(call.query("file_path")?).unwrap_or_default();
+    let Some((_, token)) = path.rsplit_once(PATH) else {
+        let expected = "file_name: what /ocms/upload/file answered, or a message's filePath or mediaUrl";
+        return Err(Error::new(Code::BadRequest, expected));
+    };
+    let link = files::link(call, token)?;
+    if link.user != user {
+        return Err(Error::new(Code::NotFound, "no such file"));
+    }
+    files::send(call, &link).await
+}
+
+/// An agent key or an access token, where these clients have it: in the address, in a header, or as the password of an
+/// address like `https://robot:{key}@…`.
+fn credential(call: &Call) -> Result<String, Error> {
+    let named = call.query("apiKey")?.or(call.header("x-api-key")?).or(call.query("token")?);
+    let basic = call.header("Authorization")?.and_then(|header| relay::auth::basic_password(&header));
+    named.or(basic).map_or_else(|| request::bearer(&call.request), Ok)
 }
 
 /// A list of ours in their words: of each row these fields, by these names.

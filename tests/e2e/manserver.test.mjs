@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDevice } from './support/device.mjs'
 import { openSocket, refusal, replay } from './support/dialect.mjs'
+import { PIXEL, picture, read } from './support/files.mjs'
 import { request, signUp } from './support/people.mjs'
 import { signToken } from './support/token.mjs'
 import { createAgent, startWorld, until } from './support/world.mjs'
@@ -22,10 +23,42 @@ test('manserver', async (t) => {
     return (await request(world, world.token, 'GET', path)).body
   }
 
+  const bearer = (token) => ({ authorization: `Bearer ${token}` })
+  /** As `wx.uploadFile` and the robots' plugin send it. */
+  const form = (bytes, name = 'a.png', type = 'image/png') => {
+    const form = new FormData()
+    form.append('user_id', 'whoever')
+    form.append('file', new File([bytes], name, { type }))
+    return form
+  }
+  const upload = async (body, headers, query = '') => {
+    const response = await fetch(`${world.url}/ocms/upload/file?user_id=1${query}`, { method: 'POST', headers, body })
+    return { status: response.status, body: await response.json() }
+  }
+  const download = (path, headers, query = '') =>
+    read(`${world.url}/ocms/download/file?user_id=1&file_name=${encodeURIComponent(path)}${query}`, headers)
+
   await t.test('talk as recorded', async () => {
     const open = (who, query) =>
       openSocket(`${stream}?${who === 'robot' ? `apiKey=${agent.key}` : `token=${world.token}`}&${query}`)
-    const clients = await replay('manserver.jsonl', { open, known: { $user: world.user.id, $robot: agent.id } })
+    const files = {
+      async upload(who, name) {
+        const { status, body } = await upload(form(PIXEL, name), bearer(who === 'robot' ? agent.key : world.token))
+        assert.equal(status, 200, JSON.stringify(body))
+        return body
+      },
+      async download(who, path) {
+        const { headers, bytes } = await download(path, bearer(who === 'robot' ? agent.key : world.token))
+        assert.ok(bytes.equals(PIXEL))
+        const name = headers.get('content-disposition').split("''")[1]
+        return { name, type: headers.get('content-type'), size: bytes.length }
+      },
+    }
+    const clients = await replay('manserver.jsonl', {
+      open,
+      files,
+      known: { $user: world.user.id, $robot: agent.id },
+    })
     await Promise.all(Object.values(clients).map((client) => client.close()))
   })
 
@@ -196,6 +229,78 @@ test('manserver', async (t) => {
     assert.equal(asker.closed.code, 1009)
   })
 
+  await t.test('files are the user’s own, whole, and by whatever credential these clients have', async () => {
+    const big = picture(7_000_000)
+    const basic = { authorization: `Basic ${Buffer.from(`robot:${agent.key}`).toString('base64')}` }
+    for (const [headers, query] of [
+      [bearer(world.token), ''],
+      [bearer(agent.key), ''],
+      [{ 'x-api-key': agent.key }, ''],
+      [{}, `&apiKey=${agent.key}`],
+      [{}, `&token=${world.token}`],
+      [basic, ''],
+    ]) {
+      const { status, body } = await upload(form(big, '图.png'), headers, query)
+      assert.deepEqual([status, body.success, body.file_size], [200, true, big.length], JSON.stringify(body))
+      const got = await download(body.file_path, headers, query)
+      assert.deepEqual([got.status, got.headers.get('cache-control')], [200, 'no-store'])
+      assert.ok(got.bytes.equals(big))
+      assert.ok((await read(body.file_path)).bytes.equals(big), 'it is a file like any other')
+      const part = await download(body.file_path, { ...headers, range: 'bytes=1-3' }, query)
+      assert.deepEqual([part.status, part.bytes], [206, big.subarray(1, 4)])
+    }
+    const { body: mine } = await upload(form(PIXEL), bearer(world.token))
+    const old = `${world.url}/ocms/download/file?file_path=${encodeURIComponent(mine.file_path)}`
+    assert.ok((await read(old, bearer(world.token))).bytes.equals(PIXEL))
+
+    const stranger = await signUp(world, 'nosy')
+    const limited = await world.call(world.token, 'POST', `/v1/agents/${agent.id}/keys`, { scopes: ['receive'] })
+    const detail = ({ bytes }) => JSON.parse(bytes).detail
+    for (const [path, headers, status, said] of [
+      [mine.file_path, {}, 401, /Bearer/],
+      [mine.file_path, bearer('sk-api-1'), 401, /sign in/],
+      [mine.file_path, bearer(stranger.access_token), 404, /^no such file$/],
+      [`${mine.file_path}x`, bearer(world.token), 404, /^no such file$/],
+      ['cat.jpg', bearer(world.token), 400, /^file_name: what \/ocms\/upload\/file answered/],
+      ['', bearer(world.token), 400, /^file_name: /],
+    ]) {
+      const refused = await download(path, headers)
+      assert.equal(refused.status, status, path)
+      assert.match(detail(refused), said)
+    }
+    assert.equal((await download(mine.file_path, bearer(limited.key))).status, 200, 'who may hear may read')
+
+    const boundary = { 'content-type': 'multipart/form-data; boundary=X' }
+    const other = new FormData()
+    other.append('files', new File([PIXEL], 'a.png'))
+    for (const [body, headers, status, said] of [
+      [form(PIXEL), {}, 401, /Bearer/],
+      [form(PIXEL), bearer(limited.key), 403, /send, or push/],
+      [form(Buffer.alloc(0)), bearer(world.token), 400, /^file: the file is empty/],
+      [form(Buffer.alloc(30_000_001)), bearer(world.token), 413, /^file: at most 30000000 bytes/],
+      [Buffer.alloc(30_100_000), { ...bearer(world.token), ...boundary }, 413, /^file: at most 30000000 bytes/],
+      [other, bearer(world.token), 400, /^file: expected a file in the field of this name/],
+      ['', { ...bearer(world.token), ...boundary }, 400, /^file: expected a file/],
+      [PIXEL, { ...bearer(world.token), 'content-type': 'image/png' }, 400, /^Content-Type: expected multipart/],
+      [
+        '--X\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello',
+        { ...bearer(world.token), ...boundary },
+        400,
+        /^file: it ended early/,
+      ],
+      [
+        `--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n${'x'.repeat(70_000)}`,
+        { ...bearer(world.token), ...boundary },
+        400,
+        /^file: expected at most 64 KiB before it/,
+      ],
+    ]) {
+      const refused = await upload(body, headers)
+      assert.equal(refused.status, status, JSON.stringify(refused.body))
+      assert.match(refused.body.detail, said)
+    }
+  })
+
   await t.test('the calls beside it are other names for ours', async () => {
     const ask = (method, path, token = world.token, body) => request(world, token, method, `/ocms${path}`, body)
     const { body: robots } = await ask('GET', '/robots/')
@@ -216,8 +321,6 @@ test('manserver', async (t) => {
     for (const path of ['/robots/', '/conversations/', `/chat/history/${world.user.id}`]) {
       assert.equal((await ask('GET', path, agent.key)).status, 401)
     }
-    // Files: the relay has no place for them.
-    assert.equal((await ask('POST', '/upload/file', world.token, {})).status, 404)
     const session = await signUp(world, 'someone')
     const { status, body: token } = await ask('POST', '/auth/refresh', '', { refresh_token: session.refresh_token })
     assert.deepEqual([status, token.token_type, token.expires_in], [200, 'bearer', 900])

@@ -54,6 +54,24 @@ pub struct ManServerConversation {
     pub updated_at: Option<Timestamp>,
 }
 
+/// `POST /ocms/upload/file`
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct ManServerFile {
+    /// `true`
+    pub success: bool,
+    /// What leads to it: a message's `filePath` or `mediaUrl`, and the name to download it by.
+    pub file_name: String,
+    /// The same.
+    pub file_path: String,
+    /// Its length, in bytes.
+    pub file_size: u64,
+    /// Its media type, as its first bytes show, or its sender says.
+    pub content_type: String,
+    /// For people to read.
+    pub message: String,
+}
+
 /// `GET /ocms/chat/history/{user}`
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

@@ -11,7 +11,7 @@ pub mod provider;
 pub mod seal;
 mod token;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -75,6 +75,12 @@ pub fn encode(bytes: &[u8]) -> String {
     Base64UrlUnpadded::encode_string(bytes)
 }
 
+/// The password of `Authorization: Basic …` (RFC 7617).
+pub fn basic_password(header: &str) -> Option<String> {
+    let pair = String::from_utf8(Base64::decode_vec(header.strip_prefix("Basic ")?).ok()?).ok()?;
+    Some(pair.split_once(':')?.1.to_owned())
+}
+
 /// The bytes of [`encode`]'s text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
@@ -98,6 +104,17 @@ mod tests {
         for weak in ["", "  ", "too-short", &"ab".repeat(40), &format!("{good} short")] {
             assert_eq!(Secret::list(weak).map(|list| list.len()), Err(WeakSecret), "{weak}");
         }
+    }
+
+    #[test]
+    fn a_password_is_what_stands_behind_the_name() {
+        let check =
+            |header: &str, expected: Option<&str>| assert_eq!(basic_password(header).as_deref(), expected, "{header}");
+        check("Basic cm9ib3Q6c2VjcmV0OjE=", Some("secret:1"));
+        check("Basic cm9ib3Q6", Some(""));
+        check("Basic cm9ib3Q=", None);
+        check("Basic !", None);
+        check("Bearer cm9ib3Q6c2VjcmV0", None);
     }
 
     #[test]

@@ -33,10 +33,10 @@ export async function openSocket(url, headers) {
 }
 
 /**
- * Replays an exchange. `open(who, query)` connects someone; `feishu` is asked and answers, if it takes part; `known`
- * holds what `$names` stand for.
+ * Replays an exchange. `open(who, query)` connects someone; `feishu` is asked and answers, if it takes part; `files` goes up and
+ * down (`upload(who, name)`, `download(who, path)`), if any do; `known` holds what `$names` stand for.
  */
-export async function replay(name, { open, feishu, known }) {
+export async function replay(name, { open, feishu, files, known }) {
   const lines = readFileSync(join(ROOT, 'tests', 'vectors', name), 'utf8')
     .trim()
     .split('\n')
@@ -47,6 +47,8 @@ export async function replay(name, { open, feishu, known }) {
     const { who, says, id } = step
     const at = `${name}:${index + 1}`
     if ('connects' in step) clients[who] = await open(who, fill(step.connects))
+    else if ('uploads' in step) assertMatches(await files.upload(who, step.uploads), step.gets, known, at)
+    else if ('downloads' in step) assertMatches(await files.download(who, fill(step.downloads)), step.gets, known, at)
     else if ('leaves' in step) await clients[who].close()
     else if ('says' in step && who === 'feishu') await feishu.ask(id, says)
     else if ('says' in step) clients[who].say(typeof says === 'string' ? says : fill(JSON.stringify(says)))
