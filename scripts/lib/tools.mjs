@@ -2,7 +2,7 @@
 // in ~/.cache/claw-relay. Nothing comes from GitHub, so that a registry mirror is enough.
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { capture, ROOT, run } from './run.mjs'
@@ -11,6 +11,8 @@ import { Fix, say } from './say.mjs'
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'claw-relay')
 const NODE_MIN = [20, 19]
 const RUST_MIN = [1, 91]
+/** OpenClaw wants Node 24.16 or newer; npm has it as a package. */
+const OPENCLAW_NODE = '24.21.0'
 
 /** Installs what building and running need, and answers where the Rust tools are. */
 export async function install() {
@@ -62,6 +64,39 @@ export async function pythonTool(name, version, { extra = '', program = name } =
   await run(join(root, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', wanted])
   writeFileSync(stamp, '')
   return path
+}
+
+/**
+ * The OpenClaw that the plugin was made for, installed into the cache once per version, 850 MB; answers how to run it.
+ * Nothing of it runs while it is installed.
+ */
+export async function openClaw() {
+  const plugin = JSON.parse(readFileSync(join(ROOT, 'openclaw', 'package.json'), 'utf8'))
+  const version = plugin.openclaw.build.openclawVersion
+  const node = `node-${process.platform}-${process.arch}`
+  const root = join(CACHE, `openclaw-${version}`)
+  const program = join(root, 'node_modules', 'openclaw', 'openclaw.mjs')
+  if (!existsSync(program)) {
+    say(`installing OpenClaw ${version} and Node ${OPENCLAW_NODE} from npm into ${root} (850 MB, 1 to 5 min)`)
+    const began = Date.now()
+    // Renamed when it is whole: one that was broken off is not taken for it.
+    const fresh = `${root}-${process.pid}`
+    mkdirSync(fresh, { recursive: true })
+    const dependencies = { openclaw: version, [node]: OPENCLAW_NODE }
+    writeFileSync(join(fresh, 'package.json'), JSON.stringify({ private: true, dependencies }))
+    const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+    try {
+      await run('npm', ['install', ...options], { cwd: fresh })
+      renameSync(fresh, root)
+    } catch (error) {
+      rmSync(fresh, { recursive: true, force: true })
+      throw new Fix(
+        `OpenClaw ${version} could not be installed: ${error.message}. Its tests need 850 MB in ${CACHE} and an npm registry that has it; without CLAW_RELAY_OPENCLAW they are skipped`,
+      )
+    }
+    say(`OpenClaw is installed after ${((Date.now() - began) / 1000).toFixed(0)} s`)
+  }
+  return { bin: join(root, 'node_modules', node, 'bin'), program }
 }
 
 function checkNode() {

@@ -6,12 +6,13 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openClaw } from '../../scripts/lib/tools.mjs'
 import { connectDevice } from './support/device.mjs'
 import { pressEvent } from './support/feishu.mjs'
 import {
   answerTo,
   createOpenClaw,
-  installOpenClaw,
+  PATIENCE_MS,
   packPlugin,
   personIn,
   skip,
@@ -23,7 +24,7 @@ const ONCE = '允许一次 · Allow once'
 const DENY = '拒绝 · Deny'
 
 test('openclaw approvals', { skip }, async (t) => {
-  const openclaw = await installOpenClaw()
+  const openclaw = await openClaw()
   const world = await startFeishuWorld(t)
   const { feishu } = world
   const model = await startClawModel()
@@ -42,11 +43,11 @@ test('openclaw approvals', { skip }, async (t) => {
     config.channels = { 'claw-relay': { enabled: true, relayUrl: world.url, token: home.key, ...access } }
   })
   await claw.start()
-  await until(() => claw.gateway.output.includes('default is connected to'), `the channel:\n${claw.gateway.output}`)
+  await until(() => claw.gateway.output.includes('default is connected to'), 'the channel', PATIENCE_MS)
 
   const { writes } = personIn(world)
   const waited = (holds, what) =>
-    until(holds, what, 40_000).catch(({ message }) => {
+    until(holds, what, PATIENCE_MS).catch(({ message }) => {
       const said = feishu.replies.map(({ messageId, text }) => `${messageId}: ${text}`).join('\n')
       throw new Error(`${message}:\n${claw.gateway.output}\n${said}`)
     })

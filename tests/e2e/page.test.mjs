@@ -17,7 +17,7 @@ const ARTEFACTS = join(ROOT, 'tests', 'artefacts')
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
 
 test('the page', async (t) => {
-  const [port, folder] = [await freePort(), scratch(t)]
+  const [port, folder] = [await freePort(), scratch()]
   const demo = await startDemo({ port, folder, agent: AGENT })
   t.after(() => demo.stop())
   const browser = await launchBrowser()

@@ -35,7 +35,7 @@ test('what is missing is one clear line', async (t) => {
   assert.match(taken[0], new RegExp(`port ${port} is taken.*PORT=${port + 1} npm start`))
   assert.match((await lines({ PORT: 'x' }))[0], /PORT=x: not a port/)
   // A machine on which only Node is found.
-  const missing = await lines({ PATH: scratch(t) })
+  const missing = await lines({ PATH: scratch() })
   assert.equal(missing.length, 1)
   assert.match(missing[0], /cargo is missing.*rustup\.rs/)
 })
@@ -53,7 +53,7 @@ test('Ctrl-C stops every process', async () => {
 })
 
 test('a second start keeps the history, and connects the same agent', async (t) => {
-  const folder = scratch(t)
+  const folder = scratch()
   const port = await freePort()
   const first = await startDemo({ port, folder, agent: AGENT })
   const device = await connectDevice(first.relay, first.token)
@@ -90,7 +90,7 @@ test('a model server on loopback is found and used', async (t) => {
   const model = await startModel({ port: 1234 }).catch((error) => error)
   if (model.code === 'EADDRINUSE') return t.skip('port 1234 is taken on this machine')
   t.after(() => model.close())
-  const demo = await startDemo({ port: await freePort(), folder: scratch(t), agent: AGENT })
+  const demo = await startDemo({ port: await freePort(), folder: scratch(), agent: AGENT })
   t.after(() => demo.stop())
   const device = await connectDevice(demo.relay, demo.token)
   device.ask('m-1', 'hello model')

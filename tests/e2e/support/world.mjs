@@ -25,16 +25,16 @@ export async function until(holds, what, ms = 30_000) {
   }
 }
 
-/** A folder that goes when the test file ends. */
-export function scratch(t) {
+/** A folder that goes when the test file ends, after everyone who writes into it: also when the test failed. */
+export function scratch() {
   const folder = mkdtempSync(join(tmpdir(), 'claw-relay-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
 /** The relay with an operator signed in. `vars` stand in for those of wrangler.toml. */
 export async function startWorld(t, { vars } = {}) {
-  const folder = scratch(t)
+  const folder = scratch()
   const storage = join(folder, 'relay')
   await migrated(storage)
   const port = await freePort()
