@@ -13,6 +13,10 @@ export interface Account {
   token: string
   dmPolicy: string
   allowFrom: string[]
+  /** Who may ask in groups. */
+  groupPolicy: string
+  /** Empty: whoever may write in private. */
+  groupAllowFrom: string[]
   /** Why this account cannot run: the field, what is wrong with it, and what to write instead. */
   mistake: string | null
 }
@@ -25,6 +29,8 @@ type Fields = {
   token?: string
   dmPolicy?: string
   allowFrom?: string[]
+  groupPolicy?: string
+  groupAllowFrom?: string[]
 }
 type Section = Fields & { accounts?: Record<string, Fields>; defaultAccount?: string }
 
@@ -56,6 +62,8 @@ export function resolveAccount(config: Config, accountId?: string | null): Accou
     token: fields.token?.trim() ?? '',
     dmPolicy: fields.dmPolicy ?? 'pairing',
     allowFrom: (fields.allowFrom ?? []).map(String),
+    groupPolicy: fields.groupPolicy ?? config.channels?.defaults?.groupPolicy ?? 'allowlist',
+    groupAllowFrom: (fields.groupAllowFrom ?? []).map(String),
     mistake: addressMistake(place, fields.relayUrl) ?? tokenMistake(place, fields.token) ?? twin(config, id, fields),
   }
 }

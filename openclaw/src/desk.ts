@@ -174,11 +174,12 @@ export class Desk {
       if (question.envelope.conversation === conversation && question.isRunning) question.wasPushed = true
   }
 
-  private receive(envelope: Envelope): void {
-    const { seq } = envelope
+  private receive(received: Envelope): void {
+    const { seq } = received
     if (this.received === null || seq <= this.received) return
     // After a `hello` without cursor every open question comes again, also those held here.
     const isHeld = this.questions.has(seq) || this.store.answer(seq) !== null
+    const envelope = this.placed(received)
     if (!isHeld && envelope.from.kind === 'user') {
       this.log.info(`question ${seq} received`)
       this.questions.set(seq, new Question(envelope, this.agent.lane(envelope)))
@@ -186,6 +187,15 @@ export class Desk {
     this.received = seq
     this.acknowledge()
     this.fill()
+  }
+
+  /** What was once written in a group makes its conversation one: a press in Feishu does not say so, and the page cannot. */
+  private placed(envelope: Envelope): Envelope {
+    const { conversation, from } = envelope
+    if (from.kind !== 'user') return envelope
+    const isKnown = this.store.isGroup(conversation)
+    if (from.group && !isKnown) this.store.putGroup(conversation)
+    return isKnown && !from.group ? { ...envelope, from: { ...from, group: true } } : envelope
   }
 
   /** Hands over every question whose lane is free. */

@@ -5,7 +5,7 @@ import type { Log } from './log'
 export type Config = {
   gateway?: { port?: number }
   accessGroups?: unknown
-  channels?: Record<string, unknown>
+  channels?: { defaults?: { groupPolicy?: string } } & Record<string, unknown>
 }
 
 export type Runtime = {

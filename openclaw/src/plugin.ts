@@ -15,7 +15,8 @@ import {
 import { BUTTON_TEXT_BYTES_MAX, BUTTONS_MAX } from './buttons'
 import { startAccount } from './gateway'
 import type { ChannelContext, Config, Runtime } from './openclaw'
-import { conversationOf, renderPresentation, sendPayload, sendPlain } from './send'
+import { renderPresentation, sendPayload, sendPlain } from './send'
+import { conversationOf, kindOf, normalizeTarget } from './target'
 
 let runtime: Runtime | null = null
 
@@ -32,7 +33,7 @@ export const plugin = createChatChannelPlugin({
       blurb: 'your chat apps, through your own relay; nothing to open in your firewall.',
       markdownCapable: true,
     },
-    capabilities: { chatTypes: ['direct'], media: true },
+    capabilities: { chatTypes: ['direct', 'group'], media: true },
     // The agent's `message` tool may send choices.
     actions: { describeMessageTool: () => ({ capabilities: ['presentation'] }) },
     reload: { configPrefixes: [`channels.${CHANNEL}`] },
@@ -61,11 +62,11 @@ export const plugin = createChatChannelPlugin({
     messaging: {
       targetPrefixes: [CHANNEL],
       targetIdComparison: 'case-sensitive',
-      normalizeTarget: conversationOf,
-      inferTargetChatType: () => 'direct',
+      normalizeTarget,
+      inferTargetChatType: ({ to }: { to: string }) => kindOf(to),
       targetResolver: {
         looksLikeId: (raw: string) => /^[A-Za-z0-9._:@-]{1,200}$/.test(conversationOf(raw)),
-        hint: '<a conversation of the relay, such as feishu:main:oc_1 or web>',
+        hint: '<a conversation of the relay, such as feishu:main:oc_1 or web; a group with group: before it>',
       },
     },
     gateway: {
@@ -150,6 +151,7 @@ function describe(account: Account): Record<string, unknown> {
     tokenStatus: account.token === '' ? 'missing' : 'available',
     baseUrl: account.relayUrl,
     dmPolicy: account.dmPolicy,
+    groupPolicy: account.groupPolicy,
     ...(account.mistake !== null && { lastError: account.mistake }),
   }
 }

@@ -9,6 +9,7 @@ import type { Payload, Presentation, SendContext, SendPayloadContext } from './o
 import type { Around } from './patience'
 import { isUrgent, mediaOf, type Shown, shownBy } from './payload'
 import { type Push, push } from './push'
+import { conversationOf } from './target'
 
 /** OpenClaw asks for this before it sends, and takes a payload without presentation back: its buttons travel in our part. */
 export function renderPresentation({
@@ -95,9 +96,4 @@ async function prepare(
 
 function surroundings(): Around {
   return { after: clock.after, fetch, random: Math.random }
-}
-
-/** A target of OpenClaw's is a conversation, with or without the channel in front. */
-export function conversationOf(target: string): string {
-  return target.trim().replace(new RegExp(`^${CHANNEL}:`), '')
 }

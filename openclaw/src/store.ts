@@ -1,5 +1,6 @@
-// What must survive the gateway: answers that the relay has not accepted, how often a question was tried, and which
-// session each conversation was last seen in. Questions need no place here: the relay keeps them until they are answered.
+// What must survive the gateway: answers that the relay has not accepted, how often a question was tried, which session
+// each conversation was last seen in, and which of them are groups. Questions need no place here: the relay keeps them until
+// they are answered.
 
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -30,6 +31,9 @@ export interface Store {
   /** The session that a conversation was last seen in; 0 for one that never was. */
   session(conversation: string): number
   putSession(conversation: string, session: number): void
+  /** Whether others read along in a conversation, as far as anything was written there. */
+  isGroup(conversation: string): boolean
+  putGroup(conversation: string): void
   close(): void
 }
 
@@ -52,10 +56,17 @@ export function openStore(file: string): Store {
   const trim = db.prepare(
     'delete from conversation where rowid not in (select rowid from conversation order by rowid desc limit ?)',
   )
+  const group = db.prepare('select 1 from crowd where id = ?')
+  const putGroup = db.prepare('insert or ignore into crowd (id) values (?)')
+  const trimGroups = db.prepare(
+    'delete from crowd where rowid not in (select rowid from crowd order by rowid desc limit ?)',
+  )
   return {
     epoch: () => (epoch.get()?.epoch as number | undefined) ?? null,
     begin(value) {
-      db.exec('delete from timeline; delete from answer; delete from attempt; delete from conversation')
+      db.exec(
+        'delete from timeline; delete from answer; delete from attempt; delete from conversation; delete from crowd',
+      )
       begin.run(value)
     },
     answers: () => answers.all().map((row) => JSON.parse(row.frame as string)),
@@ -77,11 +88,16 @@ export function openStore(file: string): Store {
       putSession.run(conversation, value)
       trim.run(CONVERSATIONS_MAX)
     },
+    isGroup: (conversation) => group.get(conversation) !== undefined,
+    putGroup(conversation) {
+      putGroup.run(conversation)
+      trimGroups.run(CONVERSATIONS_MAX)
+    },
     close: () => db.close(),
   }
 }
 
-/** Conversations that were begun anew; beyond it the one for which that is longest ago is forgotten. */
+/** Conversations that were begun anew, and groups; beyond it the one for which that is longest ago is forgotten. */
 const CONVERSATIONS_MAX = 10_000
 /** As docs/protocol.md §3 has it. */
 const HELD_MAX = 1_000
@@ -94,4 +110,5 @@ create table if not exists timeline (epoch integer not null) strict;
 create table if not exists answer (seq integer primary key, frame text not null) strict;
 create table if not exists attempt (seq integer primary key, count integer not null) strict;
 create table if not exists conversation (id text unique not null, session integer not null) strict;
+create table if not exists crowd (id text unique not null) strict;
 `

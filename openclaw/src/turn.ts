@@ -14,10 +14,11 @@ import type { Around } from './patience'
 import { isQuestion, isUrgent, mediaOf, shownBy } from './payload'
 import { push } from './push'
 import { OtherRun } from './run'
+import { type Kind, targetOf } from './target'
 
-/** Who wrote, and where. Groups count as direct: as such they would have rules of their own (docs/openclaw.md). */
+/** Who wrote, and where. What comes from a group was meant for the bot: the relay passes on nothing else. */
 interface Facts {
-  kind: 'direct'
+  kind: Kind
   conversation: string
   /** As allow-lists name them: `feishu:ou_1`, or `web` for the user's own devices. */
   sender: string
@@ -47,9 +48,10 @@ export class OpenClaw implements Agent {
 
   async renew(question: Envelope): Promise<Outcome> {
     const { files: _, ...command } = { ...question, id: `${question.id}:new`, text: '/new' }
-    const access = await this.admit(command, factsOf(command), this.route(command))
+    // The relay has let them do it, and keeps what is said from now on apart.
+    const access = await this.admit(command, factsOf(command), this.route(command), EVERYONE)
     // Whoever is not let in has said nothing that could be forgotten.
-    return access.ingress.admission === 'dispatch' ? this.answer(command, NOBODY) : 'over'
+    return access.ingress.admission === 'dispatch' ? this.take(command, access, NOBODY) : 'over'
   }
 
   async answer(question: Envelope, turn: Turn): Promise<Outcome> {
@@ -59,10 +61,21 @@ export class OpenClaw implements Agent {
     const { admission, reasonCode = '' } = access.ingress
     if (admission === 'pairing-required') return this.challenge(facts, turn)
     if (admission !== 'dispatch') {
-      const where = `dmPolicy and allowFrom of channels.${CHANNEL}`
-      return { refused: `OpenClaw did not let this in (${reasonCode || admission}): see ${where}` }
+      const why = reasonCode || admission
+      // Where OpenClaw shall be quiet, nothing is said about it either.
+      if (why === 'group_policy_disabled') {
+        this.log.info(`question ${question.seq} is not answered: groupPolicy is disabled`)
+        return 'over'
+      }
+      return { refused: `OpenClaw did not let this in (${why}): ${REMEDY[facts.kind]} of channels.${CHANNEL}` }
     }
-    // Only of whoever was let in.
+    return this.take(question, access, turn)
+  }
+
+  /** Of somebody who was let in. */
+  private async take(question: Envelope, access: Access, turn: Turn): Promise<Outcome> {
+    const facts = factsOf(question)
+    const route = this.route(question)
     const received = await receive(this.runtime, this.account, question, this.around, this.log, turn.signal)
     if (turn.signal.aborted) return 'over'
     const other = new OtherRun(this.runtime.events, route.sessionKey, turn, this.clock)
@@ -109,9 +122,24 @@ export class OpenClaw implements Agent {
     })
   }
 
-  private admit(question: Envelope, { kind, conversation, sender }: Facts, route: Route): Promise<Access> {
-    const { accountId, dmPolicy, allowFrom } = this.account
-    const isCommand = this.isCommand(question.text)
+  /** `commanders`: who may write commands, if that is not for OpenClaw to say. */
+  private async admit(
+    question: Envelope,
+    { kind, conversation, sender }: Facts,
+    route: Route,
+    commanders?: object,
+  ): Promise<Access> {
+    const { accountId, dmPolicy, allowFrom, groupPolicy, groupAllowFrom } = this.account
+    const isGroup = kind === 'group'
+    const { readAllowFromStore } = this.pairing()
+    // Of its own, OpenClaw lets nobody in in a group who only has a code, nor to a command there, such as a press.
+    const known = isGroup ? [...allowFrom, ...(dmPolicy === 'pairing' ? await readAllowFromStore() : [])] : []
+    const command = this.isCommand(question.text) && {
+      allowTextCommands: true,
+      hasControlCommand: true,
+      ...(isGroup && { commandOwnerAllowFrom: known }),
+      ...commanders,
+    }
     return this.runtime.channel.inbound.ingress.resolve({
       channelId: CHANNEL,
       accountId,
@@ -125,12 +153,19 @@ export class OpenClaw implements Agent {
         inboundEventKind: 'user_request',
         nativeChannelId: conversation,
       },
-      event: { kind: 'message', authMode: 'inbound', mayPair: true },
-      policy: { dmPolicy, groupPolicy: 'disabled' },
+      // A code is for one person, who would show it to everyone.
+      event: { kind: 'message', authMode: 'inbound', mayPair: !isGroup },
+      policy: {
+        dmPolicy,
+        groupPolicy,
+        ...(isGroup && { activation: { requireMention: true, allowTextCommands: true } }),
+      },
       allowFrom,
+      groupAllowFrom: groupAllowFrom.length > 0 ? groupAllowFrom : known,
       accessGroups: this.config.accessGroups,
-      readStoreAllowFrom: this.pairing().readAllowFromStore,
-      ...(isCommand && { command: { allowTextCommands: true, hasControlCommand: true } }),
+      readStoreAllowFrom: readAllowFromStore,
+      ...(isGroup && { mentionFacts: MENTIONED }),
+      ...(command && { command }),
     })
   }
 
@@ -161,6 +196,7 @@ export class OpenClaw implements Agent {
     const { accountId } = this.account
     const { inbound } = this.runtime.channel
     const { text, id: messageId } = question
+    const target = targetOf(conversation, kind)
     const told = [text, ...received.words].filter((part) => part !== '').join('\n')
     const context = inbound.buildContext({
       channelIngress: access,
@@ -169,14 +205,17 @@ export class OpenClaw implements Agent {
       messageId,
       messageIdFull: messageId,
       timestamp: question.at_ms,
-      from: conversation,
+      from: kind === 'group' ? `${CHANNEL}:${target}` : target,
       sender: { id: sender, name },
       conversation: { kind, id: conversation, label: conversation, nativeChannelId: conversation },
       route: { agentId, dmScope, accountId, routeSessionKey: sessionKey },
-      reply: { to: conversation, originatingTo: conversation, replyToId: messageId },
+      reply: { to: target, originatingTo: target, replyToId: messageId },
       message: { body: told, rawBody: told, bodyForAgent: told, commandBody: text },
       ...(received.facts.length > 0 && { media: received.facts }),
-      access: { commands: { authorized: access.commandAccess.authorized } },
+      access: {
+        commands: { authorized: access.commandAccess.authorized },
+        ...(kind === 'group' && { mentions: { ...MENTIONED, requireMention: true } }),
+      },
     })
     const settled = Promise.withResolvers<void>()
     turn.signal.addEventListener('abort', () => settled.resolve(), { once: true })
@@ -262,11 +301,20 @@ export class OpenClaw implements Agent {
 
 /** The one place that reads who wrote. */
 function factsOf({ conversation, from }: Envelope): Facts {
-  const { via, sender: id, name } = from as Envelope['from'] & { kind: 'user' }
+  const { via, sender: id, name, group } = from as Envelope['from'] & { kind: 'user' }
   const sender = id === undefined ? via : `${via}:${id}`
-  return { kind: 'direct', conversation, sender, name: name ?? sender }
+  return { kind: group ? 'group' : 'direct', conversation, sender, name: name ?? sender }
 }
 
+/** What whoever was not let in can do. */
+const REMEDY: Record<Kind, string> = {
+  direct: 'see dmPolicy and allowFrom',
+  group: 'write to it in private first, or see groupPolicy and groupAllowFrom',
+}
+/** The relay passes on what mentions the bot, or answers it. */
+const MENTIONED = { canDetectMention: true, wasMentioned: true }
+/** Whoever may write at all may write this command. */
+const EVERYONE = { useAccessGroups: false }
 /** What OpenClaw needs to see that its question was delivered. */
 const HANDED_OVER_MS = 500
 /** What an answer to a question of OpenClaw's is answered with: the rest is said where it was asked. */

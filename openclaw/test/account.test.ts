@@ -15,6 +15,8 @@ test('one account at the root, several under accounts, an account on top of the 
     token: 'key',
     dmPolicy: 'pairing',
     allowFrom: [],
+    groupPolicy: 'allowlist',
+    groupAllowFrom: [],
     mistake: null,
   })
   const two = with_({
@@ -34,6 +36,18 @@ test('one account at the root, several under accounts, an account on top of the 
   expect(accountIds(with_({ token: 'k0', accounts: { office: { token: 'k2' } } }))).toEqual(['default', 'office'])
   expect(defaultAccountId(with_({ defaultAccount: 'b', accounts: { a: {}, b: {} } }))).toBe('b')
   expect(accountIds({})).toEqual(['default'])
+})
+
+test('who may ask in groups is set here, for an account, or for every channel', () => {
+  const check = (config: Config, expected: string) =>
+    expect(resolveAccount(config, 'home')).toMatchObject({ groupPolicy: expected, groupAllowFrom: [] })
+  const everywhere = { defaults: { groupPolicy: 'open' } }
+  check(with_({}), 'allowlist')
+  check({ channels: { ...everywhere, 'claw-relay': {} } }, 'open')
+  check({ channels: { ...everywhere, 'claw-relay': { groupPolicy: 'disabled' } } }, 'disabled')
+  check(with_({ groupPolicy: 'open', accounts: { home: { groupPolicy: 'disabled' } } }), 'disabled')
+  const named = with_({ groupAllowFrom: ['feishu:ou_1', 7] })
+  expect(resolveAccount(named).groupAllowFrom).toEqual(['feishu:ou_1', '7'])
 })
 
 test('the address is the relay’s, however it was copied', () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import type { Envelope } from '../../web/src/lib/frame'
 import { question, World } from './support'
 
 function onDisk(): World {
@@ -37,6 +38,35 @@ test('a question is acknowledged once OpenClaw has taken it over', async () => {
   world.agent.turns.get(4)!.say('done')
   await world.agent.turns.get(4)!.end()
   expect(world.take('ack')).toEqual([{ type: 'ack', seq: 4 }])
+})
+
+test('what a group once was it stays, for a press and for the page, also after a restart', async () => {
+  const world = onDisk()
+  world.connect({ outcome: 'gap', from: 1, to: 1, reason: 'epoch' })
+  const pressed: Envelope['from'] = { kind: 'user', via: 'feishu', sender: 'ou_2' }
+  const inGroup: Envelope['from'] = { ...pressed, group: true }
+  const told: [string, Envelope['from']][] = []
+  const listen = () => {
+    const { answer } = world.agent
+    world.agent.answer = (question, turn) => {
+      told.push([question.conversation, question.from])
+      return answer.call(world.agent, question, turn)
+    }
+  }
+  listen()
+  await world.ask(2, 'a', { from: pressed })
+  await world.ask(3, 'b', { from: inGroup })
+  world.restart()
+  world.connect({ outcome: 'continued', after: 3 })
+  listen()
+  await world.ask(4, 'b', { from: pressed })
+  await world.ask(5, 'c', { from: pressed })
+  expect(told).toEqual([
+    ['a', pressed],
+    ['b', inGroup],
+    ['b', inGroup],
+    ['c', pressed],
+  ])
 })
 
 test('many that wait for one conversation do not hold up the others', async () => {

@@ -2,6 +2,7 @@ import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import type { Desk } from '../src/desk'
 import type { Payload, SendPayloadContext } from '../src/openclaw'
 import { renderPresentation, sendPayload, sendPlain } from '../src/send'
+import { kindOf, targetOf } from '../src/target'
 
 let desk: Partial<Desk> | undefined
 vi.mock('../src/gateway', () => ({
@@ -64,6 +65,16 @@ test('other buttons go where the text goes', async () => {
   await send('feishu:main:oc_1', { text: 'Which?', presentation })
   expect(pushed).toEqual([{ text: 'Which?', conversation: 'feishu:main:oc_1', buttons: [button] }])
   expect(beside).toEqual(['feishu:main:oc_1'])
+})
+
+test('a group is a conversation whose target says so', async () => {
+  desk = undefined
+  for (const to of ['feishu:main:oc_1', 'group:feishu:main:oc_1', 'claw-relay:group:feishu:main:oc_1', 'group:x'])
+    await send(to, { text: 'hi' })
+  const conversations = pushed.map((message) => (message as { conversation: string }).conversation)
+  expect(conversations).toEqual(['feishu:main:oc_1', 'feishu:main:oc_1', 'feishu:main:oc_1', 'group:x'])
+  expect(['web', 'group:x', 'claw-relay:group:x:y:z'].map(kindOf)).toEqual(['direct', 'direct', 'group'])
+  expect(kindOf(targetOf('feishu:main:oc_1', 'group'))).toBe('group')
 })
 
 test('an agent hides no command behind a button', async () => {

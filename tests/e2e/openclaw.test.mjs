@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT, run } from '../../scripts/lib/run.mjs'
 import { openClaw } from '../../scripts/lib/tools.mjs'
+import { MENTION_BOT, pressEvent } from './support/feishu.mjs'
 import {
   answerTo,
   createOpenClaw,
@@ -161,6 +162,103 @@ test('openclaw', { skip }, async (t) => {
     assert.equal(pushed.code, 0, pushed.output)
     await until(() => sent().length === 2, `the picture that was pushed:\n${pushed.output}`)
     assert.ok(sent()[1].file.bytes.equals(PICTURE))
+  })
+
+  await t.test('a group is one: a session for all in it, who wrote, that they meant the bot, and who may', async () => {
+    const team = { chat: 'oc_team', group: true, mentions: [MENTION_BOT] }
+    const says = (by, text) => writes(`@_user_1 ${text}`, { ...team, by })
+    const reconfigured = async (change) => {
+      const from = claw.gateway.output.length
+      claw.configure(({ channels }) => change(channels['claw-relay']))
+      // OpenClaw may still have been about an earlier change.
+      const since = () => claw.gateway.output.slice(from).split('evaluating reload (channels.claw-relay')[1] ?? ''
+      const isDone = () => /hot reload applied/.test(since()) && /default is connected to/.test(since())
+      await until(isDone, 'the channel to start again', PATIENCE_MS)
+    }
+    const hears = (id, pattern) =>
+      until(
+        () => world.feishu.repliesTo(id).some(({ text }) => pattern.test(text)),
+        `${pattern}:\n${claw.gateway.output}`,
+        PATIENCE_MS,
+      )
+    const seen = []
+    /** What the model reads; some of it is JSON within JSON. */
+    const read = ({ content }) =>
+      [content]
+        .flat()
+        .map((part) => part?.text ?? part)
+        .join('\n')
+        .replaceAll('\\', '')
+    model.onQuestion = (messages) => seen.push(messages.map(read).join('\n\n'))
+
+    // Whoever was let in in private may ask here too; others are told so, and the model is not.
+    assert.equal(await told(await says('ou_alice', 'the code word is plum')), answerTo('the code word is plum'))
+    const fact = (name, value) => new RegExp(`"${name}":${value}`)
+    assert.match(seen[0], fact('is_group_chat', true))
+    assert.match(seen[0], fact('was_mentioned', true))
+    assert.match(seen[0], fact('id', '"feishu:ou_alice"'))
+    assert.match(seen[0], fact('group_subject', '"feishu:main:oc_team"'))
+    assert.match(
+      await told(await says('ou_bob', 'and who am I?')),
+      /group_policy_not_allowlisted\): write to it in private first, or see groupPolicy/,
+    )
+    assert.equal(seen.length, 1)
+
+    await reconfigured((section) => (section.groupPolicy = 'open'))
+    assert.equal(await told(await says('ou_bob', 'hello from bob')), answerTo('hello from bob'))
+    assert.match(seen[1], /the code word is plum/, 'one session')
+    assert.match(seen[1], fact('id', '"feishu:ou_bob"'))
+    await told(await writes('in private'))
+    assert.doesNotMatch(seen[2], /plum|is_group_chat/)
+    assert.match(await told(await says('ou_alice', '//status')), /claw-relay:group:feishu:main:oc_team/)
+
+    // Asked in the group, decided there by somebody whom OpenClaw knows; a press does not say that it was in a group.
+    const id = await says('ou_bob', 'run: uname -s')
+    const card = await until(
+      () => world.feishu.replies.find(({ card, text }) => card && text.includes('uname -s')),
+      `a card:\n${claw.gateway.output}`,
+      PATIENCE_MS,
+    )
+    const press = (by, end) =>
+      world.webhook(
+        pressEvent(
+          card.card.buttons.find(({ say }) => say.endsWith(end)),
+          { chat: 'oc_team', by, message: card.id },
+        ),
+      )
+    await press('ou_alice', 'allow-once')
+    await hears(card.id, /allow-once submitted/)
+    await hears(id, /^it printed: Linux/)
+    assert.match(await told(await says('ou_bob', '//whoami')), /control_command_unauthorized/)
+
+    // What is said unasked.
+    const target = ['--channel', 'claw-relay', '--target', 'group:feishu:main:oc_team']
+    const sent = await claw.cli('message', 'send', ...target, '--message', 'tea is ready')
+    assert.equal(sent.code, 0, sent.output)
+    await until(() => world.feishu.replies.some(({ text }) => text === 'tea is ready'), 'what was said unasked')
+
+    // The user's own page, in that conversation: the same session.
+    const page = await device()
+    page.ask('m-team', 'from the page', 'feishu:main:oc_team')
+    const asked = await until(() => [...page.messages.values()].find(({ id }) => id === 'm-team'), 'the question')
+    await until(() => page.answerTo(asked.seq), 'the answer on the page', PATIENCE_MS)
+    assert.match(seen.at(-1), /the code word is plum/)
+
+    // Whoever may ask may begin anew: that is the relay's command.
+    await told(await says('ou_bob', '/new'))
+    assert.equal(await told(await says('ou_bob', 'anew')), answerTo('anew'))
+    assert.doesNotMatch(seen.at(-1), /plum/)
+
+    await reconfigured((section) => (section.groupPolicy = 'disabled'))
+    const count = seen.length
+    const quiet = await says('ou_alice', 'are you there?')
+    const seq = await seqOf(page, quiet)
+    await until(() => page.states.get(seq) === 'replied', 'the state', PATIENCE_MS)
+    assert.deepEqual([world.feishu.repliesTo(quiet), seen.length], [[], count])
+    assert.equal(await told(await writes('and here?')), answerTo('and here?'))
+    await reconfigured((section) => delete section.groupPolicy)
+    model.onQuestion = undefined
+    await page.close()
   })
 
   await t.test('two accounts, one of them with its key in a variable, while the gateway runs', async () => {

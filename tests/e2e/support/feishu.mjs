@@ -300,7 +300,7 @@ export async function startFeishu() {
 export function messageEvent(
   messageId,
   text,
-  { chat = 'oc_1', group = false, mentions = [], type = 'text', content } = {},
+  { chat = 'oc_1', by = 'ou_alice', group = false, mentions = [], type = 'text', content } = {},
 ) {
   return {
     schema: '2.0',
@@ -314,7 +314,7 @@ export function messageEvent(
     },
     event: {
       sender: {
-        sender_id: { union_id: 'on_1', user_id: null, open_id: 'ou_alice' },
+        sender_id: { union_id: 'on_1', user_id: null, open_id: by },
         sender_type: 'user',
         tenant_key: 't',
       },
