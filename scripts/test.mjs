@@ -40,7 +40,7 @@ const PARTS = {
   async openclaw(tools) {
     // A gateway takes 1.2 GB of memory, its installation 850 MB of disk, the tests some eight minutes.
     if (!process.env.CLAW_RELAY_OPENCLAW) {
-      return say('skipped: set CLAW_RELAY_OPENCLAW=1 to run the plugin and claw-agent on a real OpenClaw gateway')
+      return 'skipped: set CLAW_RELAY_OPENCLAW=1 to run the plugin and claw-agent on a real OpenClaw gateway'
     }
     await openClaw()
     await buildWorker(tools)
@@ -72,7 +72,7 @@ await main(async () => {
     if (values.only && values.only !== name) continue
     const began = Date.now()
     say(name)
-    await part(tools)
-    say(`${name} passed in ${((Date.now() - began) / 1000).toFixed(0)} s`)
+    const skipped = await part(tools)
+    say(skipped ? `${name} ${skipped}` : `${name} passed in ${((Date.now() - began) / 1000).toFixed(0)} s`)
   }
 })
