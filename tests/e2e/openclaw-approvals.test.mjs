@@ -143,7 +143,7 @@ test('openclaw approvals', { skip }, async (t) => {
     const sent = await claw.cli('message', 'send', ...target, ...message)
     assert.equal(sent.code, 0, sent.output)
     const asked = await shown('Which one?')
-    assert.deepEqual(labels(asked), ['Blue', 'State'])
+    assert.deepEqual(labels(asked), ['Blue', 'State · /status'])
     assert.equal(asked.text, `Which one?\n\n- [Notes](${url})`)
     await press(asked, 'Blue')
     assert.equal(await told(asked.id, /./), answerTo('colour blue'))
@@ -153,7 +153,7 @@ test('openclaw approvals', { skip }, async (t) => {
     const id = await writes(`call: message ${JSON.stringify(send)}`)
     const picked = await shown('Pick one.')
     await told(id, /^it printed: /)
-    await press(picked, 'State')
+    await press(picked, 'State · /status')
     await told(picked.id, /fake-1/)
   })
 
