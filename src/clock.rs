@@ -9,6 +9,11 @@ pub fn now() -> Timestamp {
     Timestamp(js_sys::Date::now() as u64)
 }
 
+/// A time for people, in UTC (ISO 8601).
+pub fn show(at: Timestamp) -> String {
+    js_sys::Date::new(&(at.0 as f64).into()).to_iso_string().into()
+}
+
 /// `N` random bytes.
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];

@@ -142,6 +142,26 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
     }
 }
 
+/// Whether it was noted within the hour that a bot's platform calls its webhook.
+pub fn has_call(account: &AccountId) -> bool {
+    CALLS.with_borrow(|calls| calls.get(account).is_some_and(|at| now() < at.plus_ms(CALL_MS)))
+}
+
+/// Notes that it does, once an hour per isolate.
+pub async fn note_call(config: &Config, account: &AccountId) {
+    CALLS.with_borrow_mut(|calls| {
+        if calls.len() >= ENTRIES_MAX {
+            calls.clear();
+        }
+        calls.insert(account.clone(), now())
+    });
+    let noted = async { db::put_call(&config.db()?, account, now()).await };
+    if let Err(error) = in_time(noted).await {
+        // The next hour notes it.
+        console_log!("account {account} was called: {}", error.detail());
+    }
+}
+
 /// The users who have messages in a chat.
 pub async fn chat_users(config: &Config, conversation: &ConversationId) -> Result<Vec<UserId>, Error> {
     in_time(async { db::chat_users(&config.db()?, conversation).await }).await
@@ -153,6 +173,7 @@ pub fn forget() {
     SPEAKERS.with_borrow_mut(|cache| cache.entries.clear());
     CHATS.with_borrow_mut(|cache| cache.entries.clear());
     PEOPLE.with_borrow_mut(|cache| cache.entries.clear());
+    CALLS.with_borrow_mut(Map::clear);
 }
 
 /// Where an account's settings are sealed.
@@ -250,6 +271,7 @@ thread_local! {
     static BOTS: RefCell<Cache<Rc<Bot>>> = RefCell::new(Cache::new());
     static SPEAKERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
+    static CALLS: RefCell<Map<AccountId, Timestamp>> = RefCell::new(Map::new());
     static PEOPLE: RefCell<Cache<Known>> = RefCell::new(Cache::new());
 }
 
@@ -259,6 +281,7 @@ const D1_MS_MAX: u64 = 1_000;
 const FRESH_MS: u64 = 60_000;
 /// How long an entry is used while D1 does not answer.
 const STALE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+const CALL_MS: u64 = 60 * 60 * 1000;
 /// People change what they are called, and their pictures: a week.
 const ASKED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Entries of each kind.

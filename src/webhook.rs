@@ -57,6 +57,10 @@ pub async fn receive(
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
     };
+    if !directory::has_call(&account.id) {
+        let (config, account) = (config.clone(), account.id.clone());
+        context.wait_until(async move { directory::note_call(&config, &account).await });
+    }
     let mut reply = platform::ack(account, &inbound);
     let nonce = Raw { method, query, headers: &headers, body: &body }.param("nonce").unwrap_or_default();
     let mut waited = Waited::Acknowledge;

@@ -10,13 +10,13 @@ use relay::platform::{self, Account, Told};
 
 use crate::api::new_id;
 use crate::call::{Call, Caller, answer, created, cut_page, done};
-use crate::clock::{now, random_bytes};
+use crate::clock::{self, now, random_bytes};
 use crate::db::Moment;
 use crate::directory::Bot;
 use crate::error::Error;
 use crate::outbound::Way;
 use crate::runtime::Response;
-use crate::{account, db, directory, outbound, quota};
+use crate::{account, db, directory, origin, outbound, quota};
 
 /// `GET /v1/admin/accounts?cursor={next}&limit={n}`: without their settings, which hold secrets.
 pub async fn list(call: &Call) -> Result<Response, Error> {
@@ -141,25 +141,53 @@ pub async fn check(call: &Call) -> Result<Response, Error> {
         Way::Direct => "directly from the relay".to_owned(),
     };
     let mut account = bot.account.clone();
+    let one = |name: &str, ok, detail| AccountCheck { name: name.to_owned(), ok, detail };
+    let callback = check_callback(call, &bot).await?;
     if platform::keeps(&account) {
         let detail = "answers go in responses to callbacks alone".to_owned();
-        let checks = vec![AccountCheck { name: "egress".to_owned(), ok: true, detail }];
-        return answer(&AccountChecks { checks });
+        return answer(&AccountChecks { checks: vec![one("egress", true, detail), callback] });
     }
     let request = platform::bot_request(&account);
     let introduced = account::introduce(&call.config, &bot.way, &account, &request).await;
     let known = introduced.and_then(|response| platform::introduce(&mut account, &response));
-    let one = |name: &str, ok, detail| AccountCheck { name: name.to_owned(), ok, detail };
-    let checks = match known {
+    let mut checks = Vec::new();
+    match known {
         Ok(()) => {
-            let mut checks = vec![one("egress", true, way), one("credentials", true, "taken".to_owned())];
+            checks.extend([one("egress", true, way), one("credentials", true, "taken".to_owned())]);
+            checks.extend(check_scopes(call, &bot).await);
             checks.extend(check_quota(call, &bot).await?);
-            checks
         }
-        Err(why) if why.starts_with(outbound::NO_ANSWER) => vec![one("egress", false, format!("{way}: {why}"))],
-        Err(why) => vec![one("egress", true, way), one("credentials", false, why)],
-    };
+        Err(why) if why.starts_with(outbound::NO_ANSWER) => checks.push(one("egress", false, format!("{way}: {why}"))),
+        Err(why) => checks.extend([one("egress", true, way), one("credentials", false, why)]),
+    }
+    checks.push(callback);
     answer(&AccountChecks { checks })
+}
+
+/// Whether the platform reaches the bot's webhook: only its calls can show that.
+async fn check_callback(call: &Call, bot: &Bot) -> Result<AccountCheck, Error> {
+    let Account { id, platform, .. } = &bot.account;
+    let called = db::last_call(&call.config.db()?, id).await?.flatten();
+    let detail = match called {
+        Some(at) => format!("called at {}, or within the hour after", clock::show(at)),
+        None => {
+            format!("never called yet: enter {}/webhook/{}/{id} there", origin::own(&call.request), platform.name())
+        }
+    };
+    Ok(AccountCheck { name: "callback".to_owned(), ok: called.is_some(), detail })
+}
+
+/// Asks the platform what the bot may do, if it can be asked.
+async fn check_scopes(call: &Call, bot: &Bot) -> Option<AccountCheck> {
+    let account = &bot.account;
+    let request = platform::scopes_request(account)?;
+    let answer = account::introduce(&call.config, &bot.way, account, &request).await;
+    let (ok, detail) = match answer.and_then(|response| platform::scopes_told(account, &response)) {
+        Ok(told) => told,
+        // Which is no fault of the account's.
+        Err(why) => (true, format!("the platform does not say: {why}")),
+    };
+    Some(AccountCheck { name: "scopes".to_owned(), ok, detail })
 }
 
 /// Asks the platform what is left, if it can be asked; and lets go of what it said before that nothing is.

@@ -40,6 +40,16 @@ pub fn account_row(db: &D1Database, account: &str) -> Asked<Option<AccountRow>> 
     first(db, ACCOUNT_ROW, &[text(account)])
 }
 
+/// The platform called a bot's webhook, and could prove itself.
+pub fn put_call(db: &D1Database, account: &AccountId, now: Timestamp) -> Asked<()> {
+    run(db, PUT_CALL, &[time(now), text(account)])
+}
+
+/// When it last did so, if it ever did.
+pub fn last_call(db: &D1Database, account: &AccountId) -> Asked<Option<Option<Timestamp>>> {
+    value(db, LAST_CALL, &[text(account)])
+}
+
 /// Adds a bot account. False when the name is taken.
 pub fn insert_account(db: &D1Database, row: &AccountRow, settings: &str, deed: Deed) -> Asked<bool> {
     let values = [
@@ -127,6 +137,8 @@ statements! {
     ACCOUNTS = "select id, platform, policy, groups, default_user, egress, created_ms from accounts
         where id > ? order by id limit ?";
     ACCOUNT_ROW = "select id, platform, policy, groups, default_user, egress, created_ms from accounts where id = ?";
+    PUT_CALL = "update accounts set called_ms = ? where id = ?";
+    LAST_CALL = "select called_ms from accounts where id = ?";
     INSERT_ACCOUNT = "insert into accounts (id, platform, default_user, settings, policy, groups, egress, created_ms)
         values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning id";
     PUT_SETTINGS = "update accounts set settings = ? where id = ? returning id";

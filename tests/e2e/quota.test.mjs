@@ -153,6 +153,8 @@ test('feishu', async (t) => {
       [
         ['egress', true],
         ['credentials', true],
+        ['scopes', true],
+        ['callback', true],
       ],
     )
     assert.equal((await counted(world)).is_used_up, false)

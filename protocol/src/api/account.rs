@@ -136,7 +136,7 @@ pub struct AccountChanges {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct AccountChecks {
-    /// In the order in which they were looked at; what comes after the first that fails was not.
+    /// In the order in which they were looked at. What the platform is asked ends with the first that fails.
     pub checks: Vec<AccountCheck>,
 }
 
@@ -144,8 +144,9 @@ pub struct AccountChecks {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct AccountCheck {
-    /// `egress`: calls leave, and answers come back. `credentials`: the platform takes them, from this address. `quota`: as the
-    /// platform says, there is something left of it.
+    /// `egress`: calls leave, and answers come back. `credentials`: the platform takes them, from this address. `scopes`: as the
+    /// platform says, the bot may do what it cannot do without. `quota`: there is something left of it. `callback`: the platform
+    /// called the bot's webhook, and could prove itself.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,

@@ -10,6 +10,7 @@ mod event;
 pub mod long_connection;
 mod media;
 mod reaction;
+mod scope;
 
 use std::fmt;
 
@@ -39,6 +40,7 @@ pub use event::{
 };
 pub use media::{attach, download, upload, uploaded};
 pub(super) use reaction::{find_mark, found_mark, mark, marked, unmark};
+pub(super) use scope::{scopes_request, scopes_told};
 
 /// What the operator copies from the app's page in the developer console.
 #[derive(Clone, PartialEq, Eq, Serialize)]

@@ -365,6 +365,22 @@ pub fn quota_told(account: &Account, response: &HttpResponse) -> Result<Told, St
     }
 }
 
+/// The call that asks the platform what the bot may do; nothing: it does not say.
+pub fn scopes_request(account: &Account) -> Option<HttpRequest> {
+    match &account.platform {
+        Platform::Feishu(settings) => Some(feishu::scopes_request(settings)),
+        _ => None,
+    }
+}
+
+/// Whether that is enough, and what it may not, in words; or why the platform does not say.
+pub fn scopes_told(account: &Account, response: &HttpResponse) -> Result<(bool, String), String> {
+    match &account.platform {
+        Platform::Feishu(settings) => feishu::scopes_told(settings, response),
+        _ => Err("this platform is not asked".into()),
+    }
+}
+
 /// An answer as far as the platform's module shows it: files are links, and buttons words, where it does not.
 fn shown<'a>(account: &Account, outbound: &'a Outbound) -> Cow<'a, Outbound> {
     outbound.words(match &account.platform {

@@ -14,6 +14,13 @@ export async function startFeishu() {
   const fake = {
     /** Messages in chats: { messageId, text, type, uuid, token }; of a card, `text` is what it shows, and `card` it. */
     replies: [],
+    /** What the organisation lets the bot do. */
+    scopes: [
+      'im:message:send_as_bot',
+      'im:message.p2p_msg:readonly',
+      'im:message.group_at_msg:readonly',
+      'im:resource',
+    ],
     /** People whom the bot may see, and about whom it asked. */
     people: new Map(),
     asked: [],
@@ -65,13 +72,18 @@ export async function startFeishu() {
       valid.add(token)
       return json(response, 200, { code: 0, msg: 'ok', tenant_access_token: token, expire: 7200 })
     }
-    if (pathname !== '/open-apis/bot/v3/info') fake.apiCalls += 1
+    if (!/\/(bot\/v3\/info|application\/v6\/scopes)$/.test(pathname)) fake.apiCalls += 1
     const token = (request.headers.authorization ?? '').replace(/^Bearer /, '')
     if (!token) return json(response, 400, { code: 99991661, msg: 'Missing access token for authorization' })
     if (!valid.has(token)) return json(response, 400, { code: 99991663, msg: 'Invalid access token for authorization' })
     if (pathname === '/open-apis/bot/v3/info') {
       must(request.method === 'GET', 'method of the bot call')
       return json(response, 200, { code: 0, msg: 'ok', bot: { activate_status: 2, app_name: 'claw', open_id: BOT } })
+    }
+    if (pathname === '/open-apis/application/v6/scopes') {
+      must(request.method === 'GET', 'method of the scopes call')
+      const scopes = fake.scopes.map((scope_name) => ({ scope_name, grant_status: 1, scope_type: 'tenant' }))
+      return json(response, 200, { code: 0, msg: 'success', data: { scopes } })
     }
     const [, messageId] = pathname.match(/^\/open-apis\/im\/v1\/messages\/([^/]+)\/reply$/) ?? []
     if (messageId) return reply(request, messageId, token, body, response)
