@@ -944,7 +944,7 @@ function fillWorld(mock) {
   laptop.keys.set('key_1', { id: 'key_1', name: '书房的 Mac mini', used_ms: Date.now() - 4 * 60_000, ...key })
   laptop.keys.set('key_2', { id: 'key_2', name: '', ...key, scopes: ['receive', 'send', 'push', 'egress'] })
   mock.addAgent(root.id, 'nas')
-  mock.addIdentity(root.id, { account: 'main', sender: 'ou_7d8a6e6df7621556ce0d21922b676706' })
+  mock.addIdentity(root.id, { account: 'main', sender: 'ou_7d8a6e6df7621556ce0d21922b676706', name: '林小满' })
   mock.addIdentity(root.id, { account: 'corp', platform: 'wecom', sender: 'lin.xiaoman', push: false })
   const bot = { platform: 'feishu', created_ms: Date.now() - 9e9 }
   mock.quotas.set('main', QUOTA)

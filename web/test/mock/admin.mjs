@@ -71,7 +71,10 @@ export const adminRoutes = [
       const { egress } = world.accounts.get(id)
       const detail = 'WeCom 60020: not allow to access from your ip: 请把出口 IP 加入应用的“企业可信IP”'
       const left = { name: 'egress', ok: true, detail: egress ? `through ${egress}` : 'directly from the relay' }
-      return ok({ checks: [left, { name: 'credentials', ok: Boolean(egress), detail: egress ? 'taken' : detail }] })
+      const taken = { name: 'credentials', ok: Boolean(egress), detail: egress ? 'taken' : detail }
+      const address = `https://relay.test/webhook/wecom/${id}`
+      const callback = { name: 'callback', ok: false, detail: `never called yet: enter ${address} there` }
+      return ok({ checks: [left, taken, callback] })
     },
   ],
   [

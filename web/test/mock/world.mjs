@@ -125,8 +125,9 @@ export class World {
     return agent
   }
 
-  addIdentity(user, { account, sender, platform = 'feishu', push = true }) {
-    const identity = { id: this.id('idt'), account, platform, sender, push, created_ms: Date.now() - 3 * DAY }
+  addIdentity(user, { account, sender, name = null, platform = 'feishu', push = true }) {
+    const who = { account, platform, sender, name, avatar_url: null }
+    const identity = { id: this.id('idt'), ...who, push, created_ms: Date.now() - 3 * DAY }
     this.identities.set(identity.id, { ...identity, user })
     return identity
   }
