@@ -40,6 +40,69 @@ put(
   readable.map((event) => `7${JSON.stringify(event)}`),
 )
 
+// The number of the account in targets/platforms.rs, whether it is signed, and what the vectors hold.
+const telegram = {
+  update_id: 1,
+  message: {
+    message_id: 3,
+    from: { id: 5, first_name: 'A' },
+    chat: { id: 5, type: 'private' },
+    text: 'hi',
+    photo: [{ file_id: 'f' }],
+  },
+}
+const press = {
+  id: '7',
+  from: { id: 5 },
+  message: { message_id: 8, chat: { id: 5, type: 'private' } },
+  data: '0/2.1.pn8R0j0T',
+}
+const robot = {
+  msgId: 'm1',
+  msgtype: 'text',
+  text: { content: 'hi' },
+  conversationId: 'c',
+  conversationType: '1',
+  senderStaffId: 's',
+  senderNick: 'A',
+  robotCode: 'k',
+  sessionWebhook: 'https://oapi.dingtalk.com/robot/sendBySession?session=1',
+  sessionWebhookExpiredTime: 1732240000000,
+}
+const c2c = {
+  op: 0,
+  id: 'e',
+  t: 'C2C_MESSAGE_CREATE',
+  d: { id: 'ROBOT1.0_x', content: 'hi', timestamp: 't', author: { user_openid: 'U', id: 'U' } },
+}
+const field = (name, value) => `<${name}><![CDATA[${value}]]></${name}>`
+const xml = `<xml>${field('ToUserName', 'ww1')}${field('FromUserName', 'o1')}<CreateTime>1</CreateTime>`
+const said = `${xml}${field('MsgType', 'text')}${field('Content', 'hi')}<MsgId>7</MsgId><AgentID>1</AgentID></xml>`
+const picture = `${xml}${field('MsgType', 'image')}${field('PicUrl', 'http://mmbiz.qpic.cn/a')}${field('MediaId', 'm')}<MsgId>8</MsgId></xml>`
+const tapped = `${xml}${field('MsgType', 'event')}${field('Event', 'template_card_event')}${field('EventKey', '2.1.pn8R0j0T')}</xml>`
+const bot = {
+  msgid: 'm',
+  aibotid: 'b',
+  chattype: 'single',
+  from: { userid: 'u' },
+  msgtype: 'text',
+  text: { content: 'hi' },
+  response_url: 'https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=1',
+}
+const card = {
+  eventtype: 'template_card_event',
+  template_card_event: { event_key: '2.1.pn8R0j0T Sure?', task_id: '2-x' },
+}
+const sent = (which, ...bodies) =>
+  bodies.map((body) => `${which}1${typeof body === 'string' ? body : JSON.stringify(body)}`)
+put('platforms', [
+  ...sent(0, robot),
+  ...sent(1, c2c, { op: 13, d: { plain_token: 'p', event_ts: '1' } }),
+  ...sent(2, telegram, { update_id: 2, callback_query: press }),
+  ...[3, 4, 5].flatMap((which) => sent(which, said, picture, tapped)),
+  ...sent(6, bot, { ...bot, msgtype: 'event', event: card }, { ...bot, msgtype: 'stream', stream: { id: 's' } }),
+])
+
 // Most vectors name no token; behind the check of it is more to see.
 function withToken(event) {
   return event.header
