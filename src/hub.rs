@@ -219,8 +219,7 @@ impl Object {
             Ask::Events { before, limit } => Ok(Response::from_json(&self.read(|core| core.events(before, limit))?)?),
             Ask::Fetch { agent, fetch } => Ok(Response::from_json(&self.fetch_by(&agent, fetch).await?)?),
             Ask::Halt { id, sender } => {
-                let done = self.handle(Input::Halted(id, sender)).await?;
-                self.draw_all(done.drafts);
+                self.handle(Input::Halted(id, sender)).await?;
                 Ok(Response::empty()?)
             }
             Ask::Hold { id, ms } => {
@@ -243,14 +242,12 @@ impl Object {
                     self.ask_core(|core| core.hold(now(), &question.id, now().plus_ms(hold_ms)))?;
                 }
                 let done = self.handle(Input::Posted(question)).await?;
-                self.draw_all(done.drafts);
                 let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
                 let is_heard = new && self.read(|core| Ok(core.is_heard(seq)))?;
                 Ok(Response::json(&object! { "is_heard": is_heard })?)
             }
             Ask::Press(press) => {
                 let done = self.handle(Input::Pressed(press)).await?;
-                self.draw_all(done.drafts);
                 let pressed = done.pressed.ok_or_else(no_output)??;
                 Ok(Response::json(&ask::pressed(&pressed))?)
             }
@@ -291,7 +288,7 @@ impl Object {
 
     /// What has become of a webhook that waits. Looked at again and again: it is a second or a few, and the object is awake
     /// anyway while an answer is made.
-    async fn wait(&self, id: &MessageId, ms: u64, shown: Option<u64>) -> Result<Response, Error> {
+    async fn wait(self: &Rc<Self>, id: &MessageId, ms: u64, shown: Option<u64>) -> Result<Response, Error> {
         let until = now().plus_ms(ms);
         loop {
             self.wake(None, None).await?;
@@ -334,7 +331,7 @@ impl Object {
 
     /// What takes time of a peer's message.
     async fn finish(self: Rc<Self>, rest: Rest) -> Result<(), Error> {
-        let mut done = match rest {
+        let done = match rest {
             Rest::Done(done) => self.settle(done).await?,
             Rest::Said(peer, said) => {
                 self.wake(None, None).await?;
@@ -342,7 +339,6 @@ impl Object {
                 self.settle(done).await?
             }
         };
-        self.draw_all(std::mem::take(&mut done.drafts));
         if let Some(ms) = done.flush_in {
             // An answer is being made: the object is awake in any case.
             Delay::from(Duration::from_millis(ms)).await;
@@ -391,7 +387,7 @@ impl Object {
     }
 
     /// Shows an answer at its platform while it is made, as often as the account lets it.
-    async fn draw(&self, question: Seq) -> Result<(), Error> {
+    async fn draw(self: &Rc<Self>, question: Seq) -> Result<(), Error> {
         let config = Config::from_env(self.env.clone());
         let (mut shown, mut idle_ms): (Option<Outbound>, u64) = (None, 0);
         loop {
@@ -427,7 +423,7 @@ impl Object {
 
     /// Hands over what is due, until nothing is left or the next alarm goes on. A call that hangs holds up nothing but
     /// its own conversation.
-    async fn work(&self) -> Result<(), Error> {
+    async fn work(self: &Rc<Self>) -> Result<(), Error> {
         let (mut flying, mut handed) = (Vec::new(), 0);
         loop {
             if handed < HANDED_MAX {
@@ -453,7 +449,7 @@ impl Object {
     }
 
     /// Someone comes: the moment to look for sockets that are dead. Nothing wakes the object for it alone.
-    async fn drop_silent(&self) -> Result<(), Error> {
+    async fn drop_silent(self: &Rc<Self>) -> Result<(), Error> {
         self.looked.set(now());
         let silent = self.read(|core| Ok(core.silent(now(), |peer| self.sockets.last_heartbeat(&self.state, peer))))?;
         if !silent.is_empty() {
@@ -463,7 +459,7 @@ impl Object {
     }
 
     async fn open_socket(
-        &self,
+        self: &Rc<Self>,
         role: Role,
         ticket: Option<String>,
         pass: Pass,
@@ -503,7 +499,7 @@ impl Object {
 
     /// Handles an input in one transaction (unless it writes once at most), and performs what follows from it. On `Err`
     /// nothing that counts has happened.
-    async fn handle(&self, input: Input) -> Result<Done, Error> {
+    async fn handle(self: &Rc<Self>, input: Input) -> Result<Done, Error> {
         self.wake(None, None).await?;
         let done = self.handle_now(input)?;
         self.settle(done).await
@@ -559,7 +555,7 @@ impl Object {
     }
 
     /// Restores the core if it is not in memory. `closing` is the socket whose end woke the object, if one did.
-    async fn wake(&self, user: Option<UserId>, closing: Option<&WebSocket>) -> Result<(), Error> {
+    async fn wake(self: &Rc<Self>, user: Option<UserId>, closing: Option<&WebSocket>) -> Result<(), Error> {
         if self.is_awake() {
             return Ok(());
         }
@@ -659,8 +655,8 @@ impl Object {
         }));
     }
 
-    /// Sets the alarm, and drops who does not read.
-    async fn settle(&self, mut done: Done) -> Result<Done, Error> {
+    /// Sets the alarm, shows answers at their platforms, and drops who does not read.
+    async fn settle(self: &Rc<Self>, mut done: Done) -> Result<Done, Error> {
         if let Some(at) = done.wake_at.take() {
             let at_ms = at.0.max(now().0 + 1) as i64;
             if let Err(error) = self.state.storage().set_alarm(at_ms).await {
@@ -669,6 +665,7 @@ impl Object {
                 *self.core.borrow_mut() = None;
             }
         }
+        self.draw_all(std::mem::take(&mut done.drafts));
         for id in std::mem::take(&mut done.stalled) {
             // It sends at most one small frame more, and closes.
             Box::pin(self.handle(Input::Stalled(id))).await?;
@@ -686,7 +683,7 @@ impl Object {
         (seq, part, sent)
     }
 
-    async fn closed(&self, ws: &WebSocket, why: &str) {
+    async fn closed(self: &Rc<Self>, ws: &WebSocket, why: &str) {
         let Some(peer) = peer_of(&self.state, ws) else { return };
         // Of a user who is gone nothing is begun anew.
         if !self.is_awake() && !self.is_begun().unwrap_or(true) {
