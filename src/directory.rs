@@ -144,17 +144,12 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
 
 /// Whether it was noted within the hour that a bot's platform calls its webhook.
 pub fn has_call(account: &AccountId) -> bool {
-    CALLS.with_borrow(|calls| calls.get(account).is_some_and(|at| now() < at.plus_ms(CALL_MS)))
+    CALLS.with_borrow(|cache| cache.within(account.as_str(), CALL_MS)).is_some()
 }
 
 /// Notes that it does, once an hour per isolate.
 pub async fn note_call(config: &Config, account: &AccountId) {
-    CALLS.with_borrow_mut(|calls| {
-        if calls.len() >= ENTRIES_MAX {
-            calls.clear();
-        }
-        calls.insert(account.clone(), now())
-    });
+    CALLS.with_borrow_mut(|cache| cache.put(account.to_string(), ()));
     let noted = async { db::put_call(&config.db()?, account, now()).await };
     if let Err(error) = in_time(noted).await {
         // The next hour notes it.
@@ -173,7 +168,7 @@ pub fn forget() {
     SPEAKERS.with_borrow_mut(|cache| cache.entries.clear());
     CHATS.with_borrow_mut(|cache| cache.entries.clear());
     PEOPLE.with_borrow_mut(|cache| cache.entries.clear());
-    CALLS.with_borrow_mut(Map::clear);
+    CALLS.with_borrow_mut(|cache| cache.entries.clear());
 }
 
 /// Where an account's settings are sealed.
@@ -253,8 +248,12 @@ impl<T: Clone> Cache<T> {
     }
 
     fn stale(&self, key: &str) -> Option<T> {
+        self.within(key, STALE_MS_MAX)
+    }
+
+    fn within(&self, key: &str, ms: u64) -> Option<T> {
         let entry = self.entries.get(key)?;
-        (now() < entry.read.plus_ms(STALE_MS_MAX)).then(|| entry.value.clone())
+        (now() < entry.read.plus_ms(ms)).then(|| entry.value.clone())
     }
 
     fn put(&mut self, key: String, value: T) {
@@ -271,7 +270,7 @@ thread_local! {
     static BOTS: RefCell<Cache<Rc<Bot>>> = RefCell::new(Cache::new());
     static SPEAKERS: RefCell<Cache<UserId>> = RefCell::new(Cache::new());
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
-    static CALLS: RefCell<Map<AccountId, Timestamp>> = RefCell::new(Map::new());
+    static CALLS: RefCell<Cache<()>> = RefCell::new(Cache::new());
     static PEOPLE: RefCell<Cache<Known>> = RefCell::new(Cache::new());
 }
 

@@ -111,8 +111,8 @@ pub async fn receive(
                             }
                         }
                     }
-                    if platform::person_request(account, &sender).is_some()
-                        && directory::begins_to_ask(&account.id, &sender)
+                    if directory::begins_to_ask(&account.id, &sender)
+                        && platform::person_request(account, &sender).is_some()
                     {
                         let (config, account) = (config.clone(), account.id.clone());
                         context.wait_until(async move { person::learn(&config, &account, &sender).await });

@@ -182,12 +182,13 @@ async fn check_scopes(call: &Call, bot: &Bot) -> Option<AccountCheck> {
     let account = &bot.account;
     let request = platform::scopes_request(account)?;
     let answer = account::introduce(&call.config, &bot.way, account, &request).await;
-    let (ok, detail) = match answer.and_then(|response| platform::scopes_told(account, &response)) {
-        Ok(told) => told,
-        // Which is no fault of the account's.
-        Err(why) => (true, format!("the platform does not say: {why}")),
-    };
-    Some(AccountCheck { name: "scopes".to_owned(), ok, detail })
+    Some(told("scopes", answer.and_then(|response| platform::scopes_told(account, &response))))
+}
+
+/// What a platform says of a bot, or why it says nothing, which is no fault of the account's.
+fn told(name: &str, said: Result<(bool, String), String>) -> AccountCheck {
+    let (ok, detail) = said.unwrap_or_else(|why| (true, format!("the platform does not say: {why}")));
+    AccountCheck { name: name.to_owned(), ok, detail }
 }
 
 /// Asks the platform what is left, if it can be asked; and lets go of what it said before that nothing is.
@@ -198,14 +199,11 @@ async fn check_quota(call: &Call, bot: &Bot) -> Result<Option<AccountCheck>, Err
         return Ok(None);
     };
     let answer = account::introduce(config, &bot.way, account, &request).await;
-    let told = answer.and_then(|response| platform::quota_told(account, &response));
-    let (ok, detail) = match &told {
-        Ok(Told { limit, used }) => (used < limit, format!("{used} of {limit} messages were sent today")),
-        // Which is no fault of the account's.
-        Err(why) => (true, format!("the platform does not say: {why}")),
-    };
-    quota::correct(config, &account.id, told.ok()).await?;
-    Ok(Some(AccountCheck { name: "quota".to_owned(), ok, detail }))
+    let left = answer.and_then(|response| platform::quota_told(account, &response));
+    let in_words = |Told { limit, used }: &Told| (used < limit, format!("{used} of {limit} messages were sent today"));
+    let check = told("quota", left.as_ref().map(in_words).map_err(String::clone));
+    quota::correct(config, &account.id, left.ok()).await?;
+    Ok(Some(check))
 }
 
 /// `GET /v1/admin/accounts/{account}/quota`
