@@ -191,11 +191,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     }
     let id = question_id(account, &received.dedupe_key);
     let conversation = conversation_id(account, &received.chat_id);
-    // The message's id becomes part of a path: nothing but what Feishu's ids are made of.
-    let plain = received.message_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    // Both are stored with the question.
-    let is_short = received.sender_open_id.len() <= ID_BYTES_MAX && received.message_id.len() <= ID_BYTES_MAX;
-    let (Some(id), Some(conversation), true) = (id, conversation, plain && is_short) else {
+    let is_fit = may_be_kept(&received.message_id, &received.sender_open_id);
+    let (Some(id), Some(conversation), true) = (id, conversation, is_fit) else {
         return Inbound::Ignored("ids of another form");
     };
     let group = (!received.is_direct).then_some(received.chat_id);
@@ -216,14 +213,22 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     Inbound::Message { sender, group, question, attached }
 }
 
+/// Whether a message's id, which becomes a part of paths, and its writer's, which are both stored, are as Feishu makes them.
+fn may_be_kept(message: &str, sender: &str) -> bool {
+    has_plain_letters(message) && message.len() <= ID_BYTES_MAX && sender.len() <= ID_BYTES_MAX
+}
+
+/// Whether there is nothing in an id but what Feishu's are made of.
+fn has_plain_letters(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
 /// A press does not say whether others are in the chat.
 fn chosen(account: &AccountId, used: event::CardAction) -> Inbound {
     let Some(choice) = card::choice(&used.action.value) else { return Inbound::Ignored("card action") };
     let (message, chat, sender) = (used.context.open_message_id, used.context.open_chat_id, used.operator.open_id);
-    let conversation = conversation_id(account, &chat);
-    let plain = message.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let is_short = sender.len() <= ID_BYTES_MAX && message.len() <= ID_BYTES_MAX;
-    let Some(conversation) = conversation.filter(|_| plain && is_short) else {
+    let conversation = conversation_id(account, &chat).filter(|_| may_be_kept(&message, &sender));
+    let Some(conversation) = conversation else {
         return Inbound::Ignored("ids of another form");
     };
     let origin = Origin { account: account.clone(), message };
@@ -256,7 +261,7 @@ pub fn ack(inbound: &Inbound) -> Reply {
 /// shows Markdown, or as a bare text if there is none in it.
 pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupported> {
     if !outbound.buttons.is_empty() {
-        return match card::with_buttons(outbound) {
+        return match card::whole(outbound) {
             Some(card) => Ok(reply(settings, outbound, "interactive", &card, true)),
             None => send(settings, &outbound.words(false)),
         };

@@ -8,7 +8,7 @@
 use protocol::json::{Json, Object, Writer};
 use protocol::{ButtonStyle, object};
 
-use super::{Answer, Settings, read_answer, sent_bytes, text_uuid};
+use super::{Answer, Settings, has_plain_letters, read_answer, sent_bytes, text_uuid};
 use crate::platform::markdown::{self, Fence, Heading, Style, Table};
 use crate::platform::{Auth, Choice, Draft, HttpRequest, HttpResponse, Outbound};
 use crate::store::Origin;
@@ -51,11 +51,7 @@ pub fn update_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> 
 
 /// Shows the whole answer, and that nothing follows; none if it does not fit.
 pub fn end_draft(settings: &Settings, outbound: &Outbound, draft: &Draft) -> Option<HttpRequest> {
-    let card = finished(&outbound.text, buttons(outbound));
-    if sent_bytes(&card) > CARD_BYTES_MAX {
-        return None;
-    }
-    let card = object! { "type": "card_json", "data": card };
+    let card = object! { "type": "card_json", "data": whole(outbound)? };
     let mut body = Writer::default();
     body.raw("\"card\":", &card);
     body.field("\"sequence\":", &draft.sequence);
@@ -68,8 +64,8 @@ pub fn withdraw_draft(settings: &Settings, draft: &Draft) -> HttpRequest {
     HttpRequest { method: "DELETE".into(), url, body: None, auth: Auth::Bearer }
 }
 
-/// A message with buttons as a card, if it fits into one: its JSON.
-pub fn with_buttons(outbound: &Outbound) -> Option<String> {
+/// A message with its buttons as a card, if it fits into one: its JSON.
+pub fn whole(outbound: &Outbound) -> Option<String> {
     let card = finished(&outbound.text, buttons(outbound));
     (sent_bytes(&card) <= CARD_BYTES_MAX).then_some(card)
 }
@@ -102,8 +98,7 @@ fn id_of(response: &HttpResponse, name: &str) -> Option<String> {
     let Answer { code, mut fields, .. } = read_answer(response).ok()?;
     let id: String = fields.take("data").and_then(|mut data: Object| data.take(name)).ok().filter(|_| code == 0)?;
     // It becomes part of a path.
-    let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    is_plain.then_some(id)
+    Some(id).filter(|id| !id.is_empty() && has_plain_letters(id))
 }
 
 #[derive(serde::Serialize)]
