@@ -2,19 +2,15 @@
 // signs what the Worker reads, reads what the fake signs, and sends to the fake what the Worker sends.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { dirname, join } from 'node:path'
-import { json } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { pythonTool } from '../../scripts/lib/tools.mjs'
 import { createAccount, endsWell, startPlatformWorld } from './support/platform.mjs'
+import { libraryOf } from './support/python.mjs'
 import { signed, startQq } from './support/qq.mjs'
 import { until } from './support/world.mjs'
 
 const VERSION = '2.2.1'
-const SCRIPT = join(dirname(fileURLToPath(import.meta.url)), 'support', 'qq_library.py')
+const SCRIPT = 'qq_library.py'
 
 const python = await pythonTool('qq-botpy-sdk', VERSION, { program: 'python' })
 const skip = python === null && 'qq-botpy-sdk needs python3 with venv'
@@ -28,14 +24,7 @@ test('qq-botpy-sdk', { skip }, async (t) => {
   const { fake, model } = world
   const bot = { app_id: fake.account.app_id, secret: fake.account.app_secret, url: fake.url }
 
-  /** One use of the library. */
-  const library = async (what, said) => {
-    const child = spawn(python, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] })
-    child.stdin.end(JSON.stringify({ do: what, ...bot, ...said }))
-    const [answer, [code]] = await Promise.all([json(child.stdout), once(child, 'exit')])
-    assert.equal(code, 0)
-    return answer
-  }
+  const library = libraryOf(python, SCRIPT, bot)
   const now = () => String(Math.floor(Date.now() / 1000))
 
   await t.test(

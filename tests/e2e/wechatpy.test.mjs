@@ -2,21 +2,17 @@
 // with the fake: it makes what the Worker reads, and reads what the Worker and the fake make.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { dirname, join } from 'node:path'
-import { json } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { pythonTool } from '../../scripts/lib/tools.mjs'
 import { answerTo } from './support/model.mjs'
 import { createAccount, endsWell, startPlatformWorld } from './support/platform.mjs'
+import { libraryOf } from './support/python.mjs'
 import { signed, startWechat } from './support/wechat.mjs'
 import { xml } from './support/wecom.mjs'
 import { post } from './support/world.mjs'
 
 const VERSION = '1.8.18'
-const SCRIPT = join(dirname(fileURLToPath(import.meta.url)), 'support', 'wechat_library.py')
+const SCRIPT = 'wechat_library.py'
 
 const python = await pythonTool('wechatpy', VERSION, { extra: 'cryptography', program: 'python' })
 const skip = python === null && 'wechatpy needs python3 with venv'
@@ -27,14 +23,7 @@ test('wechatpy', { skip }, async (t) => {
   await createAccount(world, account, { id: 'held', passive: true })
   const keys = { token: account.token, key: account.encoding_aes_key, app_id: account.app_id }
 
-  /** One call of the library. */
-  const library = async (what, said) => {
-    const child = spawn(python, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] })
-    child.stdin.end(JSON.stringify({ do: what, ...keys, ...said }))
-    const [answer, [code]] = await Promise.all([json(child.stdout), once(child, 'exit')])
-    assert.equal(code, 0)
-    return answer
-  }
+  const library = libraryOf(python, SCRIPT, keys)
   const field = (text, name) => text.match(new RegExp(`<${name}>(?:<!\\[CDATA\\[)?(.*?)(?:\\]\\]>)?</${name}>`))[1]
   /** The library reads an encrypted body whose signature stands where it is asked for. */
   const opens = (body, signature, timestamp, nonce) => library('open', { xml: body, signature, timestamp, nonce })

@@ -9,8 +9,8 @@ mod wechat;
 mod wecom;
 
 use protocol::Timestamp;
-use relay::platform::Rejected;
-use serde_json::Value;
+use relay::platform::{Outbound, Rejected};
+use serde_json::{Value, json};
 
 /// Runs `check` on every vector, and says how many there were, so that an empty file does not pass.
 fn each(file: &str, expected_count: usize, check: impl Fn(&str, &str, &Value, &Value, bool)) {
@@ -69,6 +69,12 @@ fn unhex(hex: &Value) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A text on its way to this address of a platform.
+fn outbound(address: &str, conversation: &str, seq: u64, text: &str) -> Outbound {
+    let origin = serde_json::from_value(json!({ "account": "main", "message": address })).unwrap();
+    Outbound::text(origin, conversation.parse().unwrap(), protocol::Seq(seq), text.into(), None)
 }
 
 /// 2024-11-22, when the vectors were signed.

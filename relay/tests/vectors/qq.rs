@@ -375,13 +375,7 @@ fn event(kind: &str, d: Value) -> Value {
 }
 
 fn outbound(address: &str, text: &str) -> Outbound {
-    Outbound::text(
-        serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
-        "qq:main:c2c-U".parse().unwrap(),
-        protocol::Seq(7),
-        text.into(),
-        None,
-    )
+    crate::outbound(address, "qq:main:c2c-U", 7, text)
 }
 
 fn account(secret: &str) -> Account {

@@ -10,7 +10,7 @@ use relay::platform::{
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::{NOW, each, headers, hex, name, text};
+use crate::{NOW, each, headers, hex, name, outbound, text};
 
 #[test]
 fn secrets() {
@@ -171,16 +171,7 @@ fn files_of_messages() {
 
 #[test]
 fn files_of_answers() {
-    let outbound = Outbound {
-        part: FILE_PART,
-        ..Outbound::text(
-            serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
-            "telegram:main:-100.7".parse().unwrap(),
-            protocol::Seq(2),
-            String::new(),
-            None,
-        )
-    };
+    let outbound = Outbound { part: FILE_PART, ..outbound("-100/7/3", "telegram:main:-100.7", 2, "") };
     let check = |media_type: &str, bytes: u64, method: &str, expected: &str| {
         let (media_type, kind) = (Some(media_type.to_owned()), FileKind::of(media_type));
         let (id, name, url) = ("fil_1".parse().unwrap(), "a".into(), "https://r.example/v1/files/x".into());
@@ -204,13 +195,7 @@ fn files_of_answers() {
 
 #[test]
 fn answers() {
-    let outbound = Outbound::text(
-        serde_json::from_value(json!({ "account": "main", "message": "-100/7/3" })).unwrap(),
-        "telegram:main:-100.7".parse().unwrap(),
-        protocol::Seq(2),
-        "**4** < 5".into(),
-        None,
-    );
+    let outbound = outbound("-100/7/3", "telegram:main:-100.7", 2, "**4** < 5");
     let account = account("s");
     let call = platform::send(&account, &outbound).unwrap();
     assert_eq!(call.request.url, "https://api.telegram.org/bot1:a/sendMessage");
@@ -365,13 +350,7 @@ fn greetings() {
     assert_eq!(changed(&json!({ "id": -200, "type": "channel" }), "left", "administrator"), none);
 
     // There is no message to reply to.
-    let outbound = Outbound::text(
-        serde_json::from_value(json!({ "account": "main", "message": "-100/0/0" })).unwrap(),
-        "telegram:main:-100".parse().unwrap(),
-        protocol::Seq(0),
-        "Hello".into(),
-        None,
-    );
+    let outbound = outbound("-100/0/0", "telegram:main:-100", 0, "Hello");
     let body = platform::send(&account("s"), &outbound).unwrap().request.body.unwrap();
     let expected = r#"{"chat_id":-100,"text":"Hello","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}"#;
     assert_eq!(body, expected);

@@ -588,13 +588,7 @@ fn file(name: &str, media_type: &str, bytes: u64) -> File {
 }
 
 fn to(address: &str, text: &str) -> Outbound {
-    Outbound::text(
-        serde_json::from_value(json!({ "account": "main", "message": address })).unwrap(),
-        "wecom:main:mycreate".parse().unwrap(),
-        protocol::Seq(2),
-        text.into(),
-        None,
-    )
+    crate::outbound(address, "wecom:main:mycreate", 2, text)
 }
 
 /// Asks as an address check does.
