@@ -189,7 +189,7 @@ export class Desk {
     this.fill()
   }
 
-  /** What was once written in a group makes its conversation one: a press in Feishu does not say so, and the page cannot. */
+  /** What was once written in a group makes its conversation one, also for what comes from the page, which cannot say so. */
   private placed(envelope: Envelope): Envelope {
     const { conversation, from } = envelope
     if (from.kind !== 'user') return envelope
