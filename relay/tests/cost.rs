@@ -1,12 +1,9 @@
 //! What a message costs in rows, which is what the platform bills; and that saving rows loses nothing.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::World;
 use protocol::Seq;
 use relay::hub::Role;
 use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
-use support::World;
 
 /// So many old messages, each a question that has its answer, as the store holds them.
 fn with_history(world: &mut World, count: u64) {

@@ -4,12 +4,11 @@
 //! A line says who connects, says, hears or leaves; or uploads a file and downloads one, beside the stream: that the Worker
 //! does, and here the file is only named. `$name` stands for what is not known before, and is the same wherever
 //! it stands; `$*` is anything.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
-
-mod support;
+#![allow(clippy::panic)]
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::support::{self, World};
 use protocol::{ClientFrame, FileKind, encode};
 use relay::dialect::{Dialect, Said, Words};
 use relay::file::Link;
@@ -17,7 +16,6 @@ use relay::hub::{Input, Pass, PeerId, Role};
 use relay::limit::SILENCE_MS_MAX;
 use relay::platform::Sent;
 use serde_json::{Value, json};
-use support::World;
 
 /// As in `src/hub.rs`.
 const ACK_ROUNDS_MAX: usize = 2;

@@ -1,12 +1,9 @@
 //! Answers that are shown at their platform while they are made.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{World, feishu};
 use protocol::{MessageId, Seq, State};
 use relay::hub::{Drafted, Input};
 use relay::platform::Sent;
-use support::{World, feishu};
 
 fn delta(world: &mut World, agent: relay::hub::PeerId, offset: u64, text: &str) {
     world.says(agent, &format!(r#"{{"type":"delta","reply_to":1,"offset":{offset},"text":"{text}"}}"#));

@@ -1,14 +1,11 @@
 //! Files beside messages: stored, shown, and handed over after their words, one by one.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{self, World};
 use protocol::json;
 use protocol::{File, FileKind, ServerFrame, Timestamp};
 use relay::file::Link;
 use relay::hub::outbound;
 use relay::platform::{self, Account, FILE_PART, Sent};
-use support::World;
 
 fn file(world: &World, name: &str) -> File {
     let user = support::user();

@@ -1,6 +1,5 @@
 //! One answer as each platform gets it: `tests/golden/answer.md`, short, and repeated until it takes several parts. What was
-//! meant to change is written anew by `BLESS=1 cargo test -p claw-relay-core --test golden`; read the difference.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+//! meant to change is written anew by `BLESS=1 cargo test -p claw-relay-core golden`; read the difference.
 
 use protocol::Seq;
 use relay::platform::{self, Account, Outbound};

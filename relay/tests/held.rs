@@ -1,13 +1,10 @@
 //! Webhooks that wait, and what the simulation found there: the seeds are those that it was found with.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{self, World};
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
 use relay::platform::{Outbound, Sent};
-use support::World;
 
 fn id(message: &str) -> MessageId {
     format!("feishu:main:{message}").parse().unwrap()

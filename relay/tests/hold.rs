@@ -1,13 +1,10 @@
 //! Webhooks that wait for their answer: it comes in their response, or late, and once.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{World, feishu};
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
 use relay::platform::{Outbound, Sent};
-use support::{World, feishu};
 
 fn id(message: &str) -> MessageId {
     format!("feishu:main:{message}").parse().unwrap()

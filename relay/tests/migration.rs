@@ -1,13 +1,10 @@
 //! A Hub that the version before this one wrote wakes, and loses nothing; its sockets stay open.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{Sqlite, World, feishu};
 use protocol::{Author, Seq};
 use relay::hub::{Hub, Input, Options, Output, Peer, PeerId};
 use relay::platform::Sent;
 use relay::store::Question;
-use support::{Sqlite, World, feishu};
 
 /// As schema version 1 left it: a question answered and on its way to Feishu, one delivered, one queued.
 const VERSION_1: &str = include_str!("../../tests/vectors/hub-v1.sql");

@@ -1,15 +1,12 @@
 //! Answers on their way to platforms: parts, rates, alarms that were lost.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{self, World};
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{AccountId, ConversationId, Seq};
 use relay::hub::Input;
 use relay::limit::*;
 use relay::platform::{self, Account, Outbound, Sent};
 use relay::store::Origin;
-use support::World;
 
 fn account() -> Account {
     serde_json::from_str(

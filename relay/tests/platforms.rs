@@ -1,5 +1,4 @@
 //! Whatever comes from a platform or an agent: no platform's module panics, and what it makes keeps to its limits.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
 
 use proptest::prelude::*;
 use protocol::limit::TEXT_BYTES_MAX;

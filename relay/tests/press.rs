@@ -1,14 +1,11 @@
 //! Buttons at platforms that name them without what they say: who may press what, and how often.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::World;
 use protocol::{ConversationId, Seq, Timestamp};
 use relay::hub::{Input, outbound};
 use relay::platform::{self, Account, Choice, Inbound, Press, Pressed, Raw, Sent};
 use relay::store::{Origin, Question};
 use serde_json::{Value, json};
-use support::World;
 
 const BUTTONS: &str = r#"[{"label":"Yes","text":"yes, do it"},{"label":"No","text":"no"}]"#;
 

@@ -1,17 +1,14 @@
 //! Whatever happens, in whatever order: accepted means delivered once, in order, answered once.
 //! A failing case is shrunk and printed by proptest, and replayed from `properties.proptest-regressions`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::World;
 use proptest::prelude::*;
 use protocol::{Seq, ServerFrame};
 use relay::hub::PeerId;
 use relay::limit::DELIVERY_MS_MAX;
 use relay::platform::Sent;
-use support::World;
 
 /// What can happen, as often and in whatever order proptest likes.
 #[derive(Clone, Copy, Debug)]

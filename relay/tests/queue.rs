@@ -1,14 +1,11 @@
 //! Where questions wait, and how they end without an answer: routing, commands, stop, time to live, dead letters.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{Sqlite, World, feishu};
 use protocol::{Code, Seq, State};
 use relay::hub::{Input, Log, Options, PeerId, Posted, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::Question;
-use support::{Sqlite, World, feishu};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 

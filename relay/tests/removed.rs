@@ -1,11 +1,8 @@
 //! An agent that is no more: whoever asked it hears so where they asked. Found by the simulation, seed 28.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::World;
 use relay::hub::Input;
 use relay::platform::Sent;
-use support::World;
 
 #[test]
 fn a_chat_hears_of_it_also_when_a_device_asked_there_last() {

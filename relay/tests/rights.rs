@@ -1,13 +1,10 @@
 //! What is said unasked, and rights that end: sessions, keys, scopes, agents.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{self, World};
 use protocol::{AgentId, Code, ConversationId, Seq};
 use relay::hub::{Input, Pass, PeerId, Posted, Push, Role};
 use relay::limit::REVOKED_MAX;
 use relay::platform::Sent;
-use support::World;
 
 fn push(id: &str, to: &[&str], text: &str) -> Input {
     Input::Pushed(Push {

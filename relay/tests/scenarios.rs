@@ -1,15 +1,12 @@
 //! The promises of docs/protocol.md §1, one scenario each, on real SQLite.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod support;
-
+use crate::support::{World, feishu};
 use protocol::limit::{TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Code, Cursor, Seq, ServerFrame, State};
 use relay::hub::{Input, Posted, Refusal, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::Question;
-use support::{World, feishu};
 
 #[test]
 fn a_question_is_answered_live_and_once() {

@@ -1,5 +1,5 @@
 //! A Hub on real SQLite, with a clock and peers that remember what they were sent.
-#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc, missing_docs)]
+#![allow(clippy::missing_panics_doc)]
 
 mod rows;
 

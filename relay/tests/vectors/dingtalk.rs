@@ -9,7 +9,7 @@ use relay::platform::{
 };
 use serde_json::{Value, json};
 
-use crate::{NOW, each, headers, name, text};
+use super::{NOW, each, headers, name, text};
 
 #[test]
 fn signatures() {

@@ -7,7 +7,7 @@ use relay::platform::feishu::{self, Content, Event, Received, Settings};
 use relay::platform::{self, Account, Fresh, Inbound, Malformed, NoEvent, Platform, Pressed, Raw, Rejected};
 use serde_json::{Value, json};
 
-use crate::{NOW, each, headers, hex, name, text, unhex};
+use super::{NOW, each, headers, hex, name, text, unhex};
 
 #[test]
 fn event_crypto() {

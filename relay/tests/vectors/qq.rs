@@ -8,7 +8,7 @@ use relay::platform::{
 };
 use serde_json::{Value, json};
 
-use crate::{NOW, each, headers, hex, name, text};
+use super::{NOW, each, headers, hex, name, text};
 
 #[test]
 fn ed25519() {
@@ -375,7 +375,7 @@ fn event(kind: &str, d: Value) -> Value {
 }
 
 fn outbound(address: &str, text: &str) -> Outbound {
-    crate::outbound(address, "qq:main:c2c-U", 7, text)
+    super::outbound(address, "qq:main:c2c-U", 7, text)
 }
 
 fn account(secret: &str) -> Account {

@@ -10,7 +10,7 @@ use relay::platform::{
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::{NOW, each, headers, hex, name, outbound, text};
+use super::{NOW, each, headers, hex, name, outbound, text};
 
 #[test]
 fn secrets() {

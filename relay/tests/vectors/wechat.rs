@@ -9,7 +9,7 @@ use relay::platform::{
 };
 use serde_json::{Value, json};
 
-use crate::{each, name, text};
+use super::{each, name, text};
 
 #[test]
 fn message_push() {
@@ -221,7 +221,7 @@ fn ask(input: &Value, kind: &str, fields: &str) -> Inbound {
     };
     let query = format!("{}={}&timestamp=1732233600&nonce=n0nce", signed.0, signed.1);
     let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-    platform::receive(&account(input), &raw, crate::NOW).unwrap()
+    platform::receive(&account(input), &raw, super::NOW).unwrap()
 }
 
 fn receive(input: &Value, query: &Value) -> Result<Inbound, NoEvent> {
@@ -237,7 +237,7 @@ fn receive(input: &Value, query: &Value) -> Result<Inbound, NoEvent> {
 }
 
 fn fresh() -> Fresh {
-    Fresh { now: crate::NOW, nonce: "n0nce".into(), random: *b"0123456789abcdef" }
+    Fresh { now: super::NOW, nonce: "n0nce".into(), random: *b"0123456789abcdef" }
 }
 
 fn key(input: &Value) -> Key {

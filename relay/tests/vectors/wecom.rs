@@ -9,7 +9,7 @@ use relay::platform::{
 };
 use serde_json::{Value, json};
 
-use crate::{each, hex, name, text, unhex};
+use super::{each, hex, name, text, unhex};
 
 #[test]
 fn app_crypto() {
@@ -229,7 +229,7 @@ fn bot_files() {
         let query = format!("msg_signature={signed}&timestamp=1732233600&nonce=n");
         let body = json!({ "encrypt": encrypt }).to_string();
         let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-        platform::receive(&bot(&input), &raw, crate::NOW).unwrap()
+        platform::receive(&bot(&input), &raw, super::NOW).unwrap()
     };
     let host = "https://ww-aibot-img-1258476243.cos.ap-guangzhou.myqcloud.com";
     let url = |name: &str| format!("{host}/{name}?sign=q%3D1%26b");
@@ -339,7 +339,7 @@ fn app_files() {
     assert_eq!(platform::uploaded(&account, &uploaded).as_deref(), Some("m1"));
     // By a call, and not as words in the response to a callback.
     outbound.files = vec![file("a", "image/png", 9)];
-    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [0; 16] };
+    let fresh = Fresh { now: super::NOW, nonce: "n".into(), random: [0; 16] };
     assert_eq!(platform::passive(&account, &outbound, &fresh), None);
 }
 
@@ -382,7 +382,7 @@ fn app_buttons() {
     assert!(is_last && many["markdown"]["content"].as_str().unwrap().contains("`yes`"), "{many}");
 
     // In the callback's response there is room for words, and the card follows.
-    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [7; 16] };
+    let fresh = Fresh { now: super::NOW, nonce: "n".into(), random: [7; 16] };
     assert!(!platform::passive(&account, &asked, &fresh).unwrap().is_last);
     assert_eq!(platform::passive(&account, &long, &fresh), None, "its card would be another part");
 
@@ -394,12 +394,12 @@ fn app_buttons() {
              <AgentID>218</AgentID></xml>"
         );
         let encrypt = key(&input).seal(&[1; 16], &event, "ww1");
-        let seconds = (crate::NOW.0 / 1000).to_string();
+        let seconds = (super::NOW.0 / 1000).to_string();
         let query =
             format!("msg_signature={}&timestamp={seconds}&nonce=n", signature(&["token", &seconds, "n", &encrypt]));
         let body = format!("<xml><Encrypt>{encrypt}</Encrypt></xml>");
         let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-        platform::receive(&account, &raw, crate::NOW).unwrap()
+        platform::receive(&account, &raw, super::NOW).unwrap()
     };
     let Inbound::Chosen { group: None, press, receipt } = received("alice", "2.1.DoJ4zu1_") else { panic!() };
     let expected = json!({
@@ -414,7 +414,7 @@ fn app_buttons() {
         let encrypt = reply.split("[CDATA[").nth(1).unwrap().split(']').next().unwrap();
         key(&input).open(encrypt, "ww1").unwrap()
     };
-    let seconds = crate::NOW.0 / 1000;
+    let seconds = super::NOW.0 / 1000;
     assert_eq!(
         said(&Pressed::Taken { label: "no".into(), text: "Sure?".into() }),
         format!(
@@ -438,7 +438,7 @@ fn bot_buttons() {
         conversation: "wecom-bot:main:alice".parse().unwrap(),
         ..to(&format!("m1 {url}"), "Sure about **`rm`**?")
     };
-    let fresh = Fresh { now: crate::NOW, nonce: "n".into(), random: [7; 16] };
+    let fresh = Fresh { now: super::NOW, nonce: "n".into(), random: [7; 16] };
     let opened = |reply: &platform::Reply| -> Value {
         let sealed: Value = serde_json::from_str(&reply.body).unwrap();
         serde_json::from_str(&key(&input).open(sealed["encrypt"].as_str().unwrap(), "").unwrap()).unwrap()
@@ -520,12 +520,12 @@ fn bot_buttons() {
             (event["chatid"], event["chattype"]) = (json!(group), json!("group"));
         }
         let encrypt = key(&input).seal(&[1; 16], &event.to_string(), "");
-        let seconds = (crate::NOW.0 / 1000).to_string();
+        let seconds = (super::NOW.0 / 1000).to_string();
         let signed = signature(&["token", &seconds, "n", &encrypt]);
         let query = format!("msg_signature={signed}&timestamp={seconds}&nonce=n");
         let body = json!({ "encrypt": encrypt }).to_string();
         let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-        platform::receive(&account, &raw, crate::NOW).unwrap()
+        platform::receive(&account, &raw, super::NOW).unwrap()
     };
     let Inbound::Chosen { group: None, press, receipt } = received(None, "2.1.3svygKW- Sure about rm?", url) else {
         panic!()
@@ -588,7 +588,7 @@ fn file(name: &str, media_type: &str, bytes: u64) -> File {
 }
 
 fn to(address: &str, text: &str) -> Outbound {
-    crate::outbound(address, "wecom:main:mycreate", 2, text)
+    super::outbound(address, "wecom:main:mycreate", 2, text)
 }
 
 /// Asks as an address check does.

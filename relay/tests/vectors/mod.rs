@@ -1,5 +1,4 @@
 //! Every vector of `tests/vectors/`, the negative ones too.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod dingtalk;
 mod feishu;
