@@ -17,6 +17,9 @@ const SHORT_LANES = [
   ['platform', 'd1-down', 'agents', 'storm'],
 ]
 
+/** Violations of one kind that are printed. */
+const SHOWN_MAX = 8
+
 keepGoing()
 
 await main(async () => {
@@ -61,9 +64,16 @@ process.exit()
 
 function report(row) {
   printTable([row])
-  for (const violation of row.violations.slice(0, 20)) console.log(`  \x1b[31m✗\x1b[0m ${violation}`)
-  if (row.violations.length > 20) console.log(`  … and ${row.violations.length - 20} more`)
+  for (const kind of Object.values(Object.groupBy(row.violations, kindOf))) {
+    for (const violation of kind.slice(0, SHOWN_MAX)) console.log(`  \x1b[31m✗\x1b[0m ${violation}`)
+    if (kind.length > SHOWN_MAX) console.log(`  … and ${kind.length - SHOWN_MAX} more like these`)
+  }
   if (row.violations.length > 0) console.log(`  the relay's last words:\n${row.output}`)
+}
+
+/** A violation without what it is about: ids and numbers. */
+function kindOf(violation) {
+  return violation.replace(/\S*\d\S*/g, '#')
 }
 
 /** Runs one scenario in a world of its own, and examines what it left behind. */

@@ -11,6 +11,8 @@ export class Device extends Peer {
   /** seq of a question → the answer as shown while it is made. */
   streams = new Map()
   deltas = 0
+  /** seqs of the questions in the timeline that have no answer there. */
+  open = new Set()
   /** Questions by id, in the order asked: { conversation, text, seq }. */
   asked = new Map()
   refusals = []
@@ -46,6 +48,8 @@ export class Device extends Peer {
     this.#texts.set(seq, text)
     if (state) this.states.set(seq, state)
     if (reply_to) this.streams.delete(reply_to)
+    if (reply_to) this.open.delete(reply_to)
+    else this.open.add(seq)
     this.onMessage(this.timeline.at(-1))
   }
 

@@ -11,13 +11,13 @@ import { ROOT } from '../../../scripts/lib/run.mjs'
 import { behindGate } from './d1-gate.mjs'
 
 /** Options of the Worker as wrangler.toml declares it; without the page, which is not under test here. */
-export function workerOptions({ secrets, gate, folder, port }) {
+export function workerOptions({ bindings, gate, folder, port }) {
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(join(ROOT, 'wrangler.toml'))
   const { assets, modulesRules, ...declared } = workerOptions
   const relay = {
     ...behindGate(declared, gate),
     name: SCRIPT,
-    bindings: secrets,
+    bindings: { ...declared.bindings, ...bindings },
     modulesRoot: join(ROOT, 'build'),
     modules: [
       { type: 'ESModule', path: main },

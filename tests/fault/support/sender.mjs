@@ -48,12 +48,13 @@ export class Sender {
     return status
   }
 
-  /** Writes one message after the other until told to stop, with pauses of up to `pauseMs`. */
-  async write(isOver, pauseMs, length = (random) => 3 + random.below(8)) {
+  /** Writes one message after the other until told to stop, with pauses of up to `pauseMs`, and as long as there is `room`. */
+  async write(isOver, pauseMs, { room = async () => {}, length = (random) => 3 + random.below(8) } = {}) {
     while (!isOver()) {
       const words = Array.from({ length: length(this.random) }, (_, n) => `w${n}`).join(' ')
       await this.send(`${this.chat} #${this.sent.length} ${words}`)
       await sleep(this.random.next() * pauseMs)
+      await room()
     }
   }
 }

@@ -20,8 +20,11 @@ import { mint } from './tokens.mjs'
 /** Memory when there is some: a process that is killed, unlike a power cut, leaves its files as they were. */
 export const STORAGE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** Starts a world with `users` users, each with a sender id `ou_{n}` that is bound to them. */
-export async function startWorld({ random, users = 1, broken }) {
+/**
+ * Starts a world with `users` users, each with a sender id `ou_{n}` that is bound to them. `vars` are set beside those of
+ * wrangler.toml.
+ */
+export async function startWorld({ random, users = 1, vars = {}, broken }) {
   const folder = mkdtempSync(join(STORAGE, 'claw-relay-fault-'))
   // Memory is not given back by itself.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -36,7 +39,7 @@ export async function startWorld({ random, users = 1, broken }) {
     OPERATOR_TOKEN: operatorToken,
     RATE_LIMITS: 'off',
   }
-  const relay = new Relay(workerOptions({ secrets, gate, folder, port: await quietPort() }))
+  const relay = new Relay(workerOptions({ bindings: { ...vars, ...secrets }, gate, folder, port: await quietPort() }))
   const tokens = mint(secrets.SIGNING_KEY)
   const { url } = relay
   const world = {
