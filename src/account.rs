@@ -25,7 +25,7 @@ use crate::mark::{self, Marks};
 use crate::outbound::Way;
 use crate::quota::Meter;
 use crate::runtime::{Env, Request, RequestInit, Response, State, console_log};
-use crate::{directory, media, outbound, person, request};
+use crate::{directory, media, outbound, person, quote, request};
 
 /// Hands an answer to the account's platform. Every failure has a verdict: try later, or never.
 pub async fn send(config: &Config, outbound: &Outbound) -> Sent {
@@ -148,6 +148,9 @@ impl Account {
         }
         if let Some(of) = person::asked(&body) {
             return self.person(&of).await;
+        }
+        if let Some(of) = quote::asked(&body) {
+            return self.quote(&of).await;
         }
         if let Some(link) = media::asked(&body) {
             return self.bring(&link).await;

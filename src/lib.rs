@@ -26,6 +26,7 @@ mod origin;
 mod outbound;
 mod person;
 mod quota;
+mod quote;
 mod request;
 pub mod route;
 mod router;

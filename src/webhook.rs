@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::hold::{self, Plan, Waited};
 use crate::mark::{self, Marked};
 use crate::runtime::{Context, Delay, Request, Response, ResponseBuilder, console_log};
-use crate::{account, ask, db, file, media, origin, person, request};
+use crate::{account, ask, db, file, media, origin, person, quote, request};
 
 /// `GET, POST /webhook/{platform}/{account}`
 ///
@@ -81,7 +81,7 @@ pub async fn receive(
             }
         }
         Inbound::Ignored(why) => console_log!("webhook {}: ignored: {why}", account.id),
-        Inbound::Message { sender, group, mut question, attached } => {
+        Inbound::Message { sender, group, mut question, mut attached, replies_to } => {
             let speaker = if group.is_none() && pairing::is_asked_for(&question.text) && bot.has_pairing() {
                 Speaker::Stranger
             } else {
@@ -91,6 +91,10 @@ pub async fn receive(
                 Speaker::User(user) => {
                     let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
                     question.name = question.name.or_else(|| directory::name_of(&account.id, &sender));
+                    if let Some(message) = replies_to {
+                        let quoted = quote::find(&config, &bot, &message).await;
+                        platform::quote(&mut question, &mut attached, quoted);
+                    }
                     let links = attach(&config, &user, &mut question, attached, &origin::own(&request))?;
                     let mut plan = hold::plan(&bot);
                     let collected = match plan {

@@ -20,6 +20,7 @@ use sha2::Sha256;
 
 use super::encoding::same;
 use super::markdown;
+use super::quote::quoting;
 use super::webhook::{Words, at, required, text_at};
 use super::{
     Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
@@ -130,15 +131,20 @@ pub struct Event {
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let body = verified.0;
     let kind = required(&body, "msgtype")?;
+    let mut attached = media::attached(&kind, &body);
     let text = match kind.as_str() {
-        "text" => Some(at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?.to_owned()),
-        "audio" => text_at(&body, "content.recognition"),
-        "richText" => {
-            let pieces = at(&body, "content.richText").and_then(Json::as_list).unwrap_or_default();
-            Some(pieces.iter().filter_map(|piece| piece.text("text")).collect())
-                .filter(|text: &String| !text.is_empty())
+        "text" => {
+            let text = at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?;
+            Some(match at(&body, "text.repliedMsg") {
+                Some(replied) => {
+                    let kind = replied.text("msgType").unwrap_or_default();
+                    attached.extend(media::attached(kind, replied));
+                    quoting(text, &words(kind, replied).unwrap_or_default(), is_own(replied, &body))
+                }
+                None => text.to_owned(),
+            })
         }
-        _ => None,
+        kind => words(kind, &body),
     };
     let staff = text_at(&body, "senderStaffId");
     Ok(Event {
@@ -149,8 +155,27 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         from: staff.map_or_else(|| required(&body, "senderId"), Ok)?,
         name: text_at(&body, "senderNick"),
         text,
-        attached: media::attached(&kind, &body),
+        attached,
     })
+}
+
+/// What the content of a message of this kind says.
+fn words(kind: &str, message: &Json) -> Option<String> {
+    match kind {
+        "text" => text_at(message, "content.text"),
+        "audio" => text_at(message, "content.recognition"),
+        "richText" => {
+            let pieces = at(message, "content.richText").and_then(Json::as_list).unwrap_or_default();
+            Some(pieces.iter().filter_map(|piece| piece.text("text").or(piece.text("content"))).collect())
+                .filter(|text: &String| !text.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// Whether what is replied to was said by the robot.
+fn is_own(replied: &Json, body: &Json) -> bool {
+    replied.text("senderId").is_some_and(|sender| body.text("chatbotUserId") == Some(sender))
 }
 
 /// What an event means to the relay: words are a question. In groups a robot hears only what mentions it.

@@ -9,6 +9,7 @@ mod crypto;
 mod event;
 pub mod long_connection;
 mod media;
+mod quote;
 mod reaction;
 mod scope;
 
@@ -39,6 +40,7 @@ pub use event::{
     Action, CardAction, CardContext, Content, Entered, Event, Mention, Operator, Recalled, Received, Resource,
 };
 pub use media::{attach, download, upload, uploaded};
+pub(super) use quote::{quote_request, quoted};
 pub(super) use reaction::{find_mark, found_mark, mark, marked, unmark};
 pub(super) use scope::{scopes_request, scopes_told};
 
@@ -186,7 +188,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     };
     let mut attached = media::attached(&received);
     let text = fit(text, &mut attached);
-    if text.is_empty() && attached.is_empty() {
+    // A command is said to the relay, whatever stands before it.
+    let replies_to = received.parent_id.filter(|id| has_plain_letters(id) && !text.starts_with('/'));
+    if text.is_empty() && attached.is_empty() && replies_to.is_none() {
         return Inbound::Ignored("empty");
     }
     let id = question_id(account, &received.dedupe_key);
@@ -210,7 +214,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         files: Vec::new(),
         origin: Some(origin),
     };
-    Inbound::Message { sender, group, question, attached }
+    Inbound::Message { sender, group, question, attached, replies_to }
 }
 
 /// Whether a message's id, which becomes a part of paths, and its writer's, which are both stored, are as Feishu makes them.

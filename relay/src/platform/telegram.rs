@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
+use super::quote::quoting;
 use super::webhook::{Words, at, number, text_at};
 use super::{
     Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
@@ -133,10 +134,12 @@ pub struct Received {
     pub is_bot: bool,
     /// The name of whom it replies to.
     pub replies_to: Option<String>,
+    /// What it replies to, or the part of it that its writer chose.
+    pub quoted: Option<String>,
     /// Text, or what stands under a picture or file.
     pub text: Option<String>,
-    /// What comes with it.
-    pub file: Option<Attached>,
+    /// What comes with it, and with what it replies to.
+    pub files: Vec<Attached>,
 }
 
 /// Reads a checked body.
@@ -161,8 +164,15 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         from: number(message, "from.id").ok(),
         name: writer_name(message),
         replies_to: text_at(message, "reply_to_message.from.username"),
+        quoted: ["quote.text", "reply_to_message.text", "reply_to_message.caption"]
+            .iter()
+            .find_map(|path| text_at(message, path)),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
-        file: media::attached(message),
+        files: [Some(message), message.get("reply_to_message")]
+            .into_iter()
+            .flatten()
+            .filter_map(media::attached)
+            .collect(),
     })))
 }
 
@@ -196,19 +206,17 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }
-    let has_words = received.text.is_some() || received.file.is_some();
+    let has_words = received.text.is_some() || !received.files.is_empty();
     let Some(from) = received.from.filter(|_| has_words) else { return Inbound::Ignored("message type") };
     let text = received.text.unwrap_or_default();
     let name = &settings.username;
     let mentioned = without_mention(&text, name);
-    let is_meant = received.is_private
-        || mentioned.is_some()
-        || received.replies_to.is_some_and(|replied| !name.is_empty() && replied.eq_ignore_ascii_case(name));
-    if !is_meant {
+    let is_own = received.replies_to.is_some_and(|replied| !name.is_empty() && replied.eq_ignore_ascii_case(name));
+    if !received.is_private && mentioned.is_none() && !is_own {
         return Inbound::Ignored("the bot is not mentioned");
     }
     let topic = received.topic.unwrap_or(0);
-    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.file.is_none() {
+    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.files.is_empty() {
         return entered(account, from, received.chat, topic, received.message);
     }
     Words {
@@ -218,8 +226,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         chat: thread(received.chat, topic),
         sender: from.to_string(),
         name: Some(received.name),
-        text: mentioned.unwrap_or(text),
-        attached: received.file.into_iter().collect(),
+        text: quoting(&mentioned.unwrap_or(text), received.quoted.as_deref().unwrap_or_default(), is_own),
+        attached: received.files,
     }
     .ask(NAME, account)
 }

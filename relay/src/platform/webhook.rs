@@ -194,6 +194,9 @@ pub enum Inbound {
         question: Question,
         /// Files that came with it.
         attached: Vec<Attached>,
+        /// The message that it replies to, by the platform's id, if that is all it says of it:
+        /// [`quote_request`](super::quote_request) asks for the rest.
+        replies_to: Option<String>,
     },
     /// A writer took a message back.
     Recall {
@@ -308,7 +311,7 @@ impl Words {
             files: Vec::new(),
             origin,
         };
-        Inbound::Message { sender, group, question, attached }
+        Inbound::Message { sender, group, question, attached, replies_to: None }
     }
 }
 

@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::encoding::{conversation_id, key};
 use super::markdown::{self, Style, Table};
 use super::media::from_url;
+use super::quote::quoting;
 use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key, Tap};
 use super::{
@@ -196,11 +197,7 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         _ => None,
     };
     let quoted = content("quote.text.content").or_else(|| content("quote.voice.content"));
-    let text = text.map(|text| match &quoted {
-        // A mention, and a command, stand at the beginning.
-        Some(quoted) => [&text, "\n\n> ", &quoted.replace('\n', "\n> ")].concat(),
-        None => text,
-    });
+    let text = text.map(|text| quoting(&text, quoted.as_deref().unwrap_or_default(), false));
     Ok(Event::Message(Received {
         id: required(&event, "msgid")?,
         group,

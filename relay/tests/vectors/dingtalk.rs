@@ -84,6 +84,27 @@ fn who_writes_and_where() {
 }
 
 #[test]
+fn what_is_replied_to_comes_too() {
+    let check = |replied: Value, text: &str, files: &[&str]| {
+        let said = json!({ "content": " 为什么？", "isReplyMsg": true, "repliedMsg": replied });
+        let message = json!({ "conversationType": "2", "chatbotUserId": "$:robot", "text": said });
+        let Ok(Inbound::Message { question, attached, .. }) = received(&message) else { panic!("{message}") };
+        let keys: Vec<&str> = attached.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!((question.text.as_str(), keys.as_slice()), (text, files), "{message}");
+    };
+    let content = json!({ "text": "明天\n下雨" });
+    check(json!({ "msgType": "text", "senderId": "$:ada", "content": content }), "为什么？\n\n> 明天\n> 下雨", &[]);
+    let pieces = json!({ "richText": [{ "msgType": "text", "content": "看" }, { "downloadCode": "p" }] });
+    check(json!({ "msgType": "richText", "content": pieces }), "为什么？\n\n> 看", &["p"]);
+    check(json!({ "msgType": "picture", "content": { "downloadCode": "p" } }), "为什么？", &["p"]);
+    let own = json!({ "msgType": "text", "senderId": "$:robot", "content": { "text": "x".repeat(500) } });
+    check(own, &format!("为什么？\n\n> {}…", "x".repeat(100)), &[]);
+    // A kind whose words do not come with it, and none at all.
+    check(json!({ "msgType": "interactiveCard" }), "为什么？", &[]);
+    check(json!({}), "为什么？", &[]);
+}
+
+#[test]
 fn files_of_messages() {
     let check = |message: Value, text: &str, expected: &[(FileKind, Option<&str>, &str)]| {
         let Ok(Inbound::Message { question, attached, .. }) = received(&message) else { panic!("{message}") };

@@ -189,6 +189,31 @@ fn what_is_no_question() {
 }
 
 #[test]
+fn what_is_quoted_comes_too() {
+    let check = |kind: i64, elements: Value, text: &str, files: &[&str]| {
+        let author = json!({ "id": "A", "user_openid": "U" });
+        let d =
+            json!({ "id": "m", "content": "why?", "author": author, "message_type": kind, "msg_elements": elements });
+        let Inbound::Message { question, attached, .. } = received("C2C_MESSAGE_CREATE", d) else { panic!("{text}") };
+        let keys: Vec<&str> = attached.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!((question.text.as_str(), keys.as_slice()), (text, files));
+    };
+    let url = "https://multimedia.nt.qq.com.cn/download?a=1";
+    let face = "<faceType=1,faceId=\"13\",ext=\"eyJ0ZXh0IjoiW+WRsueJmV0ifQ==\">";
+    let image = json!({ "content_type": "image/png", "url": url });
+    check(
+        103,
+        json!([{ "msg_idx": "REFIDX_1", "content": format!("a{face}"), "attachments": [image] }]),
+        "why?\n\n> a[呲牙]",
+        &[url],
+    );
+    check(103, json!([]), "why?", &[]);
+    check(103, json!([{ "content": "" }]), "why?", &[]);
+    // Elements of what is no quote: what was forwarded, for one.
+    check(102, json!([{ "content": "a" }]), "why?", &[]);
+}
+
+#[test]
 fn files_of_messages() {
     let author = json!({ "id": "A", "user_openid": "U" });
     let check =

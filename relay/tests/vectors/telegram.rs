@@ -73,6 +73,30 @@ fn messages() {
 }
 
 #[test]
+fn what_is_replied_to_comes_too() {
+    let check = |message: Value, text: &str, files: &[&str]| {
+        let mut message = message;
+        message["chat"] = json!({ "id": -100, "type": "supergroup" });
+        let Inbound::Message { question, attached, .. } = received(&message) else { panic!("{message}") };
+        let keys: Vec<&str> = attached.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!((question.text.as_str(), keys.as_slice()), (text, files), "{message}");
+    };
+    let said = |text: &str| json!({ "from": { "id": 7, "username": "ada" }, "text": text });
+    check(json!({ "text": "@the_bot why?", "reply_to_message": said("a\nb") }), "why?\n\n> a\n> b", &[]);
+    check(json!({ "text": "@the_bot", "reply_to_message": said("look") }), "> look", &[]);
+    // A part of it, as its writer chose.
+    let part = json!({ "text": "b", "position": 2 });
+    check(json!({ "text": "@the_bot why?", "reply_to_message": said("a b"), "quote": part }), "why?\n\n> b", &[]);
+    let photo = json!({ "from": { "id": 7 }, "caption": "my cat", "photo": [{ "file_id": "cat" }] });
+    check(json!({ "text": "@the_bot who is it?", "reply_to_message": photo }), "who is it?\n\n> my cat", &["cat"]);
+    // Its own words are known to its agent: so many as show which.
+    let own = json!({ "from": { "id": 9, "is_bot": true, "username": "the_bot" }, "text": "x".repeat(500) });
+    let beginning = format!("go on\n\n> {}…", "x".repeat(100));
+    check(json!({ "text": "go on", "reply_to_message": own }), &beginning, &[]);
+    check(json!({ "text": "/stop@the_bot", "reply_to_message": said("a") }), "/stop", &[]);
+}
+
+#[test]
 fn who_writes_and_where() {
     let check = |from: Value, chat: Value, name: Option<&str>, group: bool| {
         let message = json!({ "text": "hi @the_bot", "from": from, "chat": chat });

@@ -19,8 +19,12 @@ export async function startFeishu() {
       'im:message:send_as_bot',
       'im:message.p2p_msg:readonly',
       'im:message.group_at_msg:readonly',
+      'im:message:readonly',
       'im:resource',
     ],
+    /** Messages that it may read, by id, as the platform says them, or `'hang'`; and those that it asked for. */
+    messages: new Map(),
+    read: [],
     /** People whom the bot may see, and about whom it asked. */
     people: new Map(),
     asked: [],
@@ -97,6 +101,13 @@ export async function startFeishu() {
       if (at < 0) return json(response, 400, { code: 230002, msg: 'no such message' })
       fake.withdrawn.push(...fake.replies.splice(at, 1))
       return json(response, 200, { code: 0, msg: 'success', data: {} })
+    }
+    if (gone && request.method === 'GET') {
+      fake.read.push(gone)
+      const item = fake.messages.get(gone)
+      if (item === 'hang') return
+      if (!item) return json(response, 400, { code: 230002, msg: 'Bot/User can NOT be out of the chat.' })
+      return json(response, 200, { code: 0, msg: 'success', data: { items: [{ message_id: gone, ...item }] } })
     }
     const [, person] = pathname.match(/^\/open-apis\/contact\/v3\/users\/(.+)$/) ?? []
     if (person) {

@@ -5,6 +5,7 @@ use protocol::json::{FromJson, Json, parse};
 use protocol::limit::TEXT_BYTES_MAX;
 
 use crate::platform::Malformed;
+use crate::platform::webhook::text_at;
 
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -366,6 +367,33 @@ fn read_message(event: MessageEvent) -> Result<Received, Malformed> {
         root_id: message.root_id,
         parent_id: message.parent_id,
         thread_id: message.thread_id,
+    })
+}
+
+/// A message as the platform says it when it is asked, which has no chat and no writer here.
+pub(super) fn read_item(item: &Json) -> Result<Received, Malformed> {
+    let field = |path: &str| text_at(item, path).unwrap_or_default();
+    let (message_type, content) = (field("msg_type"), field("body.content"));
+    let mentions = item.get("mentions").and_then(Json::as_list).unwrap_or_default().iter();
+    let mention = |mention: &Json| {
+        let text = |key: &str| mention.text(key).unwrap_or_default().to_owned();
+        Mention { key: text("key"), open_id: text("id"), name: text("name") }
+    };
+    Ok(Received {
+        content: read_content(&message_type, &content)?,
+        inside: read_inside(&message_type, &content),
+        message_id: field("message_id"),
+        message_type,
+        mentions: mentions.map(mention).collect(),
+        dedupe_key: String::new(),
+        chat_id: String::new(),
+        is_direct: false,
+        sender_open_id: String::new(),
+        sender_is_bot: false,
+        mentions_bot: false,
+        root_id: None,
+        parent_id: None,
+        thread_id: None,
     })
 }
 

@@ -65,6 +65,12 @@ const NEEDS: &[Need] = &[
         is_for_streaming: false,
         what: "groups that mention it",
     },
+    Need {
+        any_of: &["im:message:readonly", "im:message"],
+        is_required: false,
+        is_for_streaming: false,
+        what: "what a message replies to",
+    },
     Need { any_of: &["im:resource"], is_required: false, is_for_streaming: false, what: "files" },
     Need {
         any_of: &["contact:user.base:readonly"],

@@ -53,8 +53,10 @@ pub struct Received {
     pub transcript: Option<String>,
     /// There are pictures or files.
     pub has_files: bool,
-    /// Those that can be fetched.
+    /// Those that can be fetched, and those of what it quotes.
     pub attached: Vec<Attached>,
+    /// What it quotes.
+    pub quoted: Option<String>,
 }
 
 /// Where a message was written.
@@ -127,7 +129,9 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         DIRECT => (Place::Dm(id("guild_id")?), id("author.id")?),
         _ => (Place::Channel(id("channel_id")?), id("author.id")?),
     };
-    let files = d.get("attachments").and_then(Json::as_list).unwrap_or_default();
+    let files = files(d);
+    let quoted = quoted(d);
+    let attached_to_it = quoted.map(self::files).unwrap_or_default();
     Ok(Event::Message(Received {
         id: id("id")?,
         place,
@@ -138,8 +142,20 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         content: text_at(d, "content").unwrap_or_default(),
         transcript: files.iter().find_map(|file| text_at(file, "asr_refer_text")),
         has_files: !files.is_empty(),
-        attached: attached(files),
+        attached: attached(files).into_iter().chain(attached(attached_to_it)).collect(),
+        quoted: quoted.and_then(|quoted| text_at(quoted, "content")),
     }))
+}
+
+/// The pictures and files of a message.
+fn files(message: &Json) -> &[Json] {
+    message.get("attachments").and_then(Json::as_list).unwrap_or_default()
+}
+
+/// What a message quotes: the first of its `msg_elements`, if it is of that kind.
+fn quoted(message: &Json) -> Option<&Json> {
+    message.get("message_type").filter(|&kind| *kind == Json::Integer(TYPE_QUOTE))?;
+    message.get("msg_elements")?.as_list()?.first()
 }
 
 /// A check of the address, if what it asks to sign can be nothing else: `event_ts ‖ plain_token` has the form of
@@ -156,7 +172,7 @@ pub(super) fn challenge(body: &Json) -> Option<Event> {
 }
 
 /// `<faceType=1,faceId="13",ext="eyJ0ZXh0IjoiW+WRsueJmV0ifQ==">` is `[呲牙]`.
-fn words_for_faces(text: &str) -> String {
+pub(super) fn words_for_faces(text: &str) -> String {
     let mut parts = text.split("<faceType=");
     let mut words = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -185,6 +201,8 @@ const GROUP: &str = "GROUP_AT_MESSAGE_CREATE";
 const EVERYTHING: &str = "MESSAGE_CREATE";
 /// What is said to the bot. `GROUP_MESSAGE_CREATE`, a group's every word, is not.
 const MESSAGES: [&str; 5] = [C2C, GROUP, "AT_MESSAGE_CREATE", EVERYTHING, DIRECT];
+/// The `message_type` of a message that quotes another.
+const TYPE_QUOTE: i64 = 103;
 const TOKEN_BYTES_MAX: usize = 128;
 const TIME_DIGITS_MAX: usize = 13;
 
@@ -213,6 +231,7 @@ mod tests {
                 transcript: Some("heard".into()),
                 has_files: true,
                 attached: Vec::new(),
+                quoted: None,
             };
             assert_eq!(received.readable(bot_id).as_deref(), expected, "{content}");
         };

@@ -1,0 +1,78 @@
+//! What a message replies to, where its webhook names it by its id alone: asked of the platform before the message is
+//! committed, since its agent gets both at once.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use protocol::json::{FromJson, Json};
+use protocol::{AccountId, Code, from_json, object};
+use relay::platform::{self, HttpResponse, Quoted, Sent};
+
+use crate::account::{self, Account};
+use crate::clock::now;
+use crate::config::Config;
+use crate::directory::{self, Bot};
+use crate::error::Error;
+use crate::runtime::{Delay, Response, console_log};
+
+/// What a message says. None: the platform does not say so, or not in time.
+pub async fn find(config: &Config, bot: &Bot, message: &str) -> Option<Quoted> {
+    let (asked, late) = (pin!(ask(config, bot, message)), pin!(Delay::from(Duration::from_millis(QUOTE_MS_MAX))));
+    let found = match select(asked, late).await {
+        Either::Left((found, _)) => found,
+        Either::Right(_) => Err(Error::unavailable("the platform does not answer in time", message)),
+    };
+    match found {
+        Ok(quoted) => quoted,
+        Err(error) => {
+            console_log!("account {}: what a message replies to: {}", bot.account.id, error.detail());
+            None
+        }
+    }
+}
+
+async fn ask(config: &Config, bot: &Bot, message: &str) -> Result<Option<Quoted>, Error> {
+    let account = &bot.account;
+    let body = object! { "account": account.id, "message": message };
+    let response = account::post(config, &account.id, &format!(r#"{{"quote":{body}}}"#)).await?;
+    let body = response.text().await.map_err(account::unavailable)?;
+    if response.status_code() != 200 {
+        return Err(Error::unavailable("the platform does not say", body));
+    }
+    Ok(platform::quoted(account, &HttpResponse { status: 200, retry_after_s: None, body }))
+}
+
+/// The message that an account is asked about.
+pub struct Asked {
+    account: AccountId,
+    message: String,
+}
+
+from_json! { struct Asked { account, message } }
+
+/// The message that the account is asked about, if it is about one.
+pub fn asked(body: &Json) -> Option<Asked> {
+    Asked::from_json(body.get("quote")?.clone()).ok()
+}
+
+impl Account {
+    /// Answers [`find`] with the platform's own words.
+    pub async fn quote(&self, of: &Asked) -> Result<Response, Error> {
+        let config = Config::from_env(self.env.clone());
+        let bot = directory::bot(&config, of.account.as_str()).await?;
+        let request = bot.as_ref().and_then(|bot| platform::quote_request(&bot.account, &of.message));
+        let Some((bot, request)) = bot.zip(request) else {
+            return Err(Error::new(Code::NotFound, "nothing to ask"));
+        };
+        // Whether there is room or not: answers can wait, and this cannot.
+        self.budget.borrow_mut().spend(now(), platform::rates(&bot.account), &of.message);
+        match self.call(&bot, &request).await {
+            (Sent::Taken, Some(response)) => Ok(Response::json(&response.body)?),
+            (sent, _) => Err(Error::unavailable("the platform does not say", format!("{sent:?}"))),
+        }
+    }
+}
+
+/// For what a message replies to: 1.5 s. Platforms wait 3 s for all of it.
+const QUOTE_MS_MAX: u64 = 1_500;
