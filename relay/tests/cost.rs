@@ -1,8 +1,8 @@
 //! What a message costs in rows, which is what the platform bills; and that saving rows loses nothing.
 
-use crate::support::World;
+use crate::support::{World, feishu};
 use protocol::Seq;
-use relay::hub::Role;
+use relay::hub::{Input, Role};
 use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
 
 /// So many old messages, each a question that has its answer, as the store holds them.
@@ -61,6 +61,31 @@ fn a_full_history_costs_no_deletions() {
     assert!(welcome.contains(&format!(r#""outcome":"gap","from":4,"to":{gone}"#)), "{welcome}");
 }
 
+/// While a platform does not take them, answers in many chats wait: one more looks at each of them once, and not at each
+/// beside every other.
+#[test]
+fn a_long_outbox_is_looked_through_once() {
+    let steps = |waiting: u64| {
+        let mut world = World::new();
+        let agent = world.agent(None);
+        let one_more = |world: &mut World, n: u64| {
+            let mut question = feishu(&format!("om_{n}"), "x");
+            question.conversation = format!("feishu:main:oc_{n}").parse().unwrap();
+            let seq = world.input(Input::Posted(question)).unwrap().unwrap().seq;
+            world.replies(agent, seq.0, "x");
+        };
+        (0..waiting).for_each(|n| one_more(&mut world, n));
+        let before = world.sql.steps();
+        (waiting..waiting + 10).for_each(|n| one_more(&mut world, n));
+        let after_ten = world.sql.steps();
+        world.input(Input::Tick);
+        (after_ten - before, world.sql.steps() - after_ten)
+    };
+    let (few, many) = (steps(50), steps(400));
+    // Eight times as many: 64 times as much, when each is looked at beside every other.
+    assert!(many.0 < 16 * few.0.max(1) && many.1 < 16 * few.1.max(1), "{few:?} and {many:?} hundred steps");
+}
+
 #[test]
 fn what_is_not_finished_keeps_its_row() {
     let mut world = World::new();
@@ -94,7 +119,7 @@ fn what_is_not_finished_keeps_its_row() {
     let answers = world.ring(|_| relay::platform::Sent::Taken);
     assert!(answers.iter().any(|delivery| delivery.text == "late answer"));
     // What was passed over goes once nothing needs it.
-    world.input(relay::hub::Input::Replayed(Seq(2)));
+    world.input(Input::Replayed(Seq(2)));
     for n in 0..2 * TRIM_ROWS_MAX {
         world.sends(device, &format!("o-{n}"), "/agents");
     }

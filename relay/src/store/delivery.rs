@@ -190,15 +190,12 @@ macro_rules! select_deliveries {
 }
 
 const SELECT_DUE: &str = select_deliveries!(
-    "d.due_ms <= ? and not exists
-        (select 1 from deliveries e where e.conversation = d.conversation and e.seq < d.seq)
-    order by d.seq limit ?"
+    "d.due_ms <= ? and d.seq in (select min(seq) from deliveries group by conversation) order by d.seq limit ?"
 );
 
 const SELECT_DELIVERY: &str = select_deliveries!("d.seq = ?");
 
 const SELECT_OLDEST: &str = select_deliveries!("d.conversation = ? order by d.seq limit 1");
 
-/// Only the oldest of each conversation counts: the others wait for it.
-const SELECT_NEXT_DUE: &str = "select min(d.due_ms) from deliveries d where not exists
-    (select 1 from deliveries e where e.conversation = d.conversation and e.seq < d.seq)";
+/// Only the oldest of each conversation counts: the others wait for it. Each row is read once, whatever waits.
+const SELECT_NEXT_DUE: &str = "select min(due_ms) from (select due_ms, min(seq) from deliveries group by conversation)";

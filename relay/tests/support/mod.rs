@@ -6,6 +6,8 @@ mod rows;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::{Cursor, Envelope, Seq, ServerFrame, Timestamp, decode};
 use relay::hub::{Hub, Input, Options, Output, Pass, Peer, PeerId, Posted, Refusal, Role};
@@ -19,11 +21,19 @@ pub struct Sqlite {
     connection: Rc<Connection>,
     /// How many more statements succeed; none: all.
     budget: Rc<Cell<Option<u32>>>,
+    steps: Arc<AtomicU64>,
 }
 
 impl Sqlite {
     pub fn new() -> Sqlite {
-        Sqlite { connection: Rc::new(Connection::open_in_memory().unwrap()), budget: Rc::default() }
+        let (mut connection, steps) = (Connection::open_in_memory().unwrap(), Arc::new(AtomicU64::new(0)));
+        let counted = steps.clone();
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(100, Some(count)).unwrap();
+        Sqlite { connection: Rc::new(connection), budget: Rc::default(), steps }
     }
 
     pub fn execute(&self, statement: &str) {
@@ -38,6 +48,11 @@ impl Sqlite {
     /// Rows inserted, changed or deleted so far: what a platform bills, indexes aside.
     pub fn changes(&self) -> u64 {
         self.connection.total_changes()
+    }
+
+    /// Hundreds of steps that SQLite has taken so far: what looking through rows costs, whatever the machine.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Everything that is stored, to compare.
