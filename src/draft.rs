@@ -129,7 +129,7 @@ impl Account {
         let of = &of(outbound);
         let chat = outbound.conversation.as_str();
         if let Some(request) = platform::preview(settings, outbound) {
-            let drawn = self.draw(bot, &format!("preview of {chat}"), &request).await;
+            let drawn = self.draw_spare(bot, &format!("preview of {chat}"), &request).await;
             return drawn.map_or_else(|failed| self.not_begun(bot, failed), |_| Some(platform::PREVIEW_MS));
         }
         let known = self.drafts.borrow_mut().slot(of).draft.clone();
@@ -141,7 +141,7 @@ impl Account {
                     Beginning::Later => return Some(platform::redraw_ms(0)),
                     Beginning::Never => return None,
                 };
-                let response = match self.draw(bot, chat, &request).await {
+                let response = match self.draw_spare(bot, chat, &request).await {
                     Ok(response) => response,
                     Err(failed) => return self.not_begun(bot, failed),
                 };
@@ -176,7 +176,7 @@ impl Account {
             slot.updates
         };
         let Some(request) = request else { return Some(platform::redraw_ms(updates)) };
-        match self.draw(bot, chat, &request).await {
+        match self.draw_spare(bot, chat, &request).await {
             Ok(_) => Some(platform::redraw_ms(updates)),
             Err((Sent::Wait { ms }, _)) => {
                 self.drafts.borrow_mut().slot(of).draft = known;
@@ -309,8 +309,23 @@ impl Account {
 
     /// A call, if the bot's rate has room for it.
     pub(crate) async fn draw(&self, bot: &Bot, chat: &str, request: &HttpRequest) -> Result<HttpResponse, Failed> {
-        let rates = platform::rates(&bot.account);
-        self.budget.borrow_mut().take(now(), rates, chat).map_err(|ms| (Sent::Wait { ms }, None))?;
+        let room = self.budget.borrow_mut().take(now(), platform::rates(&bot.account), chat);
+        self.draw_if(room, bot, request).await
+    }
+
+    /// A call that no answer depends on, if the bot's rate leaves enough room for those.
+    pub(crate) async fn draw_spare(
+        &self,
+        bot: &Bot,
+        chat: &str,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Failed> {
+        let room = self.budget.borrow_mut().take_spare(now(), platform::rates(&bot.account), chat);
+        self.draw_if(room, bot, request).await
+    }
+
+    async fn draw_if(&self, room: Result<(), u64>, bot: &Bot, request: &HttpRequest) -> Result<HttpResponse, Failed> {
+        room.map_err(|ms| (Sent::Wait { ms }, None))?;
         match self.call(bot, request).await {
             (Sent::Taken, Some(response)) => Ok(response),
             failed => Err(failed),

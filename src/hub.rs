@@ -646,9 +646,9 @@ impl Object {
 
     /// A question that may be marked at its platform is over. Nobody waits for what comes of it.
     fn unmark(&self, question: Seq) {
-        let (config, asked) = (Config::from_env(self.env.clone()), self.read(|core| core.asked(question)));
-        let Ok(Some((conversation, Some(origin)))) = asked else { return };
-        let marked = Marked { origin, conversation, is_over: true };
+        let (config, origin) = (Config::from_env(self.env.clone()), self.read(|core| core.origin(question)));
+        let Ok(Some(origin)) = origin else { return };
+        let marked = Marked { origin, is_over: true };
         drop(promise(async move {
             mark::tell(&config, &marked).await;
             Ok(JsValue::UNDEFINED)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol::json::{FromJson, Json};
-use protocol::{ConversationId, Timestamp, from_json};
+use protocol::{Timestamp, from_json};
 use relay::map::Map;
 use relay::platform::{self, Account as Settings, HttpRequest, HttpResponse, Sent};
 use relay::store::Origin;
@@ -22,13 +22,11 @@ use crate::runtime::{Delay, Response, console_log};
 pub struct Marked {
     /// The question.
     pub origin: Origin,
-    /// For rates that count per chat.
-    pub conversation: ConversationId,
     /// It has ended; otherwise it is being answered.
     pub is_over: bool,
 }
 
-from_json! { struct Marked { origin, conversation, is_over } }
+from_json! { struct Marked { origin, is_over } }
 
 /// Asks the bot's account to mark a question, or not any more.
 pub async fn tell(config: &Config, marked: &Marked) {
@@ -60,6 +58,8 @@ enum Mark {
     There(String),
     /// Its question ended while the call was under way.
     Over,
+    /// There was no room for it beside the answers.
+    Passed,
 }
 
 /// What is done about a mark.
@@ -78,13 +78,17 @@ impl Account {
             return Ok(Response::empty()?);
         };
         let mut next = self.marks.borrow_mut().begin(&bot.account, marked);
-        // Platforms limit messages to a chat, of which this is none.
-        let chat = format!("marks in {}", marked.conversation);
+        // Platforms limit messages to a chat, of which this is none: each counts for itself.
+        let chat = &marked.origin.message;
         let mut tries = 0;
         while let Some((step, request)) = &next {
-            let drawn = self.draw(&bot, &chat, request).await.map_err(|(sent, _)| sent);
+            let drawn = match step {
+                Step::Make => self.draw_spare(&bot, chat, request).await,
+                Step::Find | Step::Remove => self.draw(&bot, chat, request).await,
+            };
+            let drawn = drawn.map_err(|(sent, _)| sent);
             let wait_ms = match &drawn {
-                Err(Sent::Wait { ms }) => Some(*ms),
+                Err(Sent::Wait { ms }) if *step != Step::Make => Some(*ms),
                 Err(Sent::Later { after_ms, .. }) => Some(after_ms.unwrap_or(RETRY_MS)),
                 _ => None,
             };
@@ -118,6 +122,7 @@ impl Marks {
                 self.on.insert(of.clone(), Mark::Over);
                 None
             }
+            Some(Mark::Passed) => None,
             // This instance may be a new one.
             None if !is_refused => Some((Step::Find, platform::find_mark(settings, origin)?)),
             None => None,
@@ -135,6 +140,9 @@ impl Marks {
         let was = if step == Step::Make { self.on.remove(of) } else { None };
         if let Err(Sent::Refused(_)) = drawn {
             self.refused_until = now().plus_ms(REFUSED_MS);
+        }
+        if let (Step::Make, Err(Sent::Wait { .. }), Some(Mark::Begun)) = (step, &drawn, &was) {
+            self.on.insert(of.clone(), Mark::Passed);
         }
         let response = drawn.ok()?;
         let id = match step {

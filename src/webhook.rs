@@ -109,8 +109,7 @@ pub async fn receive(
                             if ask::post(&config, &user, question, keep_ms).await?
                                 && let Some(origin) = origin.filter(|origin| platform::mark(account, origin).is_some())
                             {
-                                let (config, conversation) = (config.clone(), conversation.clone());
-                                let marked = Marked { origin, conversation, is_over: false };
+                                let (config, marked) = (config.clone(), Marked { origin, is_over: false });
                                 context.wait_until(async move { mark::tell(&config, &marked).await });
                             }
                         }

@@ -47,17 +47,23 @@ export function costs(counted, cpuMs) {
   const inbound = meters(counted.webhook, cpuMs)
   const bySocket = month(counted, counted.streamedReply, cpuMs)
   const byWebhook = month(counted, counted.webhookReply, cpuMs)
+  // What an exchange stores is the same, and shows over more of them than take four seconds each.
+  const { streamedReply, shownReply } = counted
+  const database_bytes = (streamedReply.database_bytes / streamedReply.times) * shownReply.times
+  const shown = month(counted, { ...shownReply, database_bytes }, cpuMs)
   return {
     per_message: inbound,
     per_million_inbound: { terms: terms(inbound, 1e6), naive: terms(NAIVE, 1e6) },
     user_month_sockets: bySocket,
     user_month_webhook: byWebhook,
+    user_month_shown: shown,
     hosted_pub_sub_user_month: HOSTED_PUB_SUB,
     dollars: {
       per_million_inbound: total(terms(inbound, 1e6)),
       per_million_inbound_naive: total(terms(NAIVE, 1e6)),
       user_month_sockets: total(bySocket),
       user_month_webhook: total(byWebhook),
+      user_month_shown: total(shown),
     },
     wakes_per_day: counted.idle.wakes_per_day,
     next_alarm_in_ms: counted.idle.next_alarm_in_ms,
@@ -96,24 +102,34 @@ export function costLines(costs) {
       'naive',
     ),
     line(13, '$ per user-month, sockets', dollars.user_month_sockets, 0.01, HOSTED_PUB_SUB, 'hosted pub/sub'),
-    line(13, '$ per user-month, Feishu', dollars.user_month_webhook, undefined, HOSTED_PUB_SUB, 'hosted pub/sub'),
+    line(
+      13,
+      '$ per user-month, Feishu, whole',
+      dollars.user_month_webhook,
+      undefined,
+      HOSTED_PUB_SUB,
+      'hosted pub/sub',
+    ),
+    line(13, '$ per user-month, Feishu, shown', dollars.user_month_shown, undefined, HOSTED_PUB_SUB, 'hosted pub/sub'),
     line(14, 'wake-ups by us in 24 h idle', costs.wakes_per_day, 0, 0, 'j0'),
   ]
 }
 
 /** The sums, as text: a line for each term. */
-export function costText({ per_million_inbound, user_month_sockets, user_month_webhook, hosted_pub_sub_user_month }) {
+export function costText(costs) {
+  const { per_million_inbound, user_month_sockets, user_month_webhook, user_month_shown } = costs
   const parts = [
     ['one million inbound messages (webhook, one ack)', per_million_inbound.terms],
     ['the same, naive: 9 rows, one more in D1, 1.1 object requests', per_million_inbound.naive],
     ['a user-month by sockets: 3,000 in, 3,000 streamed replies, 3 sockets', user_month_sockets],
     ['a user-month by Feishu: 3,000 webhooks in, 3,000 replies by API, 3 sockets', user_month_webhook],
+    ['the same, each reply a card that grows for 4 s, and a reaction before it (the default)', user_month_shown],
   ]
   const row = ({ what, units, dollars }) =>
     `    ${what.padEnd(34)}${format(units).padStart(14)}  $${dollars.toFixed(6)}`
   const part = ([title, terms]) =>
     `  ${title}\n${terms.map(row).join('\n')}\n    ${'sum'.padEnd(48)}  $${total(terms).toFixed(6)}`
-  return `${parts.map(part).join('\n')}\n  hosted pub/sub, a user-month (issue 4): $${hosted_pub_sub_user_month}
+  return `${parts.map(part).join('\n')}\n  hosted pub/sub, a user-month (issue 4): $${costs.hosted_pub_sub_user_month}
   Duration counts handlers and their timers; idle hibernatable time is not billed. A commit is taken for ${COMMIT_MS} ms,
   a socket for ${RECONNECTS_PER_SOCKET} reconnects a month; a streamed reply has ${REPLY.tokens} tokens at ${REPLY.tokens_per_second} a second, in a
   frame every ${REPLY.coalesce_ms} ms; ${HISTORY_MESSAGES.toLocaleString('en')} messages stay stored. The amounts included in the $5 plan are not taken off.`

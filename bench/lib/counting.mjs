@@ -21,14 +21,15 @@ export async function count({ folder, isQuick, say }) {
     }
   }
   // Idling mostly waits: the others run meanwhile, each on a relay of its own.
-  await Promise.all([lane({ idle }), lane({ webhook, webhookReply, streamedReply, connect })])
+  await Promise.all([lane({ idle }), lane({ webhook, webhookReply, shownReply, streamedReply, connect })])
   return counted
 }
 
 async function countOne(name, run, { folder, isQuick }) {
   const feishu = await startFeishu()
   try {
-    const options = { folder: join(folder, `count-${name}`), counted: true, apiBase: feishu.url }
+    const streaming = name === 'shownReply'
+    const options = { folder: join(folder, `count-${name}`), counted: true, apiBase: feishu.url, streaming }
     const counted = await withSystem('relay', options, (relay) => run({ relay, feishu, isQuick }))
     if (feishu.faults.length > 0) throw new Error(`Feishu's API: ${feishu.faults[0]}`)
     return counted
@@ -75,24 +76,35 @@ async function webhookReply({ relay, feishu, isQuick }) {
   return result
 }
 
+/**
+ * Webhook in, a streamed answer of the agent, which Feishu shows as a card while it is made, and a reaction before it;
+ * two devices listen. Eight people at once.
+ */
+async function shownReply({ relay, feishu, isQuick }) {
+  const people = await connectPeople(relay)
+  const exchange = async ({ agent, devices }, i, n) => {
+    await postWebhook(relay.url, i, { id: `om_${i}_${n}`, chat: `oc_${i}`, text: TEXT })
+    const { seq } = await agent.next(isMessage, 'message')
+    await stream(agent, seq)
+    await answered(devices, seq)
+    const answer = feishu.replies.find(({ messageId }) => messageId === `om_${i}_${n}`)
+    if (!answer?.card) throw new Error(`om_${i}_${n} has no card: ${JSON.stringify(answer)}`)
+  }
+  const everyone = (n) => Promise.all(people.map((person, i) => exchange(person, i, n)))
+  const close = () => people.flatMap(({ agent, devices }) => [agent, ...devices]).map((peer) => peer.close())
+  await everyone('first')
+  const rounds = isQuick ? 1 : 3
+  const result = await between(relay, rounds, everyone, close)
+  return { ...result, times: rounds * PEOPLE }
+}
+
 /** A question of a device, a streamed answer of the agent, a second device listening. Eight people at once. */
 async function streamedReply({ relay, isQuick }) {
-  const people = await Promise.all(
-    Array.from({ length: PEOPLE }, async (_, i) => {
-      const agent = await connectAgent(relay.url, i)
-      return { agent, devices: [await connectDevice(relay.url, i), await connectDevice(relay.url, i)] }
-    }),
-  )
+  const people = await connectPeople(relay)
   const exchange = async ({ agent, devices }, n) => {
     devices[0].send({ type: 'send', id: `m-${n}`, text: TEXT })
     const { seq } = await agent.next(isMessage, 'message')
-    const pieces = piecesOf(REPLY)
-    const began = performance.now()
-    for (const [at, { offset, text }] of pieces.entries()) {
-      await sleep(Math.max(0, began + at * REPLY.coalesce_ms - performance.now()))
-      agent.send({ type: 'delta', reply_to: seq, offset, text })
-    }
-    agent.send({ type: 'reply', reply_to: seq, text: pieces.map(({ text }) => text).join('') })
+    await stream(agent, seq)
     await answered(devices, seq)
   }
   const everyone = (n) => Promise.all(people.map((person) => exchange(person, n)))
@@ -107,6 +119,27 @@ async function streamedReply({ relay, isQuick }) {
   const stored = await between(relay, STORED, (n) => ask({ agent, devices, id: `s-${n}`, reply: text }), close)
   const times = rounds * PEOPLE
   return { ...result, times, database_bytes: (stored.database_bytes / STORED) * times }
+}
+
+/** Eight people, each with an agent and two devices. */
+function connectPeople(relay) {
+  return Promise.all(
+    Array.from({ length: PEOPLE }, async (_, i) => {
+      const agent = await connectAgent(relay.url, i)
+      return { agent, devices: [await connectDevice(relay.url, i), await connectDevice(relay.url, i)] }
+    }),
+  )
+}
+
+/** Answers a question as `REPLY` says. */
+async function stream(agent, seq) {
+  const pieces = piecesOf(REPLY)
+  const began = performance.now()
+  for (const [at, { offset, text }] of pieces.entries()) {
+    await sleep(Math.max(0, began + at * REPLY.coalesce_ms - performance.now()))
+    agent.send({ type: 'delta', reply_to: seq, offset, text })
+  }
+  agent.send({ type: 'reply', reply_to: seq, text: pieces.map(({ text }) => text).join('') })
 }
 
 /** A device that comes and goes. */

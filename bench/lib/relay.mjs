@@ -12,12 +12,13 @@ import { startWorkerd } from './workerd.mjs'
 /**
  * Starts the relay with a seeded D1 and its storage in `folder`. `counted` puts the counting wrapper around it, which
  * costs time: never for a run that measures time. `apiBase` is where Feishu's API is; without it answers go nowhere.
- * @param {{ folder: string, counted?: boolean, apiBase?: string }} options
+ * `streaming`: they are shown there while they are made.
+ * @param {{ folder: string, counted?: boolean, apiBase?: string, streaming?: boolean }} options
  */
-export async function startRelay({ folder, counted = false, apiBase = CLOSED }) {
+export async function startRelay({ folder, counted = false, apiBase = CLOSED, streaming = false }) {
   const d1 = await startD1({ folder: `${folder}-d1` })
   try {
-    await seed(d1.url, { ...SECRETS, apiBase })
+    await seed(d1.url, { ...SECRETS, apiBase, streaming })
     const relay = await startWorkerd({
       folder,
       workers: [workerOf(counted ? COUNTED : BUILT)],

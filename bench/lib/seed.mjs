@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { ROOT } from '../../scripts/lib/run.mjs'
 import { APP, BOT } from '../../tests/e2e/support/feishu.mjs'
 
-/** Applies migrations/ and adds `usr_bench_i`, `agt_bench_i` and the sender `ou_bench_i` of account `bench`. */
-export async function seed(url, { encryptKey, verificationToken, apiBase }) {
+/**
+ * Applies migrations/ and adds `usr_bench_i`, `agt_bench_i` and the sender `ou_bench_i` of account `bench`, which shows
+ * answers while they are made if it is `streaming`.
+ */
+export async function seed(url, { encryptKey, verificationToken, apiBase, streaming }) {
   const folder = join(ROOT, 'migrations')
   const migrations = readdirSync(folder).sort()
   await execute(
@@ -20,6 +23,7 @@ export async function seed(url, { encryptKey, verificationToken, apiBase }) {
     verification_token: verificationToken,
     bot_open_id: BOT,
     api_base: apiBase,
+    streaming,
   }
   const now = Date.now()
   await execute(url, [

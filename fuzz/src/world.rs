@@ -231,7 +231,7 @@ impl World {
                 Output::Draft(question) => assert!(self.hub.draft(question).is_ok()),
                 Output::Fetched(_) => {}
                 Output::FlushIn(ms) => assert!(ms <= DELTA_INTERVAL_MS, "{ms} ms"),
-                Output::Over(question) => assert!(self.hub.asked(question).is_ok()),
+                Output::Over(question) => assert!(self.hub.origin(question).is_ok()),
                 // Nobody says that here.
                 Output::Passed(_) => {}
                 Output::Posted(result) => {

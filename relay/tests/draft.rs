@@ -131,15 +131,14 @@ fn a_question_that_is_over_is_marked_no_more() {
         assert_eq!(world.over, [], "{how}");
         end(&mut world);
         assert_eq!(world.over, [Seq(1)], "{how}");
-        let (conversation, origin) = world.hub().asked(Seq(1)).unwrap().unwrap();
-        assert_eq!((conversation.as_str(), origin.unwrap().message.as_str()), ("feishu:main:oc_1", "om_1"), "{how}");
+        assert_eq!(world.hub().origin(Seq(1)).unwrap().unwrap().message, "om_1", "{how}");
     }
     let mut world = World::new();
     let (agent, device) = (world.agent(None), world.device(None));
     world.sends(device, "m1", "hello");
     world.replies(agent, 1, "hi");
     assert_eq!(world.over, []);
-    assert_eq!(world.hub().asked(Seq(9)).unwrap(), None);
+    assert_eq!(world.hub().origin(Seq(9)).unwrap(), None);
 }
 
 #[test]

@@ -58,6 +58,21 @@ test('feishu cards', async (t) => {
     model.thinkMs = 0
   })
 
+  await t.test('when many ask at once, the calls that the bot may make are left to answers', async () => {
+    model.thinkMs = 1_000
+    model.answer = (question) => `re ${question}`
+    const ids = Array.from({ length: 40 }, (_, n) => `om_many_${n}`)
+    const listed = feishu.listed
+    await Promise.all(ids.map((id, n) => world.webhook(messageEvent(id, id, { chat: `oc_many_${n}` }))))
+    await until(() => ids.every((id) => feishu.repliesTo(id).length === 1), 'every answer', 20_000)
+    const marked = ids.filter((id) => marksOf(id).length > 0)
+    assert.ok(marked.length > 0 && marked.length <= 20, `${marked.length} of 40 have a reaction`)
+    await until(() => marked.every((id) => isUnmarked(id)()), 'the reactions to go')
+    // That one has none is known, too.
+    assert.equal(feishu.listed, listed)
+    model.thinkMs = 0
+  })
+
   await t.test('an agent that is away answers nothing yet, and a question taken back is over', async () => {
     await running.kill()
     await until(async () => !(await world.call(world.token, 'GET', '/v1/agents')).agents[0].online, 'it to be gone')

@@ -1,7 +1,7 @@
 //! An answer shown at its platform while it is made, where the platform can change what it shows. Not stored: the final
 //! answer takes its place.
 
-use protocol::{ConversationId, Seq};
+use protocol::Seq;
 
 use super::{Hub, notice, reply_id};
 use crate::platform::Outbound;
@@ -33,9 +33,9 @@ impl<S: Sql> Hub<S> {
         })
     }
 
-    /// Where a question was asked, and the message at its platform, if it came from one.
-    pub fn asked(&self, question: Seq) -> Result<Option<(ConversationId, Option<Origin>)>, S::Error> {
-        Ok(self.store.question(question)?.map(|asked| (asked.question.conversation, asked.question.origin)))
+    /// The message at its platform that a question came by, if it came from one.
+    pub fn origin(&self, question: Seq) -> Result<Option<Origin>, S::Error> {
+        Ok(self.store.question(question)?.and_then(|asked| asked.question.origin))
     }
 
     /// Whether a question is open, and its agent was sent it.

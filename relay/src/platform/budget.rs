@@ -37,7 +37,17 @@ pub struct Budget {
 impl Budget {
     /// Takes a call to `chat` out of every rate; or none, and says after how many milliseconds to ask again.
     pub fn take(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
-        let (after, wait_us) = self.with_one_more(now, rates, chat);
+        self.take_of(1, now, rates, chat)
+    }
+
+    /// The same for a call that no answer depends on: only out of half of what may come at once, so that answers never
+    /// wait behind such calls.
+    pub fn take_spare(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
+        self.take_of(2, now, rates, chat)
+    }
+
+    fn take_of(&mut self, share: u64, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
+        let (after, wait_us) = self.with_one_more(share, now, rates, chat);
         if wait_us > 0 {
             return Err(wait_us.div_ceil(1000));
         }
@@ -47,12 +57,13 @@ impl Budget {
 
     /// Takes a call that is made now, whether there is room for it or not: those after it wait longer.
     pub fn spend(&mut self, now: Timestamp, rates: &[Rate], chat: &str) {
-        let (after, _) = self.with_one_more(now, rates, chat);
+        let (after, _) = self.with_one_more(1, now, rates, chat);
         after.into_iter().for_each(|(key, over)| self.over_us.insert(key, over));
     }
 
-    /// When the calls of each rate would be over with one more, and for how long that one is too early, in microseconds.
-    fn with_one_more(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<(Key, u64)>, u64) {
+    /// When the calls of each rate would be over with one more, and for how long that one is too early, in microseconds, if
+    /// it may have this share of what may come at once: 1 is all of it.
+    fn with_one_more(&mut self, share: u64, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<(Key, u64)>, u64) {
         let now_us = now.0.saturating_mul(1000);
         if self.over_us.len() >= KEYS_MAX {
             self.over_us.retain(|_, over| *over > now_us);
@@ -65,7 +76,7 @@ impl Budget {
             let key = (index, if rate.scope == Scope::Chat { chat.to_owned() } else { String::new() });
             // A clock that stepped back must not hold anything up for longer than the rate itself.
             let over = self.over_us.get(&key).copied().unwrap_or(0).clamp(now_us, now_us.saturating_add(per_us * 2));
-            let allowed = now_us.saturating_add(each_us.saturating_mul(at_once - 1));
+            let allowed = now_us.saturating_add(each_us.saturating_mul((at_once / share).max(1) - 1));
             wait_us = wait_us.max(over.saturating_sub(allowed));
             after.push((key, over.saturating_add(each_us)));
         }
@@ -132,6 +143,21 @@ mod tests {
         budget.spend(now, RATES, "a");
         assert!(budget.take(now, RATES, "a").is_err_and(|longer| longer > wait && longer <= wait + each_ms));
         assert_eq!(budget.take(now, RATES, "b"), Ok(()));
+    }
+
+    #[test]
+    fn what_no_answer_depends_on_leaves_room_for_them() {
+        let mut budget = Budget::default();
+        let now = Timestamp(1_000_000);
+        let spare = (0..).take_while(|n| budget.take_spare(now, RATES, &n.to_string()).is_ok()).count();
+        let answers = (0..).take_while(|n| budget.take(now, RATES, &format!("to {n}")).is_ok()).count();
+        // Of the 25 that may come at once.
+        assert_eq!((spare, answers), (12, 13));
+        // While answers go as fast as they may, nothing else does.
+        for ms in (0..10_000).step_by(10) {
+            let _ = budget.take(Timestamp(now.0 + ms), RATES, &ms.to_string());
+            assert!(budget.take_spare(Timestamp(now.0 + ms), RATES, "spare").is_err());
+        }
     }
 
     #[test]
