@@ -1,9 +1,9 @@
 //! What a message costs in rows, which is what the platform bills; and that saving rows loses nothing.
 
-use crate::support::{World, feishu};
+use crate::support::{Sqlite, World, feishu};
 use protocol::Seq;
-use relay::hub::{Input, Role};
-use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
+use relay::hub::{Input, Options, Role};
+use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
 
 /// So many old messages, each a question that has its answer, as the store holds them.
 fn with_history(world: &mut World, count: u64) {
@@ -128,7 +128,7 @@ fn what_is_not_finished_keeps_its_row() {
 
 #[test]
 fn an_id_is_known_after_any_number_of_messages_and_wakes() {
-    let mut world = World::new();
+    let mut world = World::with(Sqlite::new(), Options { salt: 7, ..Options::default() });
     let agent = world.agent(None);
     let count = 2 * KNOWN_PAGE + 10;
     for n in 0..count {
@@ -215,6 +215,21 @@ fn a_batch_is_stored_as_it_was_sent() {
     // Each is known by its id, and stored once.
     world.says(device, &format!("[{}]", frames.join(",")));
     assert_eq!(world.sql.count("messages"), texts.len() as u64);
+}
+
+/// What one input brings is inserted by one statement, as far as that stays within what the platform takes.
+#[test]
+fn a_batch_of_long_texts_takes_several_statements() {
+    let mut world = World::new();
+    let device = world.device(None);
+    let text = "x".repeat(INSERT_BYTES_MAX / 8);
+    let frame = |n| format!(r#"{{"type":"send","id":"m-{n}","text":"{text}"}}"#);
+    let before = world.sql.count("messages");
+    world.says(device, &format!("[{}]", (0..20).map(frame).collect::<Vec<_>>().join(",")));
+    assert_eq!(world.sql.count("messages") - before, 20);
+    // Seven of them, with all that stands around them; and not one by one.
+    let longest = world.sql.longest();
+    assert!((INSERT_BYTES_MAX / 2..INSERT_BYTES_MAX + 10_000).contains(&longest), "{longest} bytes");
 }
 
 fn json(text: &str) -> String {

@@ -82,6 +82,32 @@ fn the_next_part_follows_when_the_last_was_taken() {
     assert_eq!(order, [(3, 1, 1), (4, 0, 0)]);
 }
 
+/// Twice as long after each try, of which the upper half is by chance.
+#[test]
+fn each_try_waits_longer_and_not_all_wait_alike() {
+    let mut waits = std::collections::BTreeSet::new();
+    for n in 0..20 {
+        let mut world = World::new();
+        let agent = world.agent(None);
+        for _ in 0..n {
+            let device = world.device(None);
+            world.sends(device, &format!("m-{n}"), "/help");
+        }
+        let seq = world.post("om_1", "x").unwrap().seq;
+        world.replies(agent, seq.0, "y");
+        for attempt in 0..10 {
+            assert_eq!(world.ring(|_| Sent::Later { after_ms: None, why: "busy".into() }).len(), 1);
+            let wait = world.alarm.unwrap().0 - world.now.0;
+            let whole = (1_000 << attempt).min(DELIVERY_DELAY_MS_MAX);
+            assert!((whole / 2..=whole).contains(&wait), "{wait} ms after {attempt} tries");
+            waits.insert(wait * 1_000 / whole);
+            world.advance_ms(wait);
+        }
+    }
+    let spread = waits.last().unwrap() - waits.first().unwrap();
+    assert!(waits.len() > 15 && spread > 250, "{waits:?}");
+}
+
 #[test]
 fn waiting_for_its_turn_is_no_failed_try() {
     let mut world = World::new();

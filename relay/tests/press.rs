@@ -1,6 +1,7 @@
 //! Buttons at platforms that name them without what they say: who may press what, and how often.
 
 use crate::support::World;
+use protocol::limit::{BUTTON_LABEL_BYTES_MAX, BUTTON_TEXT_BYTES_MAX, BUTTONS_MAX};
 use protocol::{ConversationId, Seq, Timestamp};
 use relay::hub::{Input, outbound};
 use relay::platform::{self, Account, Choice, Inbound, Press, Pressed, Raw, Sent};
@@ -87,6 +88,32 @@ fn a_message_is_answered_by_one_button_once() {
     world.replies(agent, question.seq.0, "Done.");
     let answer = world.ring(|_| Sent::Taken).pop().unwrap();
     assert_eq!((answer.text.as_str(), answer.origin.message.as_str()), ("Done.", "5/7/8"), "under the buttons");
+}
+
+#[test]
+fn buttons_are_few_and_can_be_read() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let mut check = |buttons: serde_json::Value, refusal: Option<&str>| {
+        let seq = world.post(&format!("om_{}", world.sql.count("messages")), "x").unwrap().seq;
+        world.acks(agent, seq.0);
+        world.hears(agent);
+        world.says(agent, &json!({ "type": "reply", "reply_to": seq.0, "text": "?", "buttons": buttons }).to_string());
+        let heard = world.hears(agent).remove(0);
+        match refusal {
+            Some(why) => assert!(heard.contains(r#""code":"bad_frame""#) && heard.contains(why), "{heard}"),
+            None => assert!(heard.contains(r#""type":"accepted""#), "{heard}"),
+        }
+    };
+    let button = |label: &str, text: &str| json!({ "label": label, "text": text });
+    let (label, text) = ("l".repeat(BUTTON_LABEL_BYTES_MAX), "t".repeat(BUTTON_TEXT_BYTES_MAX));
+    check(json!(vec![button("a", "b"); BUTTONS_MAX]), None);
+    check(json!(vec![button("a", "b"); BUTTONS_MAX + 1]), Some("at most 8"));
+    check(json!([button(&label, &text)]), None);
+    check(json!([button(&format!("{label}l"), "b")]), Some("a label has"));
+    check(json!([button(" ", "b")]), Some("a label has"));
+    check(json!([button("a", &format!("{text}t"))]), Some("bytes"));
+    check(json!([button("a", "")]), Some("bytes"));
 }
 
 /// Feishu does not say what kind of chat a button is in: its newest question does.

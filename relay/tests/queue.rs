@@ -245,6 +245,41 @@ fn questions_expire_and_their_writer_is_told_once() {
 }
 
 #[test]
+fn the_last_one_from_a_platform_is_replied_to_when_several_expire() {
+    let mut world = World::new();
+    let device = world.device(None);
+    says(&mut world, "om_1", "x");
+    says(&mut world, "om_2", "x");
+    world.says(device, r#"{"type":"send","id":"m-1","conversation":"feishu:main:oc_1","text":"x"}"#);
+    world.advance_ms(DAY_MS);
+    let notices: Vec<String> = world.ring(|_| Sent::Taken).into_iter().map(|it| it.origin.message).collect();
+    assert_eq!(notices, ["om_2"]);
+}
+
+/// Up to which place all have ended is written down now and then; one that is open beyond it is found again.
+#[test]
+fn an_open_question_is_found_behind_many_that_ended() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    for n in 0..SETTLE_STEP {
+        let seq = says(&mut world, &format!("om_{n}"), "x");
+        world.acks(agent, seq.0);
+        world.replies(agent, seq.0, "y");
+    }
+    let open = says(&mut world, "om_open", "still here");
+    // With its end it is written down how far all have ended.
+    for n in 0..SETTLE_STEP {
+        let seq = says(&mut world, &format!("om_after_{n}"), "x");
+        world.acks(agent, seq.0);
+        world.replies(agent, seq.0, "y");
+    }
+    world.crash();
+    let agent = world.agent(None);
+    let found: Vec<Seq> = world.envelopes(agent).into_iter().map(|message| message.seq).collect();
+    assert_eq!(found, [open]);
+}
+
+#[test]
 fn a_late_answer_to_an_expired_question_is_refused() {
     let mut world = World::with(Sqlite::new(), Options { ttl_ms: 5_000, log: Log::Off, ..Options::default() });
     let agent = world.agent(None);
@@ -336,8 +371,10 @@ fn agents_and_bytes_have_limits_of_their_own() {
     for n in 0..CONVERSATION_QUEUE_BYTES_MAX as usize / text.len() {
         world.post(&format!("om_{n}"), &text).unwrap();
     }
-    world.post("om_more", "x").unwrap();
-    assert_eq!(world.dead_letters()[0].outcome, "failed");
+    assert_eq!(world.dead_letters(), [], "as many bytes as there may be");
+    let over = world.post("om_more", "x").unwrap().seq;
+    let dead: Vec<_> = world.dead_letters().into_iter().map(|letter| (letter.seq, letter.outcome)).collect();
+    assert_eq!(dead, [(over, "failed".to_owned())]);
 }
 
 #[test]

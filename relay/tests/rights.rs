@@ -55,6 +55,14 @@ fn what_is_said_unasked_reaches_the_chat_and_every_device_once() {
 
 /// What a platform would not take any more is said beforehand, or goes elsewhere.
 #[test]
+fn the_conversation_of_a_message_is_known() {
+    let mut world = World::new();
+    let seq = world.post("om_1", "x").unwrap().seq;
+    assert_eq!(world.hub().conversation_of(seq).unwrap().unwrap().as_str(), "feishu:main:oc_1");
+    assert_eq!(world.hub().conversation_of(protocol::Seq(9)).unwrap(), None);
+}
+
+#[test]
 fn a_chat_is_open_for_as_long_as_its_platform_says() {
     let mut world = World::new();
     let device = world.device(None);

@@ -273,6 +273,28 @@ fn hibernation_changes_nothing_for_those_connected() {
     assert_eq!(world.messages(agent), expected);
 }
 
+/// What an agent has acknowledged stands with its socket until it leaves; nobody else's does.
+#[test]
+fn how_far_a_question_has_come_is_known_after_hibernation() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let other = world.other_agent("agt_2", "office", &[]);
+    let device = world.device(None);
+    for (n, text) in ["mine", "@office yours", "mine too"].into_iter().enumerate() {
+        world.sends(device, &format!("m-{n}"), text);
+    }
+    world.acks(agent, 1);
+    world.hibernate();
+    let late = world.device(None);
+    let states: Vec<_> = world.envelopes(late).into_iter().map(|message| message.state).collect();
+    assert_eq!(states, [Some(State::Delivered), Some(State::Queued), Some(State::Queued)]);
+    world.acks(other, 2);
+    world.hibernate();
+    let later = world.device(None);
+    let states: Vec<_> = world.envelopes(later).into_iter().map(|message| message.state).collect();
+    assert_eq!(states, [Some(State::Delivered), Some(State::Delivered), Some(State::Queued)]);
+}
+
 #[test]
 fn an_answer_is_delivered_to_its_platform_once_and_in_order() {
     let mut world = World::new();
@@ -717,8 +739,17 @@ fn history_is_paged_by_cursor() {
     assert_eq!((oldest.messages.len(), oldest.next), (3, None));
     let other = Cursor { epoch: 1, seq: Seq(3) };
     assert_eq!(page(Some(other), 10).unwrap_err().code, Code::BadCursor);
+    // More than are read from the store at once.
+    for n in 6..=100 {
+        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
+    }
+    let page = |before, limit| world.hub().page(&conversation, before, limit).unwrap();
+    let long = page(None, 90).unwrap();
+    assert_eq!((long.messages.len(), long.next), (90, Some(world.cursor(11))));
+    let rest = page(long.next, 90).unwrap();
+    assert_eq!((rest.messages.len(), rest.next), (10, None));
     let listed = world.hub().conversations(None, 1).unwrap().unwrap();
-    assert_eq!((listed.conversations[0].last_seq, listed.next), (Seq(5), None));
+    assert_eq!((listed.conversations[0].last_seq, listed.next), (Seq(100), None));
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub struct Sqlite {
     /// How many more statements succeed; none: all.
     budget: Rc<Cell<Option<u32>>>,
     steps: Arc<AtomicU64>,
+    longest: Rc<Cell<usize>>,
 }
 
 impl Sqlite {
@@ -33,7 +34,7 @@ impl Sqlite {
             false
         };
         connection.progress_handler(100, Some(count)).unwrap();
-        Sqlite { connection: Rc::new(connection), budget: Rc::default(), steps }
+        Sqlite { connection: Rc::new(connection), budget: Rc::default(), steps, longest: Rc::default() }
     }
 
     pub fn execute(&self, statement: &str) {
@@ -53,6 +54,11 @@ impl Sqlite {
     /// Hundreds of steps that SQLite has taken so far: what looking through rows costs, whatever the machine.
     pub fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of text of the longest statement so far.
+    pub fn longest(&self) -> usize {
+        self.longest.get()
     }
 
     /// Everything that is stored, to compare.
@@ -102,6 +108,8 @@ impl Sql for Sqlite {
             Some(left) => self.budget.set(Some(left - 1)),
             None => {}
         }
+        let bytes = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
+        self.longest.set(self.longest.get().max(parameters.iter().map(bytes).sum()));
         Ok(rows::rows(&self.connection, statement, parameters)?)
     }
 }
