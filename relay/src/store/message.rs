@@ -183,11 +183,11 @@ impl<S: Sql> Store<S> {
             message.reply_to.map_or(Value::Null, integer),
             Value::Integer(message.at_ms.0 as i64),
             text(&message.text),
+            integer(place.trimmed),
             optional(origin.map(|origin| &origin.account)),
             optional(origin.map(|origin| &origin.message)),
             optional(outcome.map(Outcome::as_str)),
             optional(message.reason.as_ref()),
-            integer(place.trimmed),
             json_list(&message.files),
             json_list(&message.buttons),
             author_name,
@@ -217,13 +217,16 @@ impl<S: Sql> Store<S> {
     /// Inserts the messages that are held.
     pub fn flush(&self) -> Result<(), S::Error> {
         let mut rows = self.held.take();
-        match rows.len() {
-            0 => Ok(()),
-            1 => self.sql.write(INSERT_MESSAGE, rows.pop().unwrap_or_default()),
-            _ => {
-                let rows: Vec<String> = rows.iter().map(|row| json(row)).collect();
-                self.sql.write(INSERT_MESSAGES, vec![Value::Text(format!("[{}]", rows.join(",")))])
-            }
+        let is_plain = rows.iter().all(|row| is_plain(row));
+        if is_plain {
+            rows.iter_mut().for_each(|row| row.truncate(PLAIN_COLUMNS));
+        }
+        match (rows.len(), is_plain) {
+            (0, _) => Ok(()),
+            (1, true) => self.sql.write(INSERT_PLAIN, rows.pop().unwrap_or_default()),
+            (1, false) => self.sql.write(INSERT_MESSAGE, rows.pop().unwrap_or_default()),
+            (_, true) => self.sql.write(INSERT_PLAINS, vec![json(&rows)]),
+            (_, false) => self.sql.write(INSERT_MESSAGES, vec![json(&rows)]),
         }
     }
 
@@ -373,15 +376,32 @@ impl<S: Sql> Store<S> {
     }
 }
 
-/// A row as a JSON array, for `json_each`.
-fn json(columns: &[Value]) -> String {
-    let column = |value: &Value| match value {
-        Value::Integer(integer) => integer.to_string(),
-        Value::Text(text) => serde_json::to_string(text).expect("a string is JSON"),
-        Value::Blob(_) | Value::Null => "null".to_owned(),
-    };
-    let columns: Vec<String> = columns.iter().map(column).collect();
-    format!("[{}]", columns.join(","))
+/// Whether a message has nothing in its last columns, as most have: what is not bound, and not read again by SQLite, is
+/// a tenth of what storing a message costs.
+fn is_plain(row: &[Value]) -> bool {
+    let rest = row.get(PLAIN_COLUMNS..).unwrap_or_default();
+    rest.iter().all(|value| matches!(value, Value::Null | Value::Integer(0)))
+}
+
+/// Rows as JSON, an array of arrays.
+fn json(rows: &[super::Row]) -> Value {
+    let mut json = Vec::with_capacity(rows.iter().flatten().map(|value| value.bytes() + 8).sum());
+    for (n, row) in rows.iter().enumerate() {
+        json.extend_from_slice(if n == 0 { b"[[" } else { b",[" });
+        for (m, value) in row.iter().enumerate() {
+            if m > 0 {
+                json.push(b',');
+            }
+            match value {
+                Value::Integer(integer) => json.extend_from_slice(integer.to_string().as_bytes()),
+                Value::Text(text) => serde_json::to_writer(&mut json, text).expect("a string is JSON"),
+                Value::Blob(_) | Value::Null => json.extend_from_slice(b"null"),
+            }
+        }
+        json.push(b']');
+    }
+    json.push(b']');
+    Value::Text(String::from_utf8(json).expect("JSON is UTF-8"))
 }
 
 /// Places as a JSON array, for `json_each`.
@@ -418,28 +438,48 @@ fn envelope(row: &mut Columns) -> Result<Envelope, Corrupt> {
     Ok(Envelope { seq, id, conversation, session, from, agent, reply_to, at_ms, text, files, buttons, state, reason })
 }
 
-macro_rules! insert_messages {
-    ($rest:literal) => {
+/// Those that most messages have something in, in the order of [`Store::insert`].
+const PLAIN_COLUMNS: usize = 12;
+
+macro_rules! plain_columns {
+    () => {
+        "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, trimmed"
+    };
+}
+
+macro_rules! columns {
+    () => {
         concat!(
-            "insert into messages (seq, id, conversation, session, author, author_id, via, agent, reply_to, at_ms, text, ",
-            "origin_account, origin_message, outcome, reason, trimmed, files, buttons, author_name, in_group) ",
-            $rest
+            plain_columns!(),
+            ", origin_account, origin_message, outcome, reason, files, buttons, author_name, in_group"
         )
     };
 }
 
-const INSERT_MESSAGE: &str = insert_messages!("values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+macro_rules! plain_values {
+    () => {
+        ") select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11"
+    };
+}
 
-const INSERT_MESSAGES: &str = insert_messages!(
-    "select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
-    value ->> 16, value ->> 17, value ->> 18, value ->> 19
+const INSERT_PLAIN: &str = concat!(plain_columns!(), ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+const INSERT_PLAINS: &str = concat!(plain_columns!(), plain_values!(), " from json_each(?)");
+
+const INSERT_MESSAGE: &str =
+    concat!(columns!(), ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+const INSERT_MESSAGES: &str = concat!(
+    columns!(),
+    plain_values!(),
+    ", value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19
     from json_each(?)"
 );
 
 const OVERWRITE_MESSAGE: &str = "update messages set seq = ?, id = ?, conversation = ?, session = ?, author = ?,
-    author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, origin_account = ?, origin_message = ?,
-    outcome = ?, reason = ?, trimmed = ?, files = ?, buttons = ?, author_name = ?, in_group = ? where seq = ?";
+    author_id = ?, via = ?, agent = ?, reply_to = ?, at_ms = ?, text = ?, trimmed = ?, origin_account = ?,
+    origin_message = ?, outcome = ?, reason = ?, files = ?, buttons = ?, author_name = ?, in_group = ? where seq = ?";
 
 const SELECT_QUESTION: &str =
     "select id, conversation, via, author_id, author_name, in_group, text, files, origin_account, origin_message,
