@@ -322,6 +322,9 @@ fn a_full_queue_keeps_what_a_platform_brings_as_dead_letters() {
     let told_them = told(&mut world);
     assert!(told_them.len() == 1 && told_them[0].contains("排队已满"), "{told_them:?}");
     assert_eq!(world.dead_letters().len(), 2);
+    says(&mut world, "om_status", "/status");
+    let status = told(&mut world).pop().unwrap();
+    assert!(status.contains("400 这里 · here, 400") && status.contains("dead letters: 2"), "{status}");
     // No agent gets it, until someone asks for it and there is room.
     let agent = world.agent(None);
     assert_eq!(world.input(Input::Replayed(seq)).unwrap().unwrap_err().code, Code::QueueFull);

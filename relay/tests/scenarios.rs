@@ -273,6 +273,27 @@ fn hibernation_changes_nothing_for_those_connected() {
     assert_eq!(world.messages(agent), expected);
 }
 
+/// What an agent was sent and did not acknowledge counts, be it answered; also when the memory is lost.
+#[test]
+fn a_full_window_stays_full_over_hibernation() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let post = |world: &mut World, n: u64| {
+        let mut question = feishu(&format!("om_{n}"), &n.to_string());
+        question.conversation = format!("feishu:main:oc_{}", n % 8).parse().unwrap();
+        world.input(Input::Posted(question)).unwrap().unwrap()
+    };
+    (0..WINDOW_MESSAGES).for_each(|n| drop(post(&mut world, n)));
+    for seq in 1..=100 {
+        world.replies(agent, seq, "y");
+    }
+    world.hibernate();
+    (0..50).for_each(|n| drop(post(&mut world, WINDOW_MESSAGES + n)));
+    assert_eq!(world.messages(agent).len() as u64, WINDOW_MESSAGES);
+    world.acks(agent, 10);
+    assert_eq!(world.messages(agent).len() as u64, WINDOW_MESSAGES + 10);
+}
+
 /// What an agent has acknowledged stands with its socket until it leaves; nobody else's does.
 #[test]
 fn how_far_a_question_has_come_is_known_after_hibernation() {
