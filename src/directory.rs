@@ -142,6 +142,20 @@ pub async fn note_chat(config: &Config, conversation: &ConversationId, user: &Us
     }
 }
 
+/// Whether a user's agent was given what began a topic, within the day and by this isolate.
+pub fn has_quoted(topic: &str, user: &UserId) -> bool {
+    TOPICS.with_borrow(|cache| cache.stale(&topic_key(topic, user))).is_some()
+}
+
+/// It was.
+pub fn note_quoted(topic: &str, user: &UserId) {
+    TOPICS.with_borrow_mut(|cache| cache.put(topic_key(topic, user), ()));
+}
+
+fn topic_key(topic: &str, user: &UserId) -> String {
+    [topic, " ", user.as_str()].concat()
+}
+
 /// Whether it was noted within the hour that a bot's platform calls its webhook.
 pub fn has_call(account: &AccountId) -> bool {
     CALLS.with_borrow(|cache| cache.within(account.as_str(), CALL_MS)).is_some()
@@ -272,6 +286,7 @@ thread_local! {
     static CHATS: RefCell<Cache<()>> = RefCell::new(Cache::new());
     static CALLS: RefCell<Cache<()>> = RefCell::new(Cache::new());
     static PEOPLE: RefCell<Cache<Known>> = RefCell::new(Cache::new());
+    static TOPICS: RefCell<Cache<()>> = RefCell::new(Cache::new());
 }
 
 /// Feishu waits 3 s for the whole of a webhook, which asks twice at most.

@@ -87,8 +87,12 @@ impl Account {
                 Step::Find | Step::Remove => self.draw(&bot, chat, request).await,
             };
             let drawn = drawn.map_err(|(sent, _)| sent);
+            if tries == 0 && *step == Step::Make && matches!(drawn, Err(Sent::Wait { .. })) {
+                self.marks.borrow_mut().pass(&bot.account, marked);
+                break;
+            }
             let wait_ms = match &drawn {
-                Err(Sent::Wait { ms }) if *step != Step::Make => Some(*ms),
+                Err(Sent::Wait { ms }) => Some(*ms),
                 Err(Sent::Later { after_ms, .. }) => Some(after_ms.unwrap_or(RETRY_MS)),
                 _ => None,
             };
@@ -129,6 +133,14 @@ impl Marks {
         }
     }
 
+    /// There is no room for a mark, and no call was made. Where marks are looked for, this one need not be.
+    fn pass(&mut self, settings: &Settings, marked: &Marked) {
+        let was = self.on.remove(&marked.origin.message);
+        if matches!(was, Some(Mark::Begun)) && platform::find_mark(settings, &marked.origin).is_some() {
+            self.on.insert(marked.origin.message.clone(), Mark::Passed);
+        }
+    }
+
     fn after(
         &mut self,
         settings: &Settings,
@@ -140,9 +152,6 @@ impl Marks {
         let was = if step == Step::Make { self.on.remove(of) } else { None };
         if let Err(Sent::Refused(_)) = drawn {
             self.refused_until = now().plus_ms(REFUSED_MS);
-        }
-        if let (Step::Make, Err(Sent::Wait { .. }), Some(Mark::Begun)) = (step, &drawn, &was) {
-            self.on.insert(of.clone(), Mark::Passed);
         }
         let response = drawn.ok()?;
         let id = match step {

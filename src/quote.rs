@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use protocol::json::{FromJson, Json};
-use protocol::{AccountId, Code, from_json, object};
+use protocol::{AccountId, Code, Timestamp, from_json, object};
 use relay::platform::{self, HttpResponse, Quoted, Sent};
 
 use crate::account::{self, Account};
@@ -16,9 +16,11 @@ use crate::directory::{self, Bot};
 use crate::error::Error;
 use crate::runtime::{Delay, Response, console_log};
 
-/// What a message says. None: the platform does not say so, or not in time.
-pub async fn find(config: &Config, bot: &Bot, message: &str) -> Option<Quoted> {
-    let (asked, late) = (pin!(ask(config, bot, message)), pin!(Delay::from(Duration::from_millis(QUOTE_MS_MAX))));
+/// What a message says, for a webhook that came at `arrived`. None: the platform does not say so, or not in time.
+pub async fn find(config: &Config, bot: &Bot, message: &str, arrived: Timestamp) -> Option<Quoted> {
+    // What D1 took is gone from it.
+    let left_ms = arrived.plus_ms(UNTIL_MS).0.saturating_sub(now().0).min(QUOTE_MS_MAX);
+    let (asked, late) = (pin!(ask(config, bot, message)), pin!(Delay::from(Duration::from_millis(left_ms))));
     let found = match select(asked, late).await {
         Either::Left((found, _)) => found,
         Either::Right(_) => Err(Error::unavailable("the platform does not answer in time", message)),
@@ -74,5 +76,7 @@ impl Account {
     }
 }
 
-/// For what a message replies to: 1.5 s. Platforms wait 3 s for all of it.
+/// For what a message replies to: 1.5 s.
 const QUOTE_MS_MAX: u64 = 1_500;
+/// And no later than 2 s after the webhook came, of the 3 s that platforms wait for all of it.
+const UNTIL_MS: u64 = 2_000;

@@ -32,6 +32,7 @@ pub async fn receive(
     platform: &str,
     account: &str,
 ) -> Result<Response, Error> {
+    let arrived = now();
     let body = request::body(&request, WEBHOOK_BYTES_MAX).await?;
     let bot = directory::bot(&config, account).await?.filter(|bot| bot.account.platform.name() == platform);
     let Some(bot) = bot else {
@@ -91,8 +92,10 @@ pub async fn receive(
                 Speaker::User(user) => {
                     let (conversation, mut id) = (question.conversation.clone(), question.id.clone());
                     question.name = question.name.or_else(|| directory::name_of(&account.id, &sender));
-                    if let Some(message) = replies_to {
-                        let quoted = quote::find(&config, &bot, &message).await;
+                    // In a topic everything replies to its first message: said once, it is known.
+                    let replies_to = replies_to.filter(|to| !to.is_topic || !directory::has_quoted(&to.message, &user));
+                    if let Some(to) = &replies_to {
+                        let quoted = quote::find(&config, &bot, &to.message, arrived).await;
                         platform::quote(&mut question, &mut attached, quoted);
                     }
                     let links = attach(&config, &user, &mut question, attached, &origin::own(&request))?;
@@ -106,7 +109,11 @@ pub async fn receive(
                         None => {
                             let origin = question.origin.clone();
                             let keep_ms = plan.map_or(0, |plan| plan.keep_ms);
-                            if ask::post(&config, &user, question, keep_ms).await?
+                            let is_new = ask::post(&config, &user, question, keep_ms).await?;
+                            if let Some(topic) = replies_to.filter(|to| to.is_topic) {
+                                directory::note_quoted(&topic.message, &user);
+                            }
+                            if is_new
                                 && let Some(origin) = origin.filter(|origin| platform::mark(account, origin).is_some())
                             {
                                 let (config, marked) = (config.clone(), Marked { origin, is_over: false });

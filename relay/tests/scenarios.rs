@@ -283,12 +283,16 @@ fn a_full_window_stays_full_over_hibernation() {
         question.conversation = format!("feishu:main:oc_{}", n % 8).parse().unwrap();
         world.input(Input::Posted(question)).unwrap().unwrap()
     };
-    (0..WINDOW_MESSAGES).for_each(|n| drop(post(&mut world, n)));
+    for n in 0..WINDOW_MESSAGES {
+        post(&mut world, n);
+    }
     for seq in 1..=100 {
         world.replies(agent, seq, "y");
     }
     world.hibernate();
-    (0..50).for_each(|n| drop(post(&mut world, WINDOW_MESSAGES + n)));
+    for n in 0..50 {
+        post(&mut world, WINDOW_MESSAGES + n);
+    }
     assert_eq!(world.messages(agent).len() as u64, WINDOW_MESSAGES);
     world.acks(agent, 10);
     assert_eq!(world.messages(agent).len() as u64, WINDOW_MESSAGES + 10);

@@ -17,10 +17,11 @@ test('feishu', async (t) => {
     user: world.user.id,
   })
   /** What the agent gets when Alice replies to a message. */
-  const replies = async (id, text, parent) => {
+  const replies = async (id, text, parent, topic) => {
     const event = messageEvent(id, text)
     event.event.message.parent_id = parent
-    event.event.message.root_id = parent
+    event.event.message.root_id = topic ? 'om_topic' : parent
+    if (topic) event.event.message.thread_id = topic
     const began = Date.now()
     assert.equal((await world.webhook(event)).status, 200)
     const answeredMs = Date.now() - began
@@ -60,6 +61,15 @@ test('feishu', async (t) => {
     assert.ok((await read(files[0].url)).bytes.equals(PIXEL))
   })
 
+  await t.test('what a topic began with is said once', async () => {
+    says('om_topic', 'text', { text: 'what shall we eat?' })
+    assert.equal((await replies('om_t1', 'an idea?', 'om_topic', 'omt_1')).text, 'an idea?\n\n> what shall we eat?')
+    assert.equal((await replies('om_t2', 'another?', 'om_topic', 'omt_1')).text, 'another?')
+    assert.equal(feishu.read.filter((id) => id === 'om_topic').length, 1)
+    // What is quoted in it is another message.
+    assert.equal((await replies('om_t3', 'shorter', 'om_words', 'omt_1')).text.split('\n')[2], '> @Eve said:')
+  })
+
   await t.test('of the bot’s own words so many as show which', async () => {
     const sender = { id: APP.app_id, id_type: 'app_id', sender_type: 'app' }
     says('om_own', 'text', { text: 'x'.repeat(500) }, { sender })
@@ -86,7 +96,7 @@ test('feishu', async (t) => {
 
   await t.test('a command is taken without asking', async () => {
     const before = feishu.read.length
-    assert.equal((await replies('om_10', '/status', 'om_words')).text, '/status')
+    assert.equal((await replies('om_10', '／状态', 'om_words')).text, '／状态')
     assert.equal(feishu.read.length, before)
   })
 

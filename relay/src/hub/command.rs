@@ -50,6 +50,11 @@ pub fn read(text: &str) -> Said<'_> {
     if argument.is_empty() { Said::Command(command) } else { Said::Text(text) }
 }
 
+/// Whether a text is for the relay itself.
+pub fn is_command(text: &str) -> bool {
+    matches!(read(text), Said::Command(_))
+}
+
 /// The agent that a text begins with, as `@name`, and the rest of it. The longest name counts.
 pub fn addressed<'a, 'b>(text: &'a str, agents: &'b [Agent]) -> Option<(&'b Agent, &'a str)> {
     let rest = text.trim_start().strip_prefix(['@', '＠'])?;

@@ -46,6 +46,7 @@ use known::Known;
 use queue::Queue;
 use stream::Stream;
 
+pub use command::is_command;
 pub use draft::Drafted;
 pub use event::{Before, EventKind, EventPage};
 pub use history::{ConversationPage, DeadLetterPage, Page};

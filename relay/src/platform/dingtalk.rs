@@ -20,11 +20,10 @@ use sha2::Sha256;
 
 use super::encoding::same;
 use super::markdown;
-use super::quote::quoting;
 use super::webhook::{Words, at, required, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Quoted,
+    Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 
 pub(super) use media::{FILE_HOSTS, attach, download, located, upload};
@@ -125,27 +124,23 @@ pub struct Event {
     pub text: Option<String>,
     /// What comes with it.
     pub attached: Vec<Attached>,
+    /// What it replies to.
+    pub quoted: Option<Quoted>,
 }
 
 /// Reads a checked body.
 pub fn parse(verified: Verified) -> Result<Event, Malformed> {
     let body = verified.0;
     let kind = required(&body, "msgtype")?;
-    let mut attached = media::attached(&kind, &body);
     let text = match kind.as_str() {
-        "text" => {
-            let text = at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?;
-            Some(match at(&body, "text.repliedMsg") {
-                Some(replied) => {
-                    let kind = replied.text("msgType").unwrap_or_default();
-                    attached.extend(media::attached(kind, replied));
-                    quoting(text, &words(kind, replied).unwrap_or_default(), is_own(replied, &body))
-                }
-                None => text.to_owned(),
-            })
-        }
+        "text" => Some(at(&body, "text.content").and_then(Json::as_str).ok_or(Malformed::BadContent)?.to_owned()),
         kind => words(kind, &body),
     };
+    let quoted = at(&body, "text.repliedMsg").map(|replied| {
+        let kind = replied.text("msgType").unwrap_or_default();
+        let (text, attached) = (words(kind, replied).unwrap_or_default(), media::attached(kind, replied));
+        Quoted { text, attached, is_own: is_own(replied, &body) }
+    });
     let staff = text_at(&body, "senderStaffId");
     Ok(Event {
         id: required(&body, "msgId")?,
@@ -155,7 +150,8 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         from: staff.map_or_else(|| required(&body, "senderId"), Ok)?,
         name: text_at(&body, "senderNick"),
         text,
-        attached,
+        attached: media::attached(&kind, &body),
+        quoted,
     })
 }
 
@@ -199,6 +195,7 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         address,
         text,
         attached,
+        quoted: event.quoted,
     }
     .ask(NAME, account)
 }

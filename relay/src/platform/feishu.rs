@@ -29,9 +29,10 @@ use super::split::split;
 use super::webhook::{fit, text_at};
 use super::{
     Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Person, Press, Pressed,
-    Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Quota, Rate, Raw, Rejected, RepliesTo, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
+use crate::hub::is_command;
 use crate::store::{Origin, Question};
 
 pub use card::{begin_draft, drafted, end_draft, place_draft, placed, update_draft, withdraw_draft};
@@ -188,8 +189,10 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     };
     let mut attached = media::attached(&received);
     let text = fit(text, &mut attached);
-    // A command is said to the relay, whatever stands before it.
-    let replies_to = received.parent_id.filter(|id| has_plain_letters(id) && !text.starts_with('/'));
+    let is_id = |id: &String| has_plain_letters(id) && (1..=ID_BYTES_MAX).contains(&id.len());
+    let is_topic = received.thread_id.is_some() && received.parent_id == received.root_id;
+    let replies_to = received.parent_id.filter(|id| is_id(id) && !is_command(&text));
+    let replies_to = replies_to.map(|message| RepliesTo { message, is_topic });
     if text.is_empty() && attached.is_empty() && replies_to.is_none() {
         return Inbound::Ignored("empty");
     }

@@ -49,7 +49,7 @@ pub use mark::{find_mark, found_mark, keeps_marks, mark, marked, unmark};
 pub use media::{Attached, Download, Upload, attach, download, is_api, is_said, located, may_fetch, upload, uploaded};
 pub use person::{Person, person, person_request};
 pub use quota::{Counts, Quota, Told, may_run_out};
-pub use quote::{Quoted, quote, quote_request, quoted};
+pub use quote::{Quoted, RepliesTo, quote, quote_request, quoted};
 pub use webhook::{Inbound, Malformed, Method, NoEvent, Raw, Rejected, Reply, cut};
 
 /// A bot on a chat platform, as the operator configured it.

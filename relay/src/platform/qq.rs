@@ -25,7 +25,6 @@ use serde::Serialize;
 
 use super::encoding::{conversation_id, is_plain};
 use super::markdown::{self, Escape, Style};
-use super::quote::quoting;
 use super::webhook::Words;
 use super::{
     Auth, Call, FILE_PART, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
@@ -34,7 +33,6 @@ use super::{
 use crate::store::Origin;
 
 pub use crypto::public_key;
-use event::words_for_faces;
 pub use event::{Event, Place, Received};
 pub(super) use media::{FILE_HOSTS, attach, download, upload, uploaded};
 pub(super) use stream::{
@@ -152,8 +150,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let (chat, address) = (format!("{kind}-{place}"), format!("{kind}/{place}/{}", received.id));
     let group = matches!(received.place, Place::Channel(_) | Place::Group(_)).then(|| place.to_owned());
     let Received { id, author: sender, name, attached, quoted, .. } = received;
-    let text = quoting(&text, &words_for_faces(&quoted.unwrap_or_default()), false);
-    Words { id, chat, group, sender, name, address, text, attached }.ask(NAME, account)
+    Words { id, chat, group, sender, name, address, text, attached, quoted }.ask(NAME, account)
 }
 
 /// A chat that the bot came into: it may say something there once, as a reply to the event.

@@ -2,10 +2,20 @@
 
 use super::webhook::fit;
 use super::{Account, Attached, HttpRequest, HttpResponse, Platform, feishu};
+use crate::hub::is_command;
 use crate::store::Question;
 
-/// What a message replies to.
+/// A message that another replies to, where a webhook names it by its id alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepliesTo {
+    /// By the platform's id.
+    pub message: String,
+    /// It began the topic that both are in: every message there replies to it.
+    pub is_topic: bool,
+}
+
+/// What a message replies to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quoted {
     /// What it says.
     pub text: String,
@@ -32,25 +42,36 @@ pub fn quoted(account: &Account, response: &HttpResponse) -> Option<Quoted> {
 /// Puts what a question replies to behind it, and the files of that beside its own. None: it could not be read, and the
 /// agent is told so.
 pub fn quote(question: &mut Question, attached: &mut Vec<Attached>, quoted: Option<Quoted>) {
-    let quoted = quoted.unwrap_or_else(|| Quoted { text: UNREAD.to_owned(), attached: Vec::new(), is_own: false });
-    attached.extend(quoted.attached);
-    let mut text = quoting(&question.text, &quoted.text, quoted.is_own);
+    let unread = || Quoted { text: UNREAD.to_owned(), ..Quoted::default() };
+    let mut text = add(&question.text, attached, quoted.unwrap_or_else(unread));
     if text.is_empty() && attached.is_empty() {
-        text = quoting("", UNREAD, false);
+        text = add("", attached, unread());
     }
     question.text = fit(text, attached);
 }
 
-/// A text with what it quotes behind it, since a mention stands at its beginning. Of what the bot itself said, which
-/// its agent has, as much as shows which answer is meant. A command stays as it is.
-pub(super) fn quoting(text: &str, quoted: &str, is_own: bool) -> String {
-    let (text, quoted) = (text.trim(), quoted.trim());
-    if quoted.is_empty() || text.starts_with('/') {
+/// A text with what it replies to behind it, since a mention stands at its beginning, and the files of that beside its own.
+/// Of what the bot itself said, which its agent has, as much as shows which answer is meant. What is said to the relay
+/// itself stays as it is.
+pub(super) fn add(text: &str, attached: &mut Vec<Attached>, quoted: Quoted) -> String {
+    let text = text.trim();
+    let (said, is_own) = (one_kind_of_line_end(quoted.text.trim()), quoted.is_own);
+    if is_command(text) {
         return text.to_owned();
     }
-    let quoted = if is_own { beginning(quoted) } else { quoted.to_owned() };
-    let lines = quoted.replace('\n', "\n> ");
+    if !is_own {
+        attached.extend(quoted.attached);
+    }
+    if said.is_empty() {
+        return text.to_owned();
+    }
+    let lines = if is_own { beginning(&said) } else { said.replace('\n', "\n> ") };
     if text.is_empty() { ["> ", &lines].concat() } else { [text, "\n\n> ", &lines].concat() }
+}
+
+/// All that ends a line somewhere as `\n`: what somebody else said must not reach out of the quote.
+fn one_kind_of_line_end(text: &str) -> String {
+    text.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n")
 }
 
 fn beginning(text: &str) -> String {
@@ -73,15 +94,23 @@ mod tests {
 
     #[test]
     fn what_is_quoted_stands_behind() {
-        let check = |text: &str, quoted: &str, is_own: bool, expected: &str| {
-            assert_eq!(quoting(text, quoted, is_own), expected);
+        let file =
+            Attached { kind: protocol::FileKind::Image, name: None, media_type: None, bytes: None, key: String::new() };
+        let check = |text: &str, said: &str, is_own: bool, expected: &str, files: usize| {
+            let mut attached = Vec::new();
+            let quoted = Quoted { text: said.to_owned(), attached: vec![file.clone()], is_own };
+            assert_eq!((add(text, &mut attached, quoted).as_str(), attached.len()), (expected, files));
         };
-        check("why? ", "a\n\nb\n", false, "why?\n\n> a\n> \n> b");
-        check("", "look", false, "> look");
-        check("why?", " ", false, "why?");
-        check("/stop", "a long answer", true, "/stop");
-        check("go on", "# One\n**two**", true, "go on\n\n> # One **two**");
-        check("go on", &"字".repeat(101), true, &format!("go on\n\n> {}…", "字".repeat(100)));
-        check("go on", &"字".repeat(101), false, &format!("go on\n\n> {}", "字".repeat(101)));
+        check("why? ", "a\n\nb\n", false, "why?\n\n> a\n> \n> b", 1);
+        check("", "look", false, "> look", 1);
+        check("why?", " ", false, "why?", 1);
+        check("why?", "a\r\nb\u{2028}c\rd", false, "why?\n\n> a\n> b\n> c\n> d", 1);
+        // To the relay; and to an agent, which may have commands of its own.
+        check("/stop", "a", false, "/stop", 0);
+        check("／停止", "a", false, "／停止", 0);
+        check("/translate", "a", false, "/translate\n\n> a", 1);
+        check("go on", "# One\n**two**", true, "go on\n\n> # One **two**", 0);
+        check("go on", &"字".repeat(101), true, &format!("go on\n\n> {}…", "字".repeat(100)), 0);
+        check("go on", &"字".repeat(101), false, &format!("go on\n\n> {}", "字".repeat(101)), 1);
     }
 }

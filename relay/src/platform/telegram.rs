@@ -21,11 +21,10 @@ use serde::Serialize;
 
 use super::encoding::conversation_id;
 use super::markdown::{self, Escape, Fence, Heading, Style};
-use super::quote::quoting;
 use super::webhook::{Words, at, number, text_at};
 use super::{
-    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Rate, Raw,
-    Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
+    Attached, Auth, Call, HttpRequest, HttpResponse, Inbound, Malformed, Method, NoToken, Outbound, Quota, Quoted,
+    Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict, check_base,
 };
 use crate::auth::same_secret;
 use crate::store::Origin;
@@ -134,12 +133,14 @@ pub struct Received {
     pub is_bot: bool,
     /// The name of whom it replies to.
     pub replies_to: Option<String>,
-    /// What it replies to, or the part of it that its writer chose.
-    pub quoted: Option<String>,
+    /// What it replies to, or the part of that which its writer chose.
+    pub quoted: Option<Quoted>,
+    /// A part was chosen.
+    pub is_part: bool,
     /// Text, or what stands under a picture or file.
     pub text: Option<String>,
-    /// What comes with it, and with what it replies to.
-    pub files: Vec<Attached>,
+    /// What comes with it.
+    pub file: Option<Attached>,
 }
 
 /// Reads a checked body.
@@ -164,16 +165,19 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         from: number(message, "from.id").ok(),
         name: writer_name(message),
         replies_to: text_at(message, "reply_to_message.from.username"),
-        quoted: ["quote.text", "reply_to_message.text", "reply_to_message.caption"]
-            .iter()
-            .find_map(|path| text_at(message, path)),
         text: text_at(message, "text").or_else(|| text_at(message, "caption")),
-        files: [Some(message), message.get("reply_to_message")]
-            .into_iter()
-            .flatten()
-            .filter_map(media::attached)
-            .collect(),
+        quoted: quoted(message),
+        is_part: message.get("quote").is_some(),
+        file: media::attached(message),
     })))
+}
+
+/// What a message replies to.
+fn quoted(message: &Json) -> Option<Quoted> {
+    let whole = message.get("reply_to_message")?;
+    let part = text_at(message, "quote.text");
+    let text = part.or_else(|| text_at(whole, "text")).or_else(|| text_at(whole, "caption")).unwrap_or_default();
+    Some(Quoted { text, attached: media::attached(whole).into_iter().collect(), is_own: false })
 }
 
 /// What the writer of a message, or whoever pressed a button, is called.
@@ -206,7 +210,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     if received.is_bot {
         return Inbound::Ignored("sent by a bot");
     }
-    let has_words = received.text.is_some() || !received.files.is_empty();
+    let has_words = received.text.is_some() || received.file.is_some();
     let Some(from) = received.from.filter(|_| has_words) else { return Inbound::Ignored("message type") };
     let text = received.text.unwrap_or_default();
     let name = &settings.username;
@@ -216,7 +220,7 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         return Inbound::Ignored("the bot is not mentioned");
     }
     let topic = received.topic.unwrap_or(0);
-    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.files.is_empty() {
+    if is_start(mentioned.as_deref().unwrap_or(&text)) && received.file.is_none() {
         return entered(account, from, received.chat, topic, received.message);
     }
     Words {
@@ -226,8 +230,9 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
         chat: thread(received.chat, topic),
         sender: from.to_string(),
         name: Some(received.name),
-        text: quoting(&mentioned.unwrap_or(text), received.quoted.as_deref().unwrap_or_default(), is_own),
-        attached: received.files,
+        text: mentioned.unwrap_or(text),
+        attached: received.file.into_iter().collect(),
+        quoted: received.quoted.map(|quoted| Quoted { is_own: is_own && !received.is_part, ..quoted }),
     }
     .ask(NAME, account)
 }

@@ -7,7 +7,7 @@ use protocol::limit::{FILES_MAX, ID_BYTES_MAX, SENDER_NAME_BYTES_MAX, TEXT_BYTES
 use protocol::{AccountId, ConversationId, MessageId};
 
 use super::encoding::{conversation_id, question_id, unpercent};
-use super::{Attached, Press};
+use super::{Attached, Press, Quoted, RepliesTo, quote};
 use crate::store::{Origin, Question};
 
 /// A webhook request as it came in.
@@ -194,9 +194,8 @@ pub enum Inbound {
         question: Question,
         /// Files that came with it.
         attached: Vec<Attached>,
-        /// The message that it replies to, by the platform's id, if that is all it says of it:
-        /// [`quote_request`](super::quote_request) asks for the rest.
-        replies_to: Option<String>,
+        /// The message that it replies to, if it says no more of it: [`quote_request`](super::quote_request) asks.
+        replies_to: Option<RepliesTo>,
     },
     /// A writer took a message back.
     Recall {
@@ -285,13 +284,16 @@ pub(super) struct Words {
     pub(super) text: String,
     /// Files that came with it.
     pub(super) attached: Vec<Attached>,
+    /// What it replies to.
+    pub(super) quoted: Option<Quoted>,
 }
 
 impl Words {
     /// The question in them.
     pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
-        let Words { id, chat, group, sender, name, address, text, mut attached } = self;
-        let text = fit(text.trim().to_owned(), &mut attached);
+        let Words { id, chat, group, sender, name, address, text, mut attached, quoted } = self;
+        let text = quote::add(&text, &mut attached, quoted.unwrap_or_default());
+        let text = fit(text, &mut attached);
         if text.is_empty() && attached.is_empty() {
             return Inbound::Ignored("empty");
         }

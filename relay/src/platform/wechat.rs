@@ -134,8 +134,18 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
         Event::Message { id, from, to, text, file } => {
             let (address, text) = (format!("{from}/{to}"), text.unwrap_or_default());
             let attached = file.into_iter().collect();
-            Words { id, chat: from.clone(), group: None, sender: from, name: None, address, text, attached }
-                .ask(NAME, account)
+            Words {
+                id,
+                chat: from.clone(),
+                group: None,
+                sender: from,
+                name: None,
+                address,
+                text,
+                attached,
+                quoted: None,
+            }
+            .ask(NAME, account)
         }
     }
 }

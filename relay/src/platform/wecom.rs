@@ -127,6 +127,7 @@ pub fn normalise(account: &AccountId, _settings: &Settings, event: Event) -> Inb
             name: None,
             text: text.unwrap_or_default(),
             attached: file.into_iter().collect(),
+            quoted: None,
         }
         .ask(NAME, account),
     }

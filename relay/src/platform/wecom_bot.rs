@@ -23,12 +23,11 @@ use serde::Serialize;
 use super::encoding::{conversation_id, key};
 use super::markdown::{self, Style, Table};
 use super::media::from_url;
-use super::quote::quoting;
 use super::webhook::{Words, at, required, text_at};
 use super::wx::{self, Key, Tap};
 use super::{
     Attached, Auth, Call, Download, FILE_PART, Fresh, Held, HttpRequest, HttpResponse, Inbound, Malformed, Method,
-    NoToken, Outbound, Pressed, Quota, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict,
+    NoToken, Outbound, Pressed, Quota, Quoted, Rate, Raw, Rejected, Reply, Scope, Sent, Token, Unsupported, Verdict,
     check_base,
 };
 use crate::file::in_words;
@@ -147,10 +146,12 @@ pub struct Received {
     pub group: Option<String>,
     /// A member's id.
     pub from: String,
-    /// What it says, if it can be said in words, and what it quotes.
+    /// What it says, if it can be said in words.
     pub text: Option<String>,
-    /// What comes with it, and with what it quotes.
+    /// What comes with it.
     pub attached: Vec<Attached>,
+    /// What it quotes.
+    pub quoted: Option<Quoted>,
     /// Where its answer may go, once.
     pub response_url: Option<String>,
 }
@@ -197,37 +198,35 @@ pub fn parse(verified: Verified) -> Result<Event, Malformed> {
         _ => None,
     };
     let quoted = content("quote.text.content").or_else(|| content("quote.voice.content"));
-    let text = text.map(|text| quoting(&text, quoted.as_deref().unwrap_or_default(), false));
     Ok(Event::Message(Received {
         id: required(&event, "msgid")?,
         group,
         from,
         text,
         attached: attached(&event, &kind),
+        quoted: event.get("quote").map(|quote| Quoted {
+            text: quoted.unwrap_or_default(),
+            attached: attached(quote, quote.text("msgtype").unwrap_or_default()),
+            is_own: false,
+        }),
         response_url: text_at(&event, "response_url"),
     }))
 }
 
-/// The files of a message, and of what it quotes.
-fn attached(event: &Json, kind: &str) -> Vec<Attached> {
-    let mut files = Vec::new();
-    let mut add = |message: &Json, kind: &str| {
+/// The files of a message of this kind, or of what one quotes.
+fn attached(message: &Json, kind: &str) -> Vec<Attached> {
+    let file = |message: &Json, kind: &str| {
         let of = match kind {
             "file" => FileKind::File,
             "image" => FileKind::Image,
             "video" => FileKind::Video,
-            _ => return,
+            _ => return None,
         };
-        files.extend(message.get(kind).and_then(|file| from_url(of, file.text("url")?)));
+        from_url(of, message.get(kind)?.text("url")?)
     };
-    let quote = event.get("quote").map(|quote| (quote, quote.text("msgtype").unwrap_or_default()));
-    for (message, kind) in [(event, kind)].into_iter().chain(quote) {
-        add(message, kind);
-        for item in at(message, "mixed.msg_item").and_then(Json::as_list).unwrap_or_default() {
-            add(item, item.text("msgtype").unwrap_or_default());
-        }
-    }
-    files
+    let items = at(message, "mixed.msg_item").and_then(Json::as_list).unwrap_or_default();
+    let inside = items.iter().filter_map(|item| file(item, item.text("msgtype").unwrap_or_default()));
+    file(message, kind).into_iter().chain(inside).collect()
 }
 
 /// By its own URL, for 5 min; encrypted as callbacks are.
@@ -271,8 +270,8 @@ pub fn normalise(account: &AccountId, settings: &Settings, event: Event) -> Inbo
     let text = if received.group.is_some() { without_mention(text, &settings.name) } else { text.to_owned() };
     let address = address(settings, &received.stream_id(), received.response_url.as_deref());
     let chat = chat(received.group.as_deref(), &received.from);
-    let Received { id, group, from: sender, attached, .. } = received;
-    Words { id, chat, group, sender, name: None, address, text, attached }.ask(NAME, account)
+    let Received { id, group, from: sender, attached, quoted, .. } = received;
+    Words { id, chat, group, sender, name: None, address, text, attached, quoted }.ask(NAME, account)
 }
 
 /// Where an answer goes: our name for its stream, empty if there can be none; then its URL, empty if there is none.

@@ -94,6 +94,13 @@ fn what_is_replied_to_comes_too() {
     let beginning = format!("go on\n\n> {}…", "x".repeat(100));
     check(json!({ "text": "go on", "reply_to_message": own }), &beginning, &[]);
     check(json!({ "text": "/stop@the_bot", "reply_to_message": said("a") }), "/stop", &[]);
+    let own = json!({ "from": { "id": 9, "is_bot": true, "username": "the_bot" }, "text": "x".repeat(500) });
+    let (part, whole) = (json!({ "text": "x".repeat(200) }), format!("why?\n\n> {}", "x".repeat(200)));
+    check(json!({ "text": "why?", "reply_to_message": own, "quote": part }), &whole, &[]);
+    // A message of its own makes a question, and not only what it replies to.
+    let photo = json!({ "from": { "id": 7 }, "photo": [{ "file_id": "cat" }] });
+    let message = json!({ "location": {}, "chat": { "id": 5, "type": "private" }, "reply_to_message": photo });
+    assert_eq!(received(&message), Inbound::Ignored("message type"));
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn bot_answers_go_only_to_the_platform() {
             from: "zhangsan".into(),
             text: Some("hi".into()),
             attached: Vec::new(),
+            quoted: None,
             response_url: Some(url.into()),
         });
         let settings = bot_settings(&json!({}));
@@ -249,6 +250,9 @@ fn bot_files() {
     check(json!({ "msgtype": "mixed", "mixed": { "msg_item": items } }), "看", &[(FileKind::Image, "i")]);
     let quoting = json!({ "msgtype": "text", "text": { "content": "what" }, "quote": image });
     check(quoting, "what", &[(FileKind::Image, "i")]);
+    // What is said to the relay itself, also in a group, where the bot is mentioned first.
+    let stop = json!({ "msgtype": "text", "text": { "content": "@Bot /stop" }, "quote": image, "chatid": "c" });
+    check(stop, "/stop", &[]);
 
     let account = bot(&input);
     let Some(Download::Sealed(request, _)) = platform::download(&account, &url("i")) else { panic!() };

@@ -5,7 +5,7 @@ use protocol::json::{Json, parse};
 
 use super::media::attached;
 use crate::platform::webhook::{at, missing, required, text_at};
-use crate::platform::{Attached, Malformed};
+use crate::platform::{Attached, Malformed, Quoted};
 
 /// What a request to the webhook holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Received {
     pub transcript: Option<String>,
     /// There are pictures or files.
     pub has_files: bool,
-    /// Those that can be fetched, and those of what it quotes.
+    /// Those that can be fetched.
     pub attached: Vec<Attached>,
     /// What it quotes.
-    pub quoted: Option<String>,
+    pub quoted: Option<Quoted>,
 }
 
 /// Where a message was written.
@@ -130,8 +130,6 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         _ => (Place::Channel(id("channel_id")?), id("author.id")?),
     };
     let files = files(d);
-    let quoted = quoted(d);
-    let attached_to_it = quoted.map(self::files).unwrap_or_default();
     Ok(Event::Message(Received {
         id: id("id")?,
         place,
@@ -142,8 +140,8 @@ pub(super) fn read(body: Json) -> Result<Event, Malformed> {
         content: text_at(d, "content").unwrap_or_default(),
         transcript: files.iter().find_map(|file| text_at(file, "asr_refer_text")),
         has_files: !files.is_empty(),
-        attached: attached(files).into_iter().chain(attached(attached_to_it)).collect(),
-        quoted: quoted.and_then(|quoted| text_at(quoted, "content")),
+        attached: attached(files),
+        quoted: quoted(d),
     }))
 }
 
@@ -153,9 +151,11 @@ fn files(message: &Json) -> &[Json] {
 }
 
 /// What a message quotes: the first of its `msg_elements`, if it is of that kind.
-fn quoted(message: &Json) -> Option<&Json> {
+fn quoted(message: &Json) -> Option<Quoted> {
     message.get("message_type").filter(|&kind| *kind == Json::Integer(TYPE_QUOTE))?;
-    message.get("msg_elements")?.as_list()?.first()
+    let said = message.get("msg_elements")?.as_list()?.first()?;
+    let text = words_for_faces(&text_at(said, "content").unwrap_or_default());
+    Some(Quoted { text, attached: attached(files(said)), is_own: false })
 }
 
 /// A check of the address, if what it asks to sign can be nothing else: `event_ts ‖ plain_token` has the form of
@@ -172,7 +172,7 @@ pub(super) fn challenge(body: &Json) -> Option<Event> {
 }
 
 /// `<faceType=1,faceId="13",ext="eyJ0ZXh0IjoiW+WRsueJmV0ifQ==">` is `[呲牙]`.
-pub(super) fn words_for_faces(text: &str) -> String {
+fn words_for_faces(text: &str) -> String {
     let mut parts = text.split("<faceType=");
     let mut words = parts.next().unwrap_or_default().to_owned();
     for part in parts {
