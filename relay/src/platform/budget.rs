@@ -40,8 +40,8 @@ impl Budget {
         self.take_of(1, now, rates, chat)
     }
 
-    /// The same for a call that no answer depends on: only out of half of what may come at once, so that answers never
-    /// wait behind such calls.
+    /// The same for a call that no answer depends on: only out of half of what the bot may do at once, so that answers
+    /// never wait behind such calls of all chats.
     pub fn take_spare(&mut self, now: Timestamp, rates: &[Rate], chat: &str) -> Result<(), u64> {
         self.take_of(2, now, rates, chat)
     }
@@ -62,7 +62,7 @@ impl Budget {
     }
 
     /// When the calls of each rate would be over with one more, and for how long that one is too early, in microseconds, if
-    /// it may have this share of what may come at once: 1 is all of it.
+    /// it may have this share of what the account may do at once: 1 is all of it.
     fn with_one_more(&mut self, share: u64, now: Timestamp, rates: &[Rate], chat: &str) -> (Vec<(Key, u64)>, u64) {
         let now_us = now.0.saturating_mul(1000);
         if self.over_us.len() >= KEYS_MAX {
@@ -76,6 +76,7 @@ impl Budget {
             let key = (index, if rate.scope == Scope::Chat { chat.to_owned() } else { String::new() });
             // A clock that stepped back must not hold anything up for longer than the rate itself.
             let over = self.over_us.get(&key).copied().unwrap_or(0).clamp(now_us, now_us.saturating_add(per_us * 2));
+            let share = if rate.scope == Scope::Account { share } else { 1 };
             let allowed = now_us.saturating_add(each_us.saturating_mul((at_once / share).max(1) - 1));
             wait_us = wait_us.max(over.saturating_sub(allowed));
             after.push((key, over.saturating_add(each_us)));
