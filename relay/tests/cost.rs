@@ -128,7 +128,7 @@ fn what_is_not_finished_keeps_its_row() {
 
 #[test]
 fn an_id_is_known_after_any_number_of_messages_and_wakes() {
-    let mut world = World::with(Sqlite::new(), Options { salt: 7, ..Options::default() });
+    let mut world = World::with(Sqlite::new(), Options { salt: 7 << 40, ..Options::default() });
     let agent = world.agent(None);
     let count = 2 * KNOWN_PAGE + 10;
     for n in 0..count {
@@ -149,6 +149,23 @@ fn an_id_is_known_after_any_number_of_messages_and_wakes() {
     }
     // Of the pages, each was written once.
     assert_eq!(world.sql.count("known_ids"), 2 * count / KNOWN_PAGE);
+}
+
+/// Who does not know the salt cannot make ids that all look alike.
+#[test]
+fn ids_are_hashed_with_a_salt_of_their_own() {
+    let pages = |salt: u64| {
+        let mut world = World::with(Sqlite::new(), Options { salt, ..Options::default() });
+        let device = world.device(None);
+        for n in 0..KNOWN_PAGE {
+            world.sends(device, &format!("m-{n}"), "/help");
+        }
+        world.sql.dump().into_iter().filter(|row| row.contains("Blob(")).collect::<Vec<_>>()
+    };
+    let (one, other) = (pages(1 << 40), pages(2 << 40));
+    assert_eq!((one.len(), other.len()), (2, 2));
+    assert!(one != other);
+    assert_eq!(one, pages(1 << 40));
 }
 
 #[test]
