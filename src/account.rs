@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use protocol::json::{FromJson, Json};
-use protocol::{AccountId, ConversationId, FileId, Timestamp, from_json};
+use protocol::{AccountId, Code, ConversationId, FileId, Timestamp, from_json};
 use relay::auth::hash;
 use relay::auth::seal::Place;
 use relay::map::Set;
@@ -216,6 +216,18 @@ impl Account {
             Sent::Taken if !call.is_last => Sent::Partly,
             sent => sent,
         })
+    }
+
+    /// A bot, and what its platform is asked for it.
+    pub(crate) async fn to_ask(
+        &self,
+        account: &AccountId,
+        request: impl FnOnce(&Settings) -> Option<HttpRequest>,
+    ) -> Result<(Rc<Bot>, HttpRequest), Error> {
+        let config = Config::from_env(self.env.clone());
+        let bot = directory::bot(&config, account.as_str()).await?;
+        let request = bot.as_ref().and_then(|bot| request(&bot.account));
+        bot.zip(request).ok_or_else(|| Error::new(Code::NotFound, "there is nothing to ask"))
     }
 
     async fn extra(&self, extra: &Extra) -> Result<Response, Error> {

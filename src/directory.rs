@@ -2,11 +2,8 @@
 //! isolate, so that a known sender's message reads no row. When D1 does not answer, what was known still holds.
 
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use protocol::api::{Groups, Policy};
 use protocol::{AccountId, ConversationId, Timestamp, UserId, json};
 use relay::auth::seal::{Place, is_sealed};
@@ -18,7 +15,7 @@ use crate::config::Config;
 use crate::db;
 use crate::error::Error;
 use crate::outbound::Way;
-use crate::runtime::{Delay, console_log};
+use crate::runtime::{console_log, within};
 
 /// A bot account, and who may talk to it.
 pub struct Bot {
@@ -192,11 +189,8 @@ pub fn place(account: &str) -> Place<'_> {
 
 /// D1's answer, if it comes within [`D1_MS_MAX`]: platforms wait for theirs.
 async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let (answer, late) = (pin!(answer), pin!(Delay::from(Duration::from_millis(D1_MS_MAX))));
-    match select(answer, late).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(Error::unavailable("the database does not answer", "late")),
-    }
+    let late = || Err(Error::unavailable("the database does not answer", "late"));
+    within(D1_MS_MAX, answer).await.unwrap_or_else(late)
 }
 
 async fn read_bot(config: &Config, id: &str) -> Result<Option<Bot>, Error> {

@@ -2,7 +2,7 @@
 //! and known from the next one on.
 
 use protocol::json::{FromJson, Json};
-use protocol::{AccountId, Code, from_json, object};
+use protocol::{AccountId, from_json, object};
 use relay::platform::{self, Person, Sent};
 
 use crate::account::{self, Account};
@@ -45,12 +45,7 @@ pub fn asked(body: &Json) -> Option<Asked> {
 impl Account {
     /// Answers [`learn`]: a refusal is that nothing is said of them.
     pub async fn person(&self, of: &Asked) -> Result<Response, Error> {
-        let config = Config::from_env(self.env.clone());
-        let bot = directory::bot(&config, of.account.as_str()).await?;
-        let request = bot.as_ref().and_then(|bot| platform::person_request(&bot.account, &of.sender));
-        let Some((bot, request)) = bot.zip(request) else {
-            return Err(Error::new(Code::NotFound, "nobody to ask"));
-        };
+        let (bot, request) = self.to_ask(&of.account, |bot| platform::person_request(bot, &of.sender)).await?;
         let person = match self.draw(&bot, "people", &request).await {
             Ok(response) => platform::person(&bot.account, &response),
             Err((Sent::Refused(why), _)) => {

@@ -1,30 +1,23 @@
 //! What a message replies to, where its webhook names it by its id alone: asked of the platform before the message is
 //! committed, since its agent gets both at once.
 
-use std::pin::pin;
-use std::time::Duration;
-
-use futures_util::future::{Either, select};
 use protocol::json::{FromJson, Json};
-use protocol::{AccountId, Code, Timestamp, from_json, object};
+use protocol::{AccountId, Timestamp, from_json, object};
 use relay::platform::{self, HttpResponse, Quoted, Sent};
 
 use crate::account::{self, Account};
 use crate::clock::now;
 use crate::config::Config;
-use crate::directory::{self, Bot};
+use crate::directory::Bot;
 use crate::error::Error;
-use crate::runtime::{Delay, Response, console_log};
+use crate::runtime::{Response, console_log, within};
 
 /// What a message says, for a webhook that came at `arrived`. None: the platform does not say so, or not in time.
 pub async fn find(config: &Config, bot: &Bot, message: &str, arrived: Timestamp) -> Option<Quoted> {
     // What D1 took is gone from it.
     let left_ms = arrived.plus_ms(UNTIL_MS).0.saturating_sub(now().0).min(QUOTE_MS_MAX);
-    let (asked, late) = (pin!(ask(config, bot, message)), pin!(Delay::from(Duration::from_millis(left_ms))));
-    let found = match select(asked, late).await {
-        Either::Left((found, _)) => found,
-        Either::Right(_) => Err(Error::unavailable("the platform does not answer in time", message)),
-    };
+    let late = || Err(Error::unavailable("the platform does not answer in time", message));
+    let found = within(left_ms, ask(config, bot, message)).await.unwrap_or_else(late);
     match found {
         Ok(quoted) => quoted,
         Err(error) => {
@@ -61,12 +54,7 @@ pub fn asked(body: &Json) -> Option<Asked> {
 impl Account {
     /// Answers [`find`] with the platform's own words.
     pub async fn quote(&self, of: &Asked) -> Result<Response, Error> {
-        let config = Config::from_env(self.env.clone());
-        let bot = directory::bot(&config, of.account.as_str()).await?;
-        let request = bot.as_ref().and_then(|bot| platform::quote_request(&bot.account, &of.message));
-        let Some((bot, request)) = bot.zip(request) else {
-            return Err(Error::new(Code::NotFound, "nothing to ask"));
-        };
+        let (bot, request) = self.to_ask(&of.account, |bot| platform::quote_request(bot, &of.message)).await?;
         // Whether there is room or not: answers can wait, and this cannot.
         self.budget.borrow_mut().spend(now(), platform::rates(&bot.account), &of.message);
         match self.call(&bot, &request).await {

@@ -1,11 +1,12 @@
 //! Waiting.
 
 use std::cell::Cell;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context as Poller, Poll};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 
@@ -16,6 +17,15 @@ extern "C" {
 
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(id: &JsValue);
+}
+
+/// What comes of something, if it does so within this many milliseconds; after that it is dropped.
+pub async fn within<T>(ms: u64, done: impl Future<Output = T>) -> Option<T> {
+    let (done, late) = (pin!(done), pin!(Delay::from(Duration::from_millis(ms))));
+    match select(done, late).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 /// Waits.

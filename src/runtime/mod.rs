@@ -23,7 +23,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 pub use bucket::{Bucket, Parts, Stored};
 pub use d1::{D1Database, D1PreparedStatement};
-pub use delay::Delay;
+pub use delay::{Delay, within};
 pub use http::{Body, Headers, Request, RequestInit, Response, ResponseBuilder, fetch};
 pub use limit::Limiter;
 pub use lobby::{first_words, pass_on};

@@ -55,10 +55,10 @@ pub fn quote(question: &mut Question, attached: &mut Vec<Attached>, quoted: Opti
 /// itself stays as it is.
 pub(super) fn add(text: &str, attached: &mut Vec<Attached>, quoted: Quoted) -> String {
     let text = text.trim();
-    let (said, is_own) = (one_kind_of_line_end(quoted.text.trim()), quoted.is_own);
     if is_command(text) {
         return text.to_owned();
     }
+    let (said, is_own) = (one_kind_of_line_end(quoted.text.trim()), quoted.is_own);
     if !is_own {
         attached.extend(quoted.attached);
     }

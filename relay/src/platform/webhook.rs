@@ -292,7 +292,10 @@ impl Words {
     /// The question in them.
     pub(super) fn ask(self, platform: &str, account: &AccountId) -> Inbound {
         let Words { id, chat, group, sender, name, address, text, mut attached, quoted } = self;
-        let text = quote::add(&text, &mut attached, quoted.unwrap_or_default());
+        let text = match quoted {
+            Some(quoted) => quote::add(&text, &mut attached, quoted),
+            None => text.trim().to_owned(),
+        };
         let text = fit(text, &mut attached);
         if text.is_empty() && attached.is_empty() {
             return Inbound::Ignored("empty");

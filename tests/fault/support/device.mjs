@@ -47,9 +47,12 @@ export class Device extends Peer {
     this.timeline.push({ seq, id, conversation, reply_to, text })
     this.#texts.set(seq, text)
     if (state) this.states.set(seq, state)
-    if (reply_to) this.streams.delete(reply_to)
-    if (reply_to) this.open.delete(reply_to)
-    else this.open.add(seq)
+    if (reply_to) {
+      this.streams.delete(reply_to)
+      this.open.delete(reply_to)
+    } else {
+      this.open.add(seq)
+    }
     this.onMessage(this.timeline.at(-1))
   }
 
