@@ -5,6 +5,7 @@ mod cost;
 mod dialects;
 mod draft;
 mod files;
+mod flood;
 mod golden;
 mod held;
 mod hold;

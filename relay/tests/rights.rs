@@ -182,43 +182,6 @@ fn nobody_comes_in_to_a_user_who_is_disabled() {
 }
 
 #[test]
-fn whoever_says_too_much_is_closed_and_may_come_back() {
-    let options = relay::hub::Options { frames_per_s: 10, ..Default::default() };
-    let mut world = World::with(support::Sqlite::new(), options);
-    let loud = world.device(None);
-    let quiet = world.device(None);
-    for n in 0..10 * relay::limit::FLOOD_BURST_S - 1 {
-        world.says(loud, &format!(r#"{{"type":"of_another_version","n":{n}}}"#));
-    }
-    assert_eq!(world.closed.get(&loud), None, "what was saved up");
-    world.says(loud, r#"{"type":"of_another_version"}"#);
-    assert_eq!(world.closed.get(&loud), Some(&4429));
-    world.sends(quiet, "m1", "nobody else waits");
-    assert_eq!(world.messages(quiet), ["nobody else waits"]);
-    // A batch counts as its frames; a second gives back ten.
-    let back = world.device(None);
-    let batch = format!("[{}]", vec![r#"{"type":"of_another_version"}"#; 59].join(","));
-    for _ in 0..10 {
-        world.says(back, &batch);
-    }
-    world.advance_ms(1_000);
-    for _ in 0..10 {
-        world.says(back, r#"{"type":"of_another_version"}"#);
-    }
-    assert_eq!(world.closed.get(&back), None);
-    for _ in 0..10 {
-        world.says(back, r#"{"type":"of_another_version"}"#);
-    }
-    assert_eq!(world.closed.get(&back), Some(&4429));
-    // Bytes count too.
-    let wordy = world.device(None);
-    for _ in 0..3 {
-        world.says(wordy, &format!(r#"{{"type":"of_another_version","text":"{}"}}"#, "x".repeat(500_000)));
-    }
-    assert_eq!(world.closed.get(&wordy), Some(&4429));
-}
-
-#[test]
 fn a_key_without_the_scope_may_not_answer() {
     let mut world = World::new();
     let agent = open(&mut world, laptop(), "key_1", false);
