@@ -5,16 +5,6 @@ use protocol::Seq;
 use relay::hub::{Input, Options, Role};
 use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
 
-/// So many old messages, each a question that has its answer, as the store holds them.
-fn with_history(world: &mut World, count: u64) {
-    world.sql.execute(&format!(
-        "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {count})
-         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
-         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
-    ));
-    world.hibernate();
-}
-
 #[test]
 fn a_question_and_its_answer_cost_a_row_each() {
     let mut world = World::new();
@@ -38,7 +28,7 @@ fn a_question_and_its_answer_cost_a_row_each() {
 #[test]
 fn a_full_history_costs_no_deletions() {
     let mut world = World::new();
-    with_history(&mut world, HISTORY_MESSAGES_MAX);
+    world.history(HISTORY_MESSAGES_MAX);
     let agent = world.agent(None);
     // The first message writes down the ids of all before it.
     world.post("om_first", "x").unwrap();
@@ -173,7 +163,7 @@ fn ids_from_before_there_were_pages_are_known() {
     let mut world = World::new();
     // The last one ends a page.
     let count = 3 * KNOWN_PAGE - 1;
-    with_history(&mut world, count);
+    world.history(count);
     let device = world.open(Role::Device);
     world.says(device, r#"{"type":"hello"}"#);
     for wakes in 0..2 {

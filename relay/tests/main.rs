@@ -8,6 +8,7 @@ mod files;
 mod flood;
 mod golden;
 mod held;
+mod history;
 mod hold;
 mod migration;
 mod outbox;

@@ -1,6 +1,6 @@
 //! What is said unasked, and rights that end: sessions, keys, scopes, agents.
 
-use crate::support::{self, World};
+use crate::support::World;
 use protocol::{AgentId, Code, ConversationId, Seq};
 use relay::hub::{Input, Pass, PeerId, Posted, Push, Role};
 use relay::limit::REVOKED_MAX;

@@ -2,8 +2,8 @@
 
 use crate::support::{World, feishu};
 use protocol::limit::{TEXT_BYTES_MAX, WINDOW_MESSAGES};
-use protocol::{Code, Cursor, Seq, ServerFrame, State};
-use relay::hub::{Input, Posted, Refusal, Role};
+use protocol::{Cursor, Seq, ServerFrame, State};
+use relay::hub::{Input, Posted, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::Question;
@@ -136,22 +136,6 @@ fn devices_hear_when_an_agent_has_more_or_less_than_before() {
     // It lost everything.
     let queued = |seq: u64| format!(r#"{{"type":"state","seq":{seq},"state":"queued"}}"#);
     assert_eq!(states(None), [queued(1), queued(2), queued(3)]);
-}
-
-#[test]
-fn a_full_timeline_takes_questions_again_when_it_is_old_enough() {
-    let mut world = World::new();
-    world.sql.execute(&format!(
-        "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {TIMELINE_MESSAGES_MAX})
-         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
-         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
-    ));
-    world.hibernate();
-    assert_eq!(world.post("om_1", "x").unwrap_err().code, Code::QueueFull);
-    world.advance_ms(DEDUPE_MS_MIN + 1);
-    for n in 1..=3 {
-        assert!(world.post(&format!("om_{n}"), "x").unwrap().new);
-    }
 }
 
 #[test]
@@ -671,35 +655,6 @@ fn a_device_whose_window_was_full_is_shown_the_stream_again() {
 }
 
 #[test]
-fn history_is_trimmed_in_the_background_and_says_so() {
-    let mut world = World::new();
-    let agent = world.agent(None);
-    world.post("om_open", "never answered").unwrap();
-    let total = HISTORY_MESSAGES_MAX + 2 * TRIM_ROWS_MAX;
-    for n in 2..=total / 2 {
-        world.post(&format!("om_{n}"), "x").unwrap();
-        let seq = 2 * n - 2;
-        world.acks(agent, seq);
-        world.replies(agent, seq, "y");
-        world.ring(|_| Sent::Taken);
-    }
-    // Nothing is trimmed before it is 72 hours old.
-    let device = world.device(Some(world.cursor(0)));
-    assert!(world.hears(device)[0].contains(r#""outcome":"continued""#));
-    world.drop(device);
-    world.advance_ms(DEDUPE_MS_MIN + 1);
-    for n in 0..4 {
-        world.post(&format!("om_late_{n}"), "x").unwrap();
-    }
-    let device = world.device(Some(world.cursor(0)));
-    let welcome = world.hears(device)[0].clone();
-    assert!(welcome.contains(r#"{"outcome":"gap","from":1,"to":"#) && welcome.contains("trimmed"), "{welcome}");
-    // A question without an answer is kept.
-    let agent = world.agent(None);
-    assert_eq!(world.messages(agent)[0], "never answered");
-}
-
-#[test]
 fn bad_frames_are_answered_and_harm_nothing() {
     let mut world = World::new();
     let device = world.device(None);
@@ -747,56 +702,6 @@ fn bad_beginnings_close_the_connection() {
     check(|peer| Input::received(peer, &" ".repeat(2_000_000)), 1009);
     check(|peer| Input::received(peer, r#"{"type":"ack","seq":1}"#), 4400);
     check(|peer| Input::received(peer, r#"{"type":"hello","cursor":"x"}"#), 4400);
-}
-
-#[test]
-fn history_is_paged_by_cursor() {
-    let mut world = World::new();
-    for n in 1..=5 {
-        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
-    }
-    let conversation = feishu("om", "x").conversation;
-    let page = |before, limit| world.hub().page(&conversation, before, limit).unwrap();
-    let newest = page(None, 2).unwrap();
-    let texts: Vec<&str> = newest.messages.iter().map(|envelope| envelope.text.as_str()).collect();
-    assert_eq!((texts, newest.next), (vec!["4", "5"], Some(world.cursor(4))));
-    let oldest = page(newest.next, 10).unwrap();
-    assert_eq!((oldest.messages.len(), oldest.next), (3, None));
-    let other = Cursor { epoch: 1, seq: Seq(3) };
-    assert_eq!(page(Some(other), 10).unwrap_err().code, Code::BadCursor);
-    // More than are read from the store at once.
-    for n in 6..=100 {
-        world.post(&format!("om_{n}"), &n.to_string()).unwrap();
-    }
-    let page = |before, limit| world.hub().page(&conversation, before, limit).unwrap();
-    let long = page(None, 90).unwrap();
-    assert_eq!((long.messages.len(), long.next), (90, Some(world.cursor(11))));
-    let rest = page(long.next, 90).unwrap();
-    assert_eq!((rest.messages.len(), rest.next), (10, None));
-    let listed = world.hub().conversations(None, 1).unwrap().unwrap();
-    assert_eq!((listed.conversations[0].last_seq, listed.next), (Seq(100), None));
-}
-
-#[test]
-fn conversations_come_in_pages() {
-    let mut world = World::new();
-    for (n, chat) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
-        let mut question = feishu(&format!("om_{n}"), "hello");
-        question.conversation = format!("feishu:main:{chat}").parse().unwrap();
-        world.input(Input::Posted(question));
-    }
-    let page = |before, limit| {
-        let page = world.hub().conversations(before, limit).unwrap()?;
-        let names: Vec<String> = page.conversations.iter().map(|row| row.id.to_string()).collect();
-        Ok((names.join(" ").replace("feishu:main:", ""), page.next))
-    };
-    let (first, next) = page(None, 2).unwrap();
-    assert_eq!((first.as_str(), next), ("d a", Some(world.cursor(4))));
-    assert_eq!(page(next, 2), Ok(("c b".to_owned(), None)), "none is listed twice");
-    assert_eq!(page(None, 4), Ok(("d a c b".to_owned(), None)));
-    let other = Cursor { epoch: 1, seq: Seq(3) };
-    let refused: Result<_, Refusal> = page(Some(other), 2);
-    assert_eq!(refused.unwrap_err().code, Code::BadCursor);
 }
 
 #[test]

@@ -180,6 +180,16 @@ impl World {
         self.hibernate();
     }
 
+    /// So many old messages, each a question that has its answer, as the store holds them.
+    pub fn history(&mut self, count: u64) {
+        self.sql.execute(&format!(
+            "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {count})
+             insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
+             select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
+        ));
+        self.hibernate();
+    }
+
     /// All of them, page by page.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         let (mut all, mut before) = (Vec::new(), None);
