@@ -2,8 +2,8 @@
 
 use crate::support::{Sqlite, World, feishu};
 use protocol::Seq;
-use relay::hub::{Input, Options, Role};
-use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, TRIM_ROWS_MAX};
+use relay::hub::{Input, Options, Pass, Role};
+use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, SETTLE_STEP, TRIM_ROWS_MAX};
 
 #[test]
 fn a_question_and_its_answer_cost_a_row_each() {
@@ -156,6 +156,9 @@ fn ids_are_hashed_with_a_salt_of_their_own() {
     assert_eq!((one.len(), other.len()), (2, 2));
     assert!(one != other);
     assert_eq!(one, pages(1 << 40));
+    // JavaScript, which passes it on, knows no larger number.
+    let world = World::with(Sqlite::new(), Options { salt: u64::MAX, ..Options::default() });
+    assert_eq!(world.sql.count("meta where key = 'salt' and value = 9007199254740991"), 1);
 }
 
 #[test]
@@ -237,6 +240,89 @@ fn a_batch_of_long_texts_takes_several_statements() {
     // Seven of them, with all that stands around them; and not one by one.
     let longest = world.sql.longest();
     assert!((INSERT_BYTES_MAX / 2..INSERT_BYTES_MAX + 10_000).contains(&longest), "{longest} bytes");
+}
+
+/// An answer changes the attachment of its agent when that had not acknowledged the question, or had shown some of the
+/// answer, and nobody else's.
+#[test]
+fn an_answer_changes_few_attachments() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.other_agent("agt_2", "office", &[]);
+    for n in 1..=4 {
+        world.sends(device, &format!("m-{n}"), "x");
+    }
+    world.acks(agent, 3);
+    world.says(agent, r#"{"type":"delta","reply_to":2,"offset":0,"text":"y"}"#);
+    assert!(world.attachment(agent).contains(r#""streaming":[2]"#), "{}", world.attachment(agent));
+    let mut changed = |reply_to| {
+        let before = world.attached;
+        world.replies(agent, reply_to, "y");
+        world.attached - before
+    };
+    assert_eq!([1, 2, 3, 4].map(&mut changed), [0, 1, 0, 1]);
+    assert!(!world.attachment(agent).contains("streaming"), "{}", world.attachment(agent));
+}
+
+#[test]
+fn an_attachment_says_what_is_not_as_usual() {
+    let mut world = World::new();
+    let device = world.device(None);
+    for usual in ["may_push", "window", "\"to\"", "streaming"] {
+        assert!(!world.attachment(device).contains(usual), "{}", world.attachment(device));
+    }
+    let pass = Pass { window: 7, may_push: true, to: Some("agt_1".parse().unwrap()), ..Pass::default() };
+    let other = world.open_with(Role::Device, pass);
+    for unusual in [r#""may_push":true"#, r#""window":7"#, r#""to":"agt_1""#] {
+        assert!(world.attachment(other).contains(unusual), "{}", world.attachment(other));
+    }
+}
+
+/// A wake looks for open questions after the place up to which all have ended: that is written down in steps.
+#[test]
+fn where_open_questions_begin_is_written_down_now_and_then() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let settled =
+        |world: &World, seq: u64| world.sql.count(&format!("meta where key = 'settled' and value = {seq}")) == 1;
+    let round = |world: &mut World| {
+        let seq = world.post(&format!("om_{}", world.sql.count("messages")), "x").unwrap().seq;
+        world.replies(agent, seq.0, "y");
+    };
+    // Questions are the odd ones, and an answer's own place is not settled with it.
+    (0..SETTLE_STEP / 2).for_each(|_| round(&mut world));
+    assert_eq!(world.sql.count("meta where key = 'settled'"), 0);
+    round(&mut world);
+    assert!(settled(&world, SETTLE_STEP + 1));
+    (1..SETTLE_STEP / 2).for_each(|_| round(&mut world));
+    assert!(settled(&world, SETTLE_STEP + 1));
+    round(&mut world);
+    assert!(settled(&world, 2 * SETTLE_STEP + 1));
+}
+
+/// What was trimmed needs no ids, and no more than the messages since the last page are read at a wake.
+#[test]
+fn a_wake_reads_a_page_of_ids_and_not_the_history() {
+    let mut world = World::new();
+    world.history(HISTORY_MESSAGES_MAX + KNOWN_PAGE);
+    world.post("om_first", "x").unwrap();
+    world.advance_ms(DEDUPE_MS_MIN + 1);
+    for n in 0..2 * KNOWN_PAGE {
+        world.post(&format!("om_{n}"), "/help").unwrap();
+        world.ring(|_| relay::platform::Sent::Taken);
+    }
+    let trimmed = world.sql.count("messages where trimmed > 512");
+    assert!(trimmed > 0);
+    assert!(world.sql.count("known_ids where page = 0") == 0 && world.sql.count("known_ids where page = 5") == 1);
+    for _ in 0..2 {
+        world.hibernate();
+        let steps = world.sql.steps();
+        let again = world.post("om_0", "/help").unwrap();
+        assert_eq!((again.new, again.seq), (false, Seq(HISTORY_MESSAGES_MAX + KNOWN_PAGE + 2)));
+        assert!(world.sql.steps() - steps < 100, "{}", world.sql.steps() - steps);
+        assert!(world.post("om_new", "/help").unwrap().new);
+        world.sql.execute("delete from messages where id = 'feishu:main:om_new' or id like 'reply:%' and seq > 21600");
+    }
 }
 
 fn json(text: &str) -> String {

@@ -10,6 +10,7 @@ mod golden;
 mod held;
 mod history;
 mod hold;
+mod log;
 mod migration;
 mod outbox;
 mod platforms;

@@ -1,12 +1,12 @@
 //! Answers on their way to platforms: parts, rates, alarms that were lost.
 
-use crate::support::{self, World};
+use crate::support::{self, World, feishu};
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{AccountId, ConversationId, Seq};
 use relay::hub::Input;
 use relay::limit::*;
 use relay::platform::{self, Account, Outbound, Sent};
-use relay::store::Origin;
+use relay::store::{Origin, Question};
 
 fn account() -> Account {
     serde_json::from_str(
@@ -230,4 +230,39 @@ fn no_alarm_is_paid_for_while_a_call_is_on_its_way() {
     world.advance_ms(FLIGHT_MS_MAX);
     world.input(Input::Tick);
     assert_eq!(world.deliveries.len(), 2);
+}
+
+/// As many as may be on their way at once, although some of them are already.
+#[test]
+fn what_is_on_its_way_hides_nothing_that_may_go_too() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let answer = |world: &mut World, chat: usize| {
+        let conversation = format!("feishu:main:oc_{chat}").parse().unwrap();
+        let question = Question { conversation, ..feishu(&format!("om_{chat}"), "x") };
+        let seq = world.input(Input::Posted(question)).unwrap().unwrap().seq;
+        world.replies(agent, seq.0, "y");
+    };
+    (0..2).for_each(|chat| answer(&mut world, chat));
+    world.input(Input::Tick);
+    assert_eq!(world.deliveries.len(), 2);
+    (2..2 * DELIVERIES_MAX).for_each(|chat| answer(&mut world, chat));
+    world.input(Input::Tick);
+    assert_eq!(world.deliveries.len(), DELIVERIES_MAX);
+}
+
+/// To the last moment at which its platform knows its idempotency key.
+#[test]
+fn an_answer_is_tried_until_its_time_is_over() {
+    for (wait, is_tried) in [(DELIVERY_MS_MAX, true), (DELIVERY_MS_MAX + 1, false)] {
+        let mut world = World::new();
+        let agent = world.agent(None);
+        world.post("om_1", "x").unwrap();
+        world.replies(agent, 1, "y");
+        assert_eq!(
+            world.ring(|_| Sent::Later { after_ms: Some(wait), why: "busy".into() }).len(),
+            if is_tried { 1 } else { 2 }
+        );
+        assert_eq!(world.sql.count("deliveries where seq = 2"), u64::from(is_tried), "{wait}");
+    }
 }

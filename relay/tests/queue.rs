@@ -463,52 +463,145 @@ fn dead_letters_and_events_are_bounded() {
     assert!(!format!("{seen:?}").contains("a secret"));
 }
 
+/// A word too late is no answer, also where a failure or nothing would have been one.
 #[test]
-fn the_event_log_tells_one_message_from_end_to_end() {
-    let mut world = World::with(Sqlite::new(), Options { log: Log::Bodies, ..Options::default() });
-    let agent = world.agent(None);
-    says(&mut world, "om_1", "hi");
-    // Stored by its agent at once: nobody needs to read that.
-    world.acks(agent, 1);
-    says(&mut world, "om_2", "/help");
-    world.replies(agent, 1, "hello");
-    says(&mut world, "om_3", "later");
-    world.advance_ms(DELIVERED_PROMPTLY_MS + 1);
-    world.acks(agent, 5);
-    let mut tries = 0;
-    for _ in 0..2 {
-        world.ring(|_| {
-            tries += 1;
-            if tries == 1 { Sent::Later { after_ms: None, why: "busy".into() } } else { Sent::Taken }
-        });
-        world.advance_ms(1_000);
+fn what_was_stopped_can_neither_fail_nor_be_done() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.sends(device, "m1", "x");
+    world.says(device, r#"{"type":"stop","reply_to":1}"#);
+    world.hears(agent);
+    world.says(agent, r#"{"type":"fail","reply_to":1,"reason":"no"}"#);
+    world.says(agent, r#"{"type":"done","reply_to":1}"#);
+    let heard = world.hears(agent);
+    assert!(heard.len() == 2 && heard.iter().all(|frame| frame.contains("already_replied")), "{heard:?}");
+    world.sends(device, "m2", "x");
+    world.hears(agent);
+    world.says(agent, r#"{"type":"fail","reply_to":2,"reason":"no"}"#);
+    world.says(agent, r#"{"type":"done","reply_to":2}"#);
+    let heard = world.hears(agent);
+    assert!(heard[0].contains("accepted") && heard[1].contains("already_replied"), "{heard:?}");
+}
+
+/// Only the one that may have it hears that a question was stopped, and what was shown of its answer stays whole.
+#[test]
+fn a_stop_is_heard_by_its_agent_alone() {
+    let (mut world, home, office) = two_agents();
+    let device = world.device(None);
+    world.sends(device, "m1", "x");
+    world.hears(home);
+    world.hears(office);
+    let text = "x".repeat(protocol::limit::TEXT_BYTES_MAX);
+    world.says(home, &format!(r#"{{"type":"delta","reply_to":1,"offset":0,"text":"{text}"}}"#));
+    world.says(device, r#"{"type":"stop","reply_to":1}"#);
+    assert_eq!(world.hears(home), [r#"{"type":"stop","reply_to":1}"#]);
+    assert_eq!(world.hears(office), [""; 0]);
+    assert_eq!(world.drafts, [], "nobody shows it at a platform");
+    let kept = world.messages(device).pop().unwrap();
+    assert!(kept.len() == protocol::limit::TEXT_BYTES_MAX && kept.ends_with("stopped"), "{}", kept.len());
+}
+
+/// Only what somebody stopped keeps what was shown of it, and only if that is something.
+#[test]
+fn a_part_is_kept_when_there_is_one() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    for n in 1..=2 {
+        world.sends(device, &format!("m{n}"), "x");
     }
-    let mut events = world.hub().events(None, 50).unwrap().events;
-    events.reverse();
-    let lines: Vec<String> = events
-        .iter()
-        .map(|event| {
-            let detail = event.detail.as_deref().unwrap_or("");
-            // The help is long.
-            let detail = detail.split_once("/help ·").map_or(detail.to_owned(), |(before, _)| format!("{before}…"));
-            format!("{} {:?} {detail}", event.kind, event.seq.map(|seq| seq.0))
-        })
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            "connected None agt_1 at 0 of 0",
-            "accepted Some(1) feishu:main:om_1 for agt_1: hi",
-            "accepted Some(2) feishu:main:om_2 for nobody: /help",
-            "told Some(2) notice 3: …",
-            "answered Some(1) answer 4: hello",
-            "accepted Some(5) feishu:main:om_3 for agt_1: later",
-            "delivered Some(5) agt_1",
-            "retry Some(2) answer 3: busy",
-            "delivery Some(2) answer 3 at main",
-            "delivery Some(1) answer 4 at main",
-        ]
-    );
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":""}"#);
+    world.says(agent, r#"{"type":"delta","reply_to":2,"offset":0,"text":"begun"}"#);
+    world.says(device, r#"{"type":"stop","reply_to":1}"#);
+    world.advance_ms(QUESTION_TTL_MS + 1);
+    world.ring(|_| Sent::Taken);
+    assert_eq!(world.envelopes(device).last().unwrap().from, protocol::Author::Relay, "that it expired");
+    assert_eq!(world.sql.count("messages where author = 'agent'"), 0);
+}
+
+/// What was stopped is asked again, although a part of its answer was kept.
+#[test]
+fn a_stopped_question_is_asked_again() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let question = feishu("om_1", "x");
+    world.post("om_1", "x").unwrap();
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"begun"}"#);
+    world.input(Input::Halted(question.id, question.sender.unwrap()));
+    assert_eq!(world.sql.count("messages where author = 'agent' and reply_to = 1"), 1);
+    world.input(Input::Replayed(Seq(1))).unwrap().unwrap();
+    assert_eq!(world.messages(agent), ["x", "x"]);
+}
+
+#[test]
+fn only_what_failed_says_why() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.sends(device, "m1", "/help");
+    world.sends(device, "m2", "x");
+    let reasons = |world: &World| world.envelopes(device).into_iter().map(|said| said.reason).collect::<Vec<_>>();
+    assert_eq!(reasons(&world), [None, None, None]);
+    for n in 0..CONVERSATION_QUESTIONS_MAX + 1 {
+        says(&mut world, &format!("om_{n}"), "x");
+        world.acks(device, n as u64 + 4);
+    }
+    let reasons = reasons(&world);
+    assert!(reasons.iter().flatten().any(|reason| reason.contains("400")), "{reasons:?}");
+    // As long as it may be, and one byte longer.
+    for (bytes, shown) in [
+        (REASON_BYTES_MAX, REASON_BYTES_MAX),
+        (REASON_BYTES_MAX + 1, REASON_BYTES_MAX + 3),
+        (900, REASON_BYTES_MAX + 3),
+    ] {
+        world.sends(device, &format!("n{bytes}"), "x");
+        let seq = world.sql.count("messages where seq > 0");
+        world.says(agent, &format!(r#"{{"type":"fail","reply_to":{seq},"reason":"{}"}}"#, "y".repeat(bytes)));
+        assert_eq!(
+            world.sql.count(&format!("messages where seq = {seq} and octet_length(reason) = {shown}")),
+            1,
+            "{bytes}"
+        );
+    }
+}
+
+/// The bytes of what is answered are free again, beside what still waits.
+#[test]
+fn what_is_answered_takes_no_room() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let text = "x".repeat(protocol::limit::TEXT_BYTES_MAX);
+    let fits = CONVERSATION_QUEUE_BYTES_MAX / text.len() as u64;
+    says(&mut world, "om_first", "x");
+    for n in 2..2 * fits {
+        let seq = says(&mut world, &format!("om_{n}"), &text);
+        world.acks(agent, seq.0);
+        world.says(agent, &format!(r#"{{"type":"done","reply_to":{seq}}}"#));
+    }
+    assert_eq!(world.dead_letters().len(), 0);
+    assert_eq!(world.sql.count("messages where outcome is null"), 1);
+}
+
+/// As many as an agent may hold; one more is too many.
+#[test]
+fn an_agent_says_what_it_holds() {
+    let mut world = World::new();
+    let most: Vec<u64> = (1..=protocol::limit::OPEN_QUESTIONS_MAX as u64).collect();
+    let agent = world.other_agent("agt_1", "laptop", &most);
+    assert_eq!(world.closed.get(&agent), None);
+}
+
+/// The alarm that lets the oldest question expire is set again, whatever rang in between, and once for what is as old.
+#[test]
+fn a_question_has_its_alarm_after_another_rang() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    says(&mut world, "om_1", "x");
+    says(&mut world, "om_2", "x");
+    assert_eq!((world.alarm, world.alarms), (Some(relay_start().plus_ms(QUESTION_TTL_MS)), 1));
+    world.advance_ms(1_000);
+    says(&mut world, "om_3", "y");
+    world.replies(agent, 3, "z");
+    world.ring(|_| Sent::Taken);
+    assert_eq!(world.alarm, Some(relay_start().plus_ms(QUESTION_TTL_MS)));
 }
 
 fn relay_start() -> protocol::Timestamp {

@@ -76,7 +76,9 @@ fn a_chat_is_open_for_as_long_as_its_platform_says() {
     };
     let chat = "feishu:main:oc_1";
     assert!(world.input(push("p1", &[chat], &[60_000])).unwrap().is_ok());
-    world.advance_ms(60_001);
+    world.advance_ms(60_000);
+    assert!(world.input(push("p1b", &[chat], &[60_000])).unwrap().is_ok(), "to the last moment");
+    world.advance_ms(1);
     let refused = world.input(push("p2", &[chat], &[60_000])).unwrap().unwrap_err();
     assert_eq!(refused.code, Code::Conflict);
     assert!(refused.detail.contains("for 1 min after the last one"), "{}", refused.detail);

@@ -3,7 +3,7 @@
 use crate::support::{World, feishu};
 use protocol::limit::{TEXT_BYTES_MAX, WINDOW_MESSAGES};
 use protocol::{Cursor, Seq, ServerFrame, State};
-use relay::hub::{Input, Posted, Role};
+use relay::hub::{Input, Pass, Posted, Role};
 use relay::limit::*;
 use relay::platform::Sent;
 use relay::store::Question;
@@ -273,6 +273,8 @@ fn a_full_window_stays_full_over_hibernation() {
     for seq in 1..=100 {
         world.replies(agent, seq, "y");
     }
+    // The last one too: then its place stands in the attachment alone.
+    world.replies(agent, WINDOW_MESSAGES, "y");
     world.hibernate();
     for n in 0..50 {
         post(&mut world, WINDOW_MESSAGES + n);
@@ -710,4 +712,32 @@ fn a_ticket_is_good_once() {
     assert!(world.hub().spend_ticket(world.now, "t1").unwrap());
     assert!(!world.hub().spend_ticket(world.now, "t1").unwrap());
     assert!(world.hub().spend_ticket(world.now, "t2").unwrap());
+}
+
+/// Deltas are for who wants them and has room for them; each is shown once.
+#[test]
+fn deltas_are_shown_to_whom_they_are_of_use() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    let (shown, plain) = (world.device(None), world.open(Role::Device));
+    world.says(plain, r#"{"type":"hello"}"#);
+    let full = world.open_with(Role::Device, Pass { window: 1, ..Pass::default() });
+    world.says(full, r#"{"type":"hello","capabilities":["deltas"]}"#);
+    world.sends(shown, "m1", "x");
+    let deltas = |world: &mut World, peer| {
+        let heard = world.hears(peer);
+        heard.into_iter().filter(|frame| frame.contains(r#""type":"delta""#)).collect::<Vec<_>>()
+    };
+    world.says(agent, r#"{"type":"delta","reply_to":1,"offset":0,"text":"a"}"#);
+    let delta = r#"{"type":"delta","reply_to":1,"offset":0,"text":"a"}"#.to_owned();
+    assert_eq!([shown, plain, full].map(|peer| deltas(&mut world, peer)), [vec![delta.clone()], vec![], vec![]]);
+    // One that had room all the while has seen it; one that had none has not; and one that wants none is shown none.
+    for peer in [shown, plain, full] {
+        world.acks(peer, 1);
+    }
+    assert_eq!([shown, plain, full].map(|peer| deltas(&mut world, peer)), [vec![], vec![], vec![delta]]);
+    let plain = world.open_with(Role::Device, Pass { window: 1, ..Pass::default() });
+    world.says(plain, r#"{"type":"hello","last":1}"#);
+    world.acks(plain, 1);
+    assert_eq!(deltas(&mut world, plain), [""; 0]);
 }

@@ -75,6 +75,10 @@ mod tests {
     fn a_batch_is_bounded() {
         let long = "x".repeat(FRAME_BYTES_MAX / 2);
         check(&[(&[1], "a"), (&[1], &long), (&[1], "b")], &[(&[1], "a"), (&[1], &long), (&[1], "b")]);
+        // With the signs between them.
+        let (fits, long) = (long.get(3..).unwrap_or_default(), long.get(2..).unwrap_or_default());
+        check(&[(&[1], "a"), (&[1], fits)], &[(&[1], &format!("[a,{fits}]"))]);
+        check(&[(&[1], "a"), (&[1], long)], &[(&[1], "a"), (&[1], long)]);
         let many = vec![(vec![PeerId(1)], "a".to_owned()); BATCH_FRAMES_MAX + 2];
         let lengths: Vec<usize> =
             batches(many).iter().map(|output| format!("{output:?}").matches('a').count()).collect();

@@ -207,10 +207,11 @@ mod tests {
         let mut read = Known { from: 256, ..Known::default() };
         read.put(1, &known.page(1));
         // A page without messages is not written.
-        read.put(3, &[]);
+        read.put(3, &hash(0, &id(768)).to_le_bytes());
         read.insert(Seq(800), &id(800));
         assert_eq!(read.places(&id(300)), [Seq(300)]);
         assert_eq!(read.places(&id(600)), []);
+        assert_eq!(read.places(&id(768)), [Seq(768)]);
         assert_eq!(read.places(&id(800)), [Seq(800)]);
         known.forget(Seq(511));
         assert_eq!((known.from, known.places(&id(511))), (256, vec![Seq(511)]));
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn many_are_found() {
         let mut known = Known::default();
-        let count = 2 * KNOWN_LINEAR as u64;
+        let count = 8 * KNOWN_LINEAR as u64;
         (0..count).for_each(|n| known.insert(Seq(n), &id(n)));
         assert!((0..count).step_by(7).all(|n| known.places(&id(n)).contains(&Seq(n))));
         assert!(2 * known.slots.len() >= 3 * known.hashes.len());
@@ -247,5 +248,9 @@ mod tests {
         let mut read = Known::default();
         (0..count / KNOWN_PAGE).for_each(|page| read.put(page, &known.page(page)));
         assert!((0..count).step_by(7).all(|n| read.places(&id(n)) == known.places(&id(n))));
+        // So are those that are left when the old ones are gone.
+        known.forget(Seq(count / 2));
+        assert!((0..count / 2).step_by(7).all(|n| known.places(&id(n)).is_empty()));
+        assert!((count / 2..count).step_by(7).all(|n| known.places(&id(n)) == [Seq(n)]));
     }
 }

@@ -1,6 +1,9 @@
 //! Answers on their way to platforms: in order per conversation, part by part, tried again, and given up in the end.
 
+use std::hash::Hasher;
+
 use protocol::{Seq, State, Timestamp};
+use siphasher::sip::SipHasher13;
 
 use super::{EventKind, Hub, Output, notice, shorten};
 use crate::limit::{DELIVERIES_MAX, DELIVERY_DELAY_MS_MAX, DELIVERY_MS_MAX, FLIGHT_MS_MAX, KEPT_MS_MAX};
@@ -113,10 +116,8 @@ impl<S: Sql> Hub<S> {
     /// draws no random numbers, of what differs between users, answers and tries.
     fn delay_ms(&self, seq: Seq, attempts: u32) -> u64 {
         let whole = 1000u64.checked_shl(attempts.min(20)).unwrap_or(u64::MAX).min(DELIVERY_DELAY_MS_MAX);
-        let mut hash = self.epoch ^ (seq.0 << 20) ^ u64::from(attempts);
-        // The finaliser of SplitMix64.
-        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        whole / 2 + (hash ^ (hash >> 31)) % (whole / 2 + 1)
+        let mut hasher = SipHasher13::new_with_keys(self.epoch, seq.0);
+        hasher.write_u32(attempts);
+        whole / 2 + hasher.finish() % (whole / 2)
     }
 }

@@ -120,11 +120,16 @@ pub struct World {
     pub now: Timestamp,
     hub: Hub<Sqlite>,
     pub options: Options,
-    attachments: BTreeMap<PeerId, Peer>,
+    /// As JSON, as sockets keep them.
+    attachments: BTreeMap<PeerId, String>,
+    /// How often one was written.
+    pub attached: u64,
     /// What each peer was sent, open or closed.
     pub heard: BTreeMap<PeerId, Vec<ServerFrame>>,
     pub closed: BTreeMap<PeerId, u16>,
     pub alarm: Option<Timestamp>,
+    /// How often it was set.
+    pub alarms: u64,
     pub deliveries: Vec<Delivery>,
     pub drafts: Vec<Seq>,
     pub fetched: Vec<protocol::Fetched>,
@@ -151,9 +156,11 @@ impl World {
             hub,
             options,
             attachments: BTreeMap::new(),
+            attached: 0,
             heard: BTreeMap::new(),
             closed: BTreeMap::new(),
             alarm: None,
+            alarms: 0,
             deliveries: Vec::new(),
             drafts: Vec::new(),
             over: Vec::new(),
@@ -169,7 +176,8 @@ impl World {
 
     /// Everything in memory is lost; sockets and their attachments stay.
     pub fn hibernate(&mut self) {
-        let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, peer)| (id, peer.clone())).collect();
+        let read = |json: &String| serde_json::from_str::<Peer>(json).unwrap();
+        let peers: Vec<(PeerId, Peer)> = self.attachments.iter().map(|(&id, json)| (id, read(json))).collect();
         self.hub = Hub::restore(None, self.sql.clone(), self.options, self.now, peers).unwrap().with_keys(keys());
         self.input(Input::Woken(self.alarm));
     }
@@ -229,8 +237,10 @@ impl World {
         for output in outputs {
             match output {
                 Output::Attach(id, peer) => {
-                    assert!(serde_json::to_string(&peer).unwrap().len() < 1_000, "attachments are small");
-                    self.attachments.insert(id, peer);
+                    let json = serde_json::to_string(&peer).unwrap();
+                    assert!(json.len() < 1_000, "attachments are small");
+                    self.attachments.insert(id, json);
+                    self.attached += 1;
                 }
                 Output::Close(id, code, _) => {
                     self.attachments.remove(&id);
@@ -250,10 +260,18 @@ impl World {
                         self.heard.entry(id).or_default().extend(frames.clone());
                     }
                 }
-                Output::WakeAt(at) => self.alarm = Some(at),
+                Output::WakeAt(at) => {
+                    self.alarm = Some(at);
+                    self.alarms += 1;
+                }
             }
         }
         result
+    }
+
+    /// What the socket of a peer keeps.
+    pub fn attachment(&self, peer: PeerId) -> &str {
+        &self.attachments[&peer]
     }
 
     pub fn open(&mut self, role: Role) -> PeerId {
