@@ -114,7 +114,8 @@ fn order_is_kept_and_parts_follow() {
     world.replies(agent, 1, "first");
     asks(&mut world, "om_2");
     world.replies(agent, 3, "second");
-    assert!(matches!(world.held(&id("om_2")), Held::Nothing | Held::Open(..)), "the first is not there yet");
+    let Held::Open(_, since) = world.held(&id("om_2")) else { panic!("the first is not there yet") };
+    assert_eq!(since, world.now);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
     let found = found(world.held(&id("om_2")));
     assert_eq!((found.text.as_str(), found.part), ("second", 0));
@@ -164,7 +165,8 @@ fn what_can_go_only_in_a_response_waits_for_the_next_one() {
     let agent = world.agent(None);
     // The next message gets it, at once; its own answer waits in turn.
     asks(&mut world, "om_2");
-    assert_eq!(answer(world.held(&id("om_2"))).0, "late");
+    let late = found(world.held(&id("om_2")));
+    assert_eq!((late.text.as_str(), late.origin.message.as_str()), ("late", "om_2"), "to whoever asks now");
     world.passes(&id("om_2"));
     assert_eq!(answer(world.held(&id("om_2"))).0, "late", "the same again for whoever asks again");
     let question = world.hub().conversations(None, 1).unwrap().unwrap().conversations[0].last_seq.0;
@@ -234,4 +236,59 @@ fn what_is_kept_while_the_next_one_waits_comes_with_that() {
     keeps(&mut world);
     asks(&mut world, "om_4");
     assert_eq!(answer(world.held(&id("om_4"))).0, "in time");
+}
+
+/// The wait ends with the millisecond that it was to end with: what comes then goes the late way.
+#[test]
+fn what_comes_when_the_wait_is_over_is_late() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.advance_ms(5_000);
+    world.replies(agent, 1, "late");
+    assert_eq!(world.held(&id("om_1")), Held::Nothing);
+    assert_eq!(world.ring(|_| Sent::Taken).len(), 1);
+    // So does an older answer that is kept from then on.
+    asks(&mut world, "om_3");
+    world.advance_ms(1_000);
+    asks(&mut world, "om_4");
+    world.advance_ms(5_000);
+    world.replies(agent, 3, "kept");
+    keeps(&mut world);
+    assert!(matches!(world.held(&id("om_4")), Held::Open(..)));
+}
+
+/// While the platform is asked to take it nobody knows; when it did not, the late way is the only one.
+#[test]
+fn what_is_on_its_way_is_waited_for() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    asks(&mut world, "om_1");
+    world.replies(agent, 1, "hello");
+    world.advance_ms(5_000);
+    world.input(Input::Tick);
+    world.hold(&id("om_1"), 5_000);
+    let Held::Open(_, since) = world.held(&id("om_1")) else { panic!() };
+    assert_eq!(since, Timestamp(1_800_000_000_000), "since it was asked");
+    let delivery = world.deliveries.remove(0);
+    world.input(Input::Delivered(delivery.seq, 0, Sent::Later { after_ms: None, why: "busy".into() }));
+    assert_eq!(world.held(&id("om_1")), Held::Nothing);
+}
+
+/// Who asks for an answer by another message waits for it since then.
+#[test]
+fn who_asks_for_it_waits_since_then() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    world.post("om_1", "x").unwrap();
+    world.post("om_2", "x").unwrap();
+    world.replies(agent, 1, "first");
+    world.replies(agent, 2, "second");
+    world.input(Input::Tick);
+    world.advance_ms(1_000);
+    let (now, until) = (world.now, world.now.plus_ms(5_000));
+    let (found, _) = world.hub_mut().collect(now, &id("om_3"), &feishu("", "").conversation, until).unwrap().unwrap();
+    assert_eq!(found, id("om_1"));
+    let Held::Open(_, since) = world.held(&found) else { panic!() };
+    assert_eq!(since, now);
 }

@@ -188,10 +188,11 @@ impl World {
         self.hibernate();
     }
 
-    /// So many old messages, each a question that has its answer, as the store holds them.
+    /// Old messages after what there is, so many in all: each a question that has its answer, as the store holds them.
     pub fn history(&mut self, count: u64) {
+        let first = self.sql.count("messages") + 1;
         self.sql.execute(&format!(
-            "with recursive n(seq) as (select 1 union all select seq + 1 from n where seq < {count})
+            "with recursive n(seq) as (select {first} union all select seq + 1 from n where seq < {count})
              insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
              select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
         ));
