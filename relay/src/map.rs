@@ -240,3 +240,50 @@ impl<K: Serialize> Serialize for Set<K> {
         self.0.serialize(serializer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// They are what the standard library's are.
+        #[test]
+        fn as_those_of_the_standard_library(steps in proptest::collection::vec((0u8..4, 0u8..8, any::<u8>()), 0..40)) {
+            let (mut map, mut set) = (Map::new(), Set::new());
+            let (mut same_map, mut same_set) = (BTreeMap::new(), BTreeSet::new());
+            for (step, key, value) in steps {
+                match step {
+                    0 | 1 => {
+                        map.insert(key, value);
+                        same_map.insert(key, value);
+                        prop_assert_eq!(set.insert(key), same_set.insert(key));
+                    }
+                    2 => {
+                        prop_assert_eq!(map.remove(&key), same_map.remove(&key));
+                        prop_assert_eq!(set.remove(&key), same_set.remove(&key));
+                    }
+                    _ if value < 16 => {
+                        map.clear();
+                        same_map.clear();
+                    }
+                    _ => {
+                        map.retain(|&known, _| known > key);
+                        same_map.retain(|&known, _| known > key);
+                        *map.or_default(key) = value;
+                        *same_map.entry(key).or_default() = value;
+                    }
+                }
+                prop_assert!(map.iter().eq(&same_map) && map.keys().eq(same_map.keys()) && map.values().eq(same_map.values()));
+                prop_assert!(map.above(&key).eq(same_map.range(key + 1..)));
+                prop_assert_eq!((map.get(&key), map.contains_key(&key)), (same_map.get(&key), same_map.contains_key(&key)));
+                prop_assert_eq!((map.len(), map.is_empty()), (same_map.len(), same_map.is_empty()));
+                prop_assert!(set.iter().eq(&same_set) && set.contains(&key) == same_set.contains(&key));
+                prop_assert_eq!((set.len(), set.is_empty()), (same_set.len(), same_set.is_empty()));
+            }
+        }
+    }
+}

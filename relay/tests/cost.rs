@@ -187,6 +187,16 @@ fn ids_from_before_there_were_pages_are_known() {
     assert_eq!(world.post("om_1", "new").unwrap().seq, Seq(count + 4 * KNOWN_PAGE + 1));
 }
 
+/// Of what was trimmed there is no page, also when they are all written down at once.
+#[test]
+fn a_page_without_messages_is_not_written() {
+    let mut world = World::new();
+    world.history(3 * KNOWN_PAGE - 1);
+    world.sql.execute("delete from messages where seq between 256 and 511");
+    world.post("om_1", "x").unwrap();
+    assert_eq!((world.sql.count("known_ids"), world.sql.count("known_ids where page = 1")), (2, 0));
+}
+
 #[test]
 fn answered_is_answered_after_a_crash() {
     let mut world = World::new();
@@ -307,7 +317,7 @@ fn a_wake_reads_a_page_of_ids_and_not_the_history() {
     world.history(HISTORY_MESSAGES_MAX + KNOWN_PAGE);
     world.post("om_first", "x").unwrap();
     world.advance_ms(DEDUPE_MS_MIN + 1);
-    for n in 0..2 * KNOWN_PAGE {
+    for n in 0..2 * KNOWN_PAGE + 60 {
         world.post(&format!("om_{n}"), "/help").unwrap();
         world.ring(|_| relay::platform::Sent::Taken);
     }

@@ -164,8 +164,39 @@ fn what_is_over_goes_in_steps() {
         world.advance_ms(DEDUPE_MS_MIN + 1);
         world.post("om_1", "x").unwrap();
         let log = world.hub().events(None, 5).unwrap().events;
-        (world.sql.count("messages"), log.iter().any(|event| event.kind == "trimmed"))
+        // How far is known after a sleep too.
+        world.crash();
+        let device = world.device(Some(world.cursor(0)));
+        let welcome = world.hears(device).remove(0);
+        (world.sql.count("messages"), log.iter().any(|event| event.kind == "trimmed"), welcome)
     };
-    assert_eq!(over(TRIM_ROWS_MAX - 1), (HISTORY_MESSAGES_MAX + TRIM_ROWS_MAX - 1, false));
-    assert_eq!(over(TRIM_ROWS_MAX), (HISTORY_MESSAGES_MAX, true));
+    let (left, is_logged, gap) = over(TRIM_ROWS_MAX - 1);
+    assert_eq!((left, is_logged), (HISTORY_MESSAGES_MAX + TRIM_ROWS_MAX - 1, false));
+    assert!(gap.contains(r#""from":1,"to":1"#), "{gap}");
+    let (left, is_logged, gap) = over(TRIM_ROWS_MAX);
+    assert_eq!((left, is_logged), (HISTORY_MESSAGES_MAX, true));
+    assert!(gap.contains(&format!(r#""from":1,"to":{}"#, TRIM_ROWS_MAX + 1)), "{gap}");
+}
+
+/// A conversation whose messages are all gone is as one that never was, also for a Hub that had it in memory.
+#[test]
+fn what_was_set_goes_with_the_last_message() {
+    let mut world = World::new();
+    let home = world.other_agent("agt_home", "Home", &[]);
+    let office = world.other_agent("agt_office", "Office", &[]);
+    world.post("om_1", "/use office").unwrap();
+    world.ring(|_| Sent::Taken);
+    // Others, until it is over; the Hub never sleeps.
+    let device = world.device(None);
+    let full = HISTORY_MESSAGES_MAX / 2;
+    for n in 0..full + TRIM_ROWS_MAX {
+        if n == full {
+            world.advance_ms(DEDUPE_MS_MIN + 1);
+        }
+        world.advance_ms(200);
+        world.sends(device, &format!("m{n}"), "/help");
+    }
+    assert_eq!(world.sql.count("messages where id = 'feishu:main:om_1'"), 0);
+    world.post("om_2", "x").unwrap();
+    assert_eq!((world.messages(home).len(), world.messages(office).len()), (1, 0));
 }

@@ -1,6 +1,7 @@
 //! The core's tests, one program: what each file of it uses is compiled and linked once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod around;
 mod cost;
 mod dialects;
 mod draft;

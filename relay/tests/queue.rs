@@ -392,6 +392,9 @@ fn an_agent_that_fails_is_not_heard_fifty_times() {
         world.says(agent, &fail);
         let heard = world.hears(agent);
         assert!(heard.len() == 2 && heard.iter().all(|frame| frame.contains(r#""type":"accepted""#)), "{heard:?}");
+        if n == 25 {
+            world.hibernate();
+        }
     }
     let told_them = told(&mut world);
     assert!(told_them.len() == 1 && told_them[0].contains("model server unreachable"), "{told_them:?}");

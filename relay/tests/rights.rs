@@ -226,6 +226,18 @@ fn a_removed_agent_leaves_its_questions_to_be_asked_again() {
     assert_eq!(world.messages(next), ["four"], "waited for any agent");
 }
 
+/// Whoever asked on the page is told as well as whoever asked at a platform.
+#[test]
+fn everyone_hears_that_the_agent_they_asked_is_gone() {
+    let mut world = World::new();
+    let (device, agent) = (world.device(None), world.agent(None));
+    world.sends(device, "m1", "x");
+    world.input(Input::Removed("agt_1".parse().unwrap()));
+    assert_eq!(world.closed.get(&agent), Some(&4401));
+    let told = world.envelopes(device).pop().unwrap();
+    assert_eq!((told.from, told.reply_to), (protocol::Author::Relay, Some(Seq(1))));
+}
+
 /// A machine that makes calls for the relay follows nothing, is nobody's agent, and hears what it is for.
 #[test]
 fn whoever_carries_calls_does_nothing_else() {

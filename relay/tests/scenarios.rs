@@ -741,3 +741,45 @@ fn deltas_are_shown_to_whom_they_are_of_use() {
     world.acks(plain, 1);
     assert_eq!(deltas(&mut world, plain), [""; 0]);
 }
+
+/// An agent is called what its key says now, also after everything in memory was lost; the same name is written once.
+#[test]
+fn an_agent_may_have_another_name() {
+    let mut world = World::new();
+    let connect = |world: &mut World, name: &str| {
+        let before = world.sql.changes();
+        world.open(Role::Agent { id: "agt_1".parse().unwrap(), name: name.into() });
+        let peer = *world.heard.keys().last().unwrap();
+        world.says(peer, r#"{"type":"hello"}"#);
+        world.sql.changes() - before
+    };
+    connect(&mut world, "laptop");
+    let same = connect(&mut world, "laptop");
+    assert_eq!(connect(&mut world, "desk"), same + 1);
+    world.crash();
+    world.post("om_1", "/agents").unwrap();
+    assert!(world.ring(|_| Sent::Taken)[0].text.contains("desk"));
+}
+
+/// So many of the questions before its cursor, and not one more.
+#[test]
+fn a_device_hears_how_far_what_it_has_came_meanwhile() {
+    let mut world = World::new();
+    world.history(RESUME_STATES + 5);
+    let device = world.device(Some(world.cursor(RESUME_STATES + 5)));
+    let states =
+        world.hears(device).into_iter().filter(|frame| frame.contains(r#""type":"state""#)).collect::<Vec<_>>();
+    assert_eq!(states.len() as u64, RESUME_STATES);
+    assert!(states[0].contains(r#""seq":6"#), "{}", states[0]);
+}
+
+#[test]
+fn what_a_peer_has_not_acknowledged_is_unread() {
+    let mut world = World::new();
+    let agent = world.agent(None);
+    assert_eq!(world.hub().unread(agent), None);
+    world.post("om_1", "x").unwrap();
+    assert_eq!(world.hub().unread(agent), Some(Seq(1)));
+    world.acks(agent, 1);
+    assert_eq!(world.hub().unread(agent), None);
+}

@@ -165,10 +165,10 @@ impl<S: Sql> Hub<S> {
             Some(last) => last,
             None => self.store.last_event()?,
         };
-        self.last_event = Some(last + 1);
+        let n = last + 1;
+        self.last_event = Some(n);
         let kind = kind.as_str().to_owned();
-        let event = Event { n: Some(last + 1), at_ms: now, kind, seq: seq.into(), detail: detail.into() };
-        self.store.put_event(last + 1, &event)
+        self.store.put_event(n, &Event { n: Some(n), at_ms: now, kind, seq: seq.into(), detail: detail.into() })
     }
 }
 

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn many_are_found() {
         let mut known = Known::default();
-        let count = 8 * KNOWN_LINEAR as u64;
+        let count = 6 * KNOWN_LINEAR as u64;
         (0..count).for_each(|n| known.insert(Seq(n), &id(n)));
         assert!((0..count).step_by(7).all(|n| known.places(&id(n)).contains(&Seq(n))));
         assert!(2 * known.slots.len() >= 3 * known.hashes.len());

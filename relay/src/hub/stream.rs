@@ -114,7 +114,11 @@ mod tests {
         assert_eq!(stream.push(4, "x"), Pushed::TooLong);
         assert_eq!(stream.push(9_999, "x"), Pushed::TooLong);
         assert_eq!(stream.text(), "anew");
-        assert_eq!(stream.push(0, "short"), Pushed::Appended);
+        // As long as it may be, to the byte, in pieces.
+        let half = "x".repeat(TEXT_BYTES_MAX / 2);
+        assert_eq!(stream.push(0, &half), Pushed::Appended);
+        assert_eq!(stream.push(half.len() as u64, &half), Pushed::Appended);
+        assert_eq!(stream.push(TEXT_BYTES_MAX as u64, "x"), Pushed::TooLong);
     }
 
     #[test]

@@ -118,10 +118,9 @@ impl<S: Sql> Store<S> {
         self.write(DELETE_OLDEST_DEAD, vec![Value::Integer(DEAD_LETTERS_MAX as i64)])
     }
 
-    /// It was replayed. False when it was no dead letter.
-    pub fn delete_dead_letter(&self, seq: Seq) -> Result<bool, S::Error> {
-        let rows = self.run("delete from dead_letters where seq = ? returning seq", vec![integer(seq)])?;
-        Ok(!rows.is_empty())
+    /// It was replayed.
+    pub fn delete_dead_letter(&self, seq: Seq) -> Result<(), S::Error> {
+        self.write("delete from dead_letters where seq = ?", vec![integer(seq)])
     }
 
     /// How many there are.
