@@ -219,7 +219,8 @@ mod tests {
         wrong(vec![file.clone()], NOW.plus_ms(1000), "files[0].url: ");
         let other = link("usr_2").file(&keys, "", NOW, NOW.plus_ms(1000));
         wrong(vec![other], NOW, "files[0].url: ");
-        wrong(vec![file; FILES_MAX + 1], NOW, "files: at most 10");
+        wrong(vec![file.clone(); FILES_MAX + 1], NOW, "files: at most 10");
+        assert_eq!(checked(vec![file.clone(); FILES_MAX], NOW), Ok(vec![file; FILES_MAX]));
     }
 
     #[test]
@@ -237,6 +238,13 @@ mod tests {
         check(".env", "env");
         let long = name(&format!("{}.tar", "图".repeat(200)), "file");
         assert!(long.len() <= FILE_NAME_BYTES_MAX && long.ends_with("图.tar"), "{long}");
+        // The longest name has the longest ending; what is longer is none, and is cut with the rest.
+        let stem = "x".repeat(FILE_NAME_BYTES_MAX - ENDING_BYTES_MAX - 1);
+        let ending = ".".to_owned() + &"y".repeat(ENDING_BYTES_MAX);
+        check(&format!("{stem}xx{ending}"), &format!("{stem}{ending}"));
+        check(&format!("a{ending}y"), &format!("a{ending}y"));
+        check(&format!("{stem}{ending}y"), &stem);
+        assert!(name(&format!("a.{}", "y".repeat(300)), "file").len() <= FILE_NAME_BYTES_MAX);
     }
 
     #[test]
@@ -247,6 +255,30 @@ mod tests {
         check(b"\x89PNG\r\n\x1a\n", Some("text/html"), "image/png");
         check(b"\xff\xd8\xff\xe0", None, "image/jpeg");
         check(b"%PDF-1.7", None, "application/pdf");
+        check(b"GIF87a", None, "image/gif");
+        check(b"GIF89a", None, "image/gif");
+        check(b"RIFF\x24\0\0\0WEBPVP8 ", None, "image/webp");
+        check(b"RIFF\x24\0\0\0WAVEfmt ", None, "audio/wav");
+        check(b"RIFF\x24\0\0\0AVI LIST", None, "application/octet-stream");
+        check(b"BM\x36\x10\0\0\0\0\0\0\x36\0", None, "image/bmp");
+        check(b"BMI is a number", Some("text/plain"), "text/plain");
+        check(b"ID3\x04", None, "audio/mpeg");
+        for second in [0xfb, 0xf3, 0xf2] {
+            check(&[0xff, second, 0x90], None, "audio/mpeg");
+        }
+        check(b"OggS\0", None, "audio/ogg");
+        check(b"#!AMR\n", None, "audio/amr");
+        check(b"#!SILK_V3", None, "audio/silk");
+        // As WeChat and QQ have it.
+        check(b"\x02#!SILK_V3", None, "audio/silk");
+        check(b"#!/bin/sh\n", Some("text/plain"), "text/plain");
+        check(b"\x1a\x45\xdf\xa3", None, "video/webm");
+        for brand in [b"heic", b"heix", b"mif1"] {
+            check(&[b"\0\0\0\x18ftyp".as_slice(), brand].concat(), None, "image/heic");
+        }
+        check(b"\0\0\0\x1cftypavif", None, "image/avif");
+        // A brand alone is none.
+        check(b"\0\0\0\x18moovheic", None, "application/octet-stream");
         check(b"\0\0\0\x18ftypmp42", None, "video/mp4");
         check(b"\0\0\0\x18ftypM4A ", None, "audio/mp4");
         check(

@@ -200,6 +200,32 @@ mod tests {
         check(b"not a form", Err("file: expected a file in the field of this name"));
     }
 
+    /// A field of so many bytes with another name, and the line that ends it.
+    fn field_of(bytes: usize) -> Vec<u8> {
+        let head = b"--X7\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
+        [head, vec![b'x'; bytes].as_slice(), b"\r\n"].concat()
+    }
+
+    #[test]
+    fn other_fields_are_passed_over() {
+        let file = b"--X7\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nhello\r\n--X7--\r\n";
+        check(
+            &[field_of(1_000), field_of(0), field_of(1_000), field_of(7), file.to_vec()].concat(),
+            Ok(("", None, b"hello")),
+        );
+    }
+
+    #[test]
+    fn nobody_holds_a_file_whole() {
+        let mut form = Form::of(TYPE).unwrap();
+        form.begin(b"--X7\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n").unwrap().unwrap();
+        // What is held may be all of a delimiter but its last byte.
+        for piece in [1_000, 1, 1_000] {
+            form.next(&vec![b'x'; piece]);
+            assert_eq!(form.held.len(), form.delimiter.len() - 1);
+        }
+    }
+
     #[test]
     fn one_that_is_cut_off_is_none() {
         let body: &[u8] = b"--X7\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nhello\r\n--X";
@@ -220,6 +246,17 @@ mod tests {
             assert_eq!(outcome.unwrap_err().to_string(), "file: expected at most 64 KiB before it");
             assert!(form.held.len() <= PASSED_BYTES_MAX + 1024);
         }
+        // Also many fields, whether what they hold or what is said of them is long; and it is exact, with the line's end
+        // that is thought before the first part.
+        for bytes in [0, 1_000] {
+            let mut form = Form::of(TYPE).unwrap();
+            let wrong = (0..2_000).find_map(|at| form.begin(&field_of(bytes)).err().map(|_| at)).unwrap();
+            let passed = field_of(bytes).len() - form.delimiter.len();
+            assert_eq!(wrong, PASSED_BYTES_MAX / passed, "fields of {bytes}");
+        }
+        let mut form = Form::of(TYPE).unwrap();
+        assert_eq!(form.begin(&vec![b'x'; PASSED_BYTES_MAX - 2]), Ok(None));
+        assert!(form.begin(b"x").is_err());
     }
 
     #[test]

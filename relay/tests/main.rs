@@ -1,6 +1,7 @@
 //! The core's tests, one program: what each file of it uses is compiled and linked once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod abilities;
 mod around;
 mod cost;
 mod dialects;
@@ -23,3 +24,4 @@ mod rights;
 mod scenarios;
 mod support;
 mod vectors;
+mod verdicts;

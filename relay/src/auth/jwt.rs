@@ -257,12 +257,25 @@ mod tests {
         ] {
             forged(&good, wrong);
         }
+        // As far ahead as clocks may differ.
+        let early = claims(r#""role":"operator","iat":1800000060,"nbf":1800000060,"exp":1900000000"#);
+        check(&forge(&good, &early, Some("access")), Ok(access()));
         let ended = claims(r#""role":"operator","iat":1700000000,"exp":1800000000"#);
         check(&forge(&good, &ended, Some("access")), Err(Refused::Expired));
         for text in ["", "a.b", "a.b.c.d", "ä.ö.ü", &"x".repeat(10_000)] {
             check(text, Err(Refused::Forged));
         }
         check(&keys.sign(&access(), NOW, Some(NOW.plus_ms(1000))).replace('.', "A."), Err(Refused::Forged));
+    }
+
+    #[test]
+    fn tokens_have_a_longest_length() {
+        let named = |letters: usize| AgentKey { name: "x".repeat(letters), ..agent() };
+        let signed = |letters: usize| keys().sign(&named(letters), NOW, None);
+        let letters = (2_000..).find(|&letters| signed(letters).len() >= TOKEN_BYTES_MAX).unwrap();
+        assert_eq!(signed(letters).len(), TOKEN_BYTES_MAX);
+        assert_eq!(keys().verify::<AgentKey>(&signed(letters), NOW), Ok(named(letters)));
+        assert_eq!(keys().verify::<AgentKey>(&signed(letters + 1), NOW), Err(Refused::Forged));
     }
 
     /// As earlier versions signed them: agent keys have no end of life.

@@ -104,6 +104,11 @@ mod tests {
         for weak in ["", "  ", "too-short", &"ab".repeat(40), &format!("{good} short")] {
             assert_eq!(Secret::list(weak).map(|list| list.len()), Err(WeakSecret), "{weak}");
         }
+        // As long and as mixed as it has to be, and not quite.
+        assert!(Secret::list("0123456789-0123456789-0123456789").is_ok());
+        assert!(Secret::list("0123456789-0123456789-012345678").is_err());
+        assert!(Secret::list(&"0123456789".repeat(4)).is_ok());
+        assert!(Secret::list(&"012345678".repeat(4)).is_err());
     }
 
     #[test]

@@ -256,9 +256,6 @@ mod tests {
         assert_eq!(next(&wecom, Stage::Person, "c0de", &member), Ok(Step::Done(expected)));
         let outsider = answer(200, r#"{"errcode":0,"openid":"o1","external_userid":"w1"}"#);
         assert!(matches!(next(&wecom, Stage::Person, "c0de", &outsider), Err(NoPerson::Refused(_))));
-        let mut without = wecom;
-        without.agent_id = None;
-        assert!(check(&without).unwrap_err().starts_with("agent_id"));
     }
 
     #[test]
@@ -271,12 +268,46 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_cannot_be_name_their_field() {
+        let check = |provider: Provider, expected: Option<&str>| {
+            let field = check(&provider).err().map(|why| why.split(':').next().unwrap_or_default());
+            assert_eq!(field, expected, "{provider:?}");
+        };
+        let feishu = || provider(ProviderKind::Feishu);
+        let wecom = || provider(ProviderKind::Wecom);
+        check(feishu(), None);
+        check(wecom(), None);
+        check(Provider { app_id: String::new(), ..feishu() }, Some("app_id, app_secret"));
+        check(Provider { app_secret: String::new(), ..feishu() }, Some("app_id, app_secret"));
+        // WeCom alone has an AgentId.
+        check(Provider { agent_id: None, ..feishu() }, None);
+        check(Provider { agent_id: None, ..wecom() }, Some("agent_id"));
+        check(Provider { agent_id: Some(String::new()), ..wecom() }, Some("agent_id"));
+        for (api, expected) in [
+            ("https://open.larksuite.com", None),
+            ("http://127.0.0.1:8787", None),
+            ("http://localhost:8787", None),
+            ("https://open.larksuite.com/", Some("api")),
+            ("http://open.larksuite.com", Some("api")),
+            ("", Some("api")),
+        ] {
+            check(Provider { api: Some(api.into()), ..feishu() }, expected);
+        }
+    }
+
+    #[test]
     fn failures_say_whether_to_try_again() {
         let wechat = provider(ProviderKind::Wechat);
         let verdict = |status, body: &str| next(&wechat, Stage::Code, "c0de", &answer(status, body));
         assert_eq!(verdict(200, r#"{"errcode":40029}"#), Err(NoPerson::Refused("error 40029".into())));
         assert_eq!(verdict(200, r#"{"errcode":-1}"#), Err(NoPerson::Later("error -1".into())));
         assert_eq!(verdict(502, "<html>"), Err(NoPerson::Later("HTTP 502".into())));
+        // Whatever else they say.
+        let good = r#"{"openid":"o1"}"#;
+        assert!(verdict(200, good).is_ok());
+        assert_eq!(verdict(400, good), Err(NoPerson::Refused("HTTP 400".into())));
+        assert_eq!(verdict(499, good), Err(NoPerson::Refused("HTTP 499".into())));
+        assert_eq!(verdict(500, good), Err(NoPerson::Later("HTTP 500".into())));
         assert_eq!(verdict(200, "{}"), Err(NoPerson::Refused("the provider's answer has no openid".into())));
     }
 }

@@ -152,6 +152,7 @@ mod tests {
         let seals = seals(OLD);
         let sealed = seals.seal(HERE, "app-secret 密", &random(1));
         assert!(is_sealed(&sealed) && !sealed.contains("app-secret"));
+        assert!(!is_sealed("app-secret 密") && !is_sealed(""));
         assert_eq!(seals.open(HERE, &sealed).as_deref(), Ok("app-secret 密"));
         for place in [
             Place { row: "other", ..HERE },

@@ -123,3 +123,21 @@ impl AgentKey {
         self.scopes.contains(&scope)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_may_do_what_its_key_says() {
+        let key = AgentKey {
+            agent: "agt_1".parse().unwrap(),
+            user: "usr_1".parse().unwrap(),
+            key: "key_1".into(),
+            name: "laptop".into(),
+            scopes: vec![Scope::Receive, Scope::Send],
+        };
+        let may = [Scope::Egress, Scope::Push, Scope::Receive, Scope::Send].map(|scope| key.may(scope));
+        assert_eq!(may, [false, false, true, true]);
+    }
+}

@@ -228,8 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_alone_is_sent_one_question_at_a_time() {
+        let robot = "agt_1".parse().unwrap();
+        let user = || "usr_1".parse().unwrap();
+        assert!(!Words::Plugin { user: user() }.has_read_what_it_was_handed());
+        assert!(Words::Robot { user: user() }.has_read_what_it_was_handed());
+        let conversation = "default".parse().unwrap();
+        assert!(Words::Person { robot, conversation }.has_read_what_it_was_handed());
+    }
+
+    #[test]
     fn what_is_too_long_or_has_no_id_is_refused() {
         let now = Timestamp(1);
+        let longest = r#"{"type":"ping"}"#.to_owned() + &" ".repeat(FRAME_BYTES_MAX - 15);
+        assert!(matches!(robot().hear(now, &longest, "1"), Said::Ping(_)));
         let long = "x".repeat(FRAME_BYTES_MAX + 1);
         assert_eq!(robot().hear(now, &long, "1"), Said::Wrong(DecodeError::TooLarge));
         let answer = r#"{"type":"message","data":{"text":"hi"}}"#;

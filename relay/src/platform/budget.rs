@@ -144,6 +144,12 @@ mod tests {
         budget.spend(now, RATES, "a");
         assert!(budget.take(now, RATES, "a").is_err_and(|longer| longer > wait && longer <= wait + each_ms));
         assert_eq!(budget.take(now, RATES, "b"), Ok(()));
+        // As long as all of them take at the rate, but for what may come at once; up to twice its time.
+        for (calls, wait_ms) in [(2, 1_333), (1, 1_667), (9, 1_667)] {
+            (0..calls).for_each(|_| budget.spend(now, RATES, "a"));
+            let wait = budget.take(now, RATES, "a").unwrap_err();
+            assert!((wait_ms - 1..=wait_ms + 1).contains(&wait), "{calls} more: {wait}");
+        }
     }
 
     #[test]
@@ -175,5 +181,21 @@ mod tests {
             let _ = budget.take(Timestamp(n * 10_000), RATES, &n.to_string());
         }
         assert!(budget.over_us.len() <= KEYS_MAX);
+    }
+
+    /// However many chats there are at once.
+    #[test]
+    fn what_is_not_over_is_kept() {
+        let rates = &[Rate { scope: Scope::Chat, count: 4, per_ms: 1_000 }];
+        let (mut budget, now, chats) = (Budget::default(), Timestamp(1_000_000), KEYS_MAX + 500);
+        for _ in 0..2 {
+            for chat in 0..chats {
+                assert_eq!(budget.take(now, rates, &chat.to_string()), Ok(()));
+            }
+        }
+        assert_eq!((budget.over_us.len(), budget.take(now, rates, "0")), (chats, Err(500)));
+        // The last call of each is over by then.
+        let later = now.plus_ms(1_000);
+        assert_eq!((budget.take(later, rates, "0"), budget.over_us.len()), (Ok(()), 1));
     }
 }

@@ -345,6 +345,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_platform_does_not_show_is_said_in_words() {
+        let file =
+            r#"{"id":"fil_1","name":"a.png","kind":"image","media_type":"image/png","bytes":9,"url":"https://r.b/x"}"#;
+        let text = format!(
+            r#"{{"origin":{{"account":"main","message":"m"}},"conversation":"c","seq":2,"text":"Sure?","files":[{file}],
+                "buttons":[{{"label":"Yes","text":"yes"}},{{"label":"No","text":"no"}}],"part":0,"question":null}}"#
+        );
+        let asked: Outbound = json::read(&text).unwrap();
+        let check = |text: &str, part: u32, has_buttons: bool, expected: &str, buttons: usize| {
+            let outbound = Outbound { text: text.into(), part, ..asked.clone() };
+            let words = outbound.words(has_buttons);
+            assert_eq!((words.text.as_str(), words.buttons.len()), (expected, buttons), "{text} {part}");
+        };
+        check("Sure?", 0, true, "Sure?", 2);
+        check("Sure?", 0, false, "Sure?\n\n- Yes: `yes`\n- No: `no`", 0);
+        check("", 0, true, "- Yes: `yes`\n- No: `no`", 0);
+        // They stood under the text: a file has none.
+        for has_buttons in [true, false] {
+            check("Sure?", FILE_PART, has_buttons, "📎 [a.png](https://r.b/x)", 0);
+        }
+    }
+
+    #[test]
     fn secrets_are_not_logged() {
         let request =
             HttpRequest::post("https://api.telegram.org/bot1:secret/x?secret".into(), "secret".into(), Auth::None);

@@ -294,6 +294,9 @@ mod tests {
         counts.add(Timestamp(next), &feishu, &call("/x"));
         counts.add(NOW, &feishu, &call("/x"));
         assert_eq!(first(&mut counts, NOW, &feishu).used, Some(2));
+        // Nor does the new month begin with each call of it.
+        counts.add(Timestamp(next), &feishu, &call("/x"));
+        assert_eq!(first(&mut counts, Timestamp(next), &feishu).used, Some(3));
     }
 
     #[test]
@@ -355,6 +358,15 @@ mod tests {
         assert_eq!(none, Err("WeChat names no number".into()));
     }
 
+    /// It is about the calls by which messages go: an allowance for all calls is another.
+    #[test]
+    fn what_is_told_of_messages_is_not_said_of_all_calls() {
+        let (mut counts, feishu) = (Counts::default(), feishu());
+        counts.tell(NOW, &feishu, Told { limit: 1, used: 1 });
+        let known = first(&mut counts, NOW, &feishu);
+        assert_eq!((known.limit, known.used, known.is_used_up), (None, Some(0), false));
+    }
+
     #[test]
     fn files_that_are_used_up_hold_no_words_back() {
         let qq = account(r#"{"platform":"qq","app_id":"1","app_secret":"s","bot_id":"2"}"#);
@@ -363,6 +375,10 @@ mod tests {
         assert!(counts.hear(NOW, &qq, &upload, &refused(), &said(r#"{"err_code":40093002}"#)));
         let uploads = first(&mut counts, NOW, &qq);
         assert_eq!((uploads.name, uploads.used, uploads.is_used_up), (Metered::Uploads, Some(1), true));
+        // Words that are taken say nothing of files.
+        let words = call("/v2/users/u/messages");
+        assert!(!counts.hear(NOW, &qq, &words, &Sent::Taken, &said(r#"{"id":"m"}"#)));
+        assert!(first(&mut counts, NOW, &qq).is_used_up);
         assert_eq!(counts.closed(NOW, &qq), None);
         let windows = counts.quota(NOW, &qq).windows;
         let held = windows.iter().map(|Window { chats, open_ms, messages, .. }| (*chats, open_ms / 60_000, *messages));

@@ -135,6 +135,7 @@ mod tests {
         // A character is never cut, even if it is too long.
         check("你好", 2, &["你", "好"]);
         check("a🚀b", 3, &["a", "🚀", "b"]);
+        check("ab你", 4, &["ab", "你"]);
         // Nor is what is seen as one, unless it is longer than a part.
         check("abcd👍🏽efg", 10, &["abcd", "👍🏽ef", "g"]);
         check("abcdef👨\u{200d}👩\u{200d}👧cd", 20, &["abcdef", "👨\u{200d}👩\u{200d}👧cd"]);
@@ -146,6 +147,7 @@ mod tests {
         check("it is **very much so** now", 18, &["it is ", "**very much so** ", "now"]);
         check("run `cargo test --all` now", 20, &["run `cargo test ", "--all` now"]);
         check("please run `cargo test` now", 20, &["please run ", "`cargo test` now"]);
+        check("x\nplease run `cargo test` now", 22, &["x\nplease run ", "`cargo test` now"]);
     }
 
     #[test]

@@ -391,6 +391,38 @@ mod tests {
         }
     }
 
+    /// Both are stored with the question.
+    #[test]
+    fn a_sender_and_an_address_are_short() {
+        let check = |sender: usize, address: usize, is_taken: bool| {
+            let inbound = Words {
+                id: "1".into(),
+                chat: "c".into(),
+                group: None,
+                sender: "s".repeat(sender),
+                name: None,
+                address: "a".repeat(address),
+                text: "hi".into(),
+                attached: Vec::new(),
+                quoted: None,
+            }
+            .ask("x", &"main".parse().unwrap());
+            assert_eq!(matches!(inbound, Inbound::Message { .. }), is_taken, "{sender} {address}");
+            assert!(is_taken || inbound == Inbound::Ignored("ids of another form"));
+        };
+        check(ID_BYTES_MAX, ADDRESS_BYTES_MAX, true);
+        check(ID_BYTES_MAX + 1, 1, false);
+        check(1, ADDRESS_BYTES_MAX + 1, false);
+    }
+
+    #[test]
+    fn as_much_of_a_text_is_kept_as_fits() {
+        let whole = "好".repeat(TEXT_BYTES_MAX / 3);
+        assert_eq!(cut(whole.clone()), whole);
+        let cut = cut(whole + "好");
+        assert!((TEXT_BYTES_MAX - 2..=TEXT_BYTES_MAX).contains(&cut.len()) && cut.ends_with(CUT_NOTICE));
+    }
+
     #[test]
     fn parameters_are_decoded_once() {
         let check = |query: &str, expected: Option<&str>| {

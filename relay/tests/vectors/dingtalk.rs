@@ -40,6 +40,17 @@ fn signatures() {
 }
 
 #[test]
+fn a_signature_is_good_for_an_hour() {
+    const HOUR_MS: u64 = 3_600_000;
+    let timestamp = NOW.0.to_string();
+    let headers = [("sign".to_owned(), dingtalk::sign("s", &timestamp)), ("timestamp".to_owned(), timestamp)];
+    let check = |now_ms: u64| dingtalk::check_headers(&settings("s"), &Raw::post(&headers, b""), Timestamp(now_ms));
+    for (ms, expected) in [(HOUR_MS, Ok(())), (HOUR_MS + 1, Err(Rejected::Stale))] {
+        assert_eq!((check(NOW.0 + ms), check(NOW.0 - ms)), (expected, expected), "{ms}");
+    }
+}
+
+#[test]
 fn messages_and_answers() {
     let check = |message: Value, path: &str, to: &str| {
         let Ok(Inbound::Message { question, .. }) = received(&message) else { panic!("{message}") };

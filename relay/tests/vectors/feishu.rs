@@ -1,11 +1,16 @@
 //! Feishu.
 
 use base64ct::{Base64, Encoding};
-use protocol::Timestamp;
+use protocol::limit::TEXT_BYTES_MAX;
+use protocol::{Button, ButtonStyle, FileKind, Timestamp};
 use relay::platform::feishu::long_connection::{Frame, FrameError, reassemble};
 use relay::platform::feishu::{self, Content, Event, Received, Settings};
-use relay::platform::{self, Account, Fresh, Inbound, Malformed, NoEvent, Platform, Pressed, Raw, Rejected};
+use relay::platform::{
+    self, Account, Fresh, HttpResponse, Inbound, Malformed, NoEvent, Outbound, Platform, Pressed, Raw, Rejected,
+    RepliesTo,
+};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{NOW, each, headers, hex, name, text, unhex};
 
@@ -52,6 +57,22 @@ fn signatures() {
             Err(rejected) => assert_eq!((valid, name(rejected)), (false, text(expected, "error")), "{id}"),
         }
     });
+}
+
+#[test]
+fn a_signature_is_good_for_a_day() {
+    let (sent_s, key) = (NOW.0 / 1000, "k");
+    let signature = hex(&Sha256::digest(format!("{sent_s}n{key}{{}}")));
+    let headers = [
+        ("x-lark-signature".to_owned(), signature),
+        ("x-lark-request-timestamp".to_owned(), sent_s.to_string()),
+        ("x-lark-request-nonce".to_owned(), "n".to_owned()),
+    ];
+    for (age_s, expected) in [(86_400, Ok(())), (86_401, Err(Rejected::Stale))] {
+        let now = NOW.plus_ms(age_s * 1000);
+        let settings = settings(&json!({ "encrypt_key": key }));
+        assert_eq!(feishu::check_headers(&settings, &Raw::post(&headers, b"{}"), now), expected, "{age_s}");
+    }
 }
 
 #[test]
@@ -107,6 +128,157 @@ fn events() {
             other => panic!("{id}: {other:?}"),
         }
     });
+}
+
+#[test]
+fn greetings() {
+    let (opened, added) = ("im.chat.access_event.bot_p2p_chat_entered_v1", "im.chat.member.bot.added_v1");
+    let check = |kind: &str, chat: &str, last: Option<&str>, expected: Result<Option<&str>, &'static str>| {
+        let event = json!({ "chat_id": chat, "operator_id": { "open_id": "ou_1" }, "last_message_id": last });
+        match (received(kind, event), expected) {
+            (Inbound::Entered { sender, group, conversation, origin }, Ok(expected)) => {
+                assert_eq!((sender.as_str(), group.as_deref()), ("ou_1", expected), "{kind} {chat}");
+                assert_eq!((conversation.as_str(), origin.message.as_str()), (&*format!("feishu:main:{chat}"), chat));
+            }
+            (inbound, Err(why)) => assert_eq!(inbound, Inbound::Ignored(why), "{kind} {chat}"),
+            other => panic!("{kind} {chat}: {other:?}"),
+        }
+    };
+    check(opened, "oc_1", None, Ok(None));
+    check(opened, "oc_1", Some(""), Ok(None));
+    // It comes at every opening of the chat.
+    check(opened, "oc_1", Some("om_1"), Err("event: chat opened again"));
+    check(added, "oc_a_b", None, Ok(Some("oc_a_b")));
+    for chat in ["ou_1", "oc_1-2", "oc_1.2", "oc_1/../2"] {
+        check(added, chat, None, Err("ids of another form"));
+    }
+}
+
+#[test]
+fn what_is_taken_back_and_what_is_stopped() {
+    let (conversation, id) = ("feishu:main:oc_1".parse().unwrap(), "feishu:main:om_1".parse().unwrap());
+    let recalled =
+        |message: &str| received("im.message.recalled_v1", json!({ "message_id": message, "chat_id": "oc_1" }));
+    assert_eq!(recalled("om_1"), Inbound::Recall { conversation, id });
+    assert_eq!(recalled("om 1"), Inbound::Ignored("ids of another form"));
+
+    // By the button beside an answer that grows.
+    let event = json!({
+        "operator": { "open_id": "ou_1" }, "token": "c-1", "action": { "value": { "stop": "om_1" }, "tag": "button" },
+        "context": { "open_message_id": "om_card", "open_chat_id": "oc_1" },
+    });
+    let stopped = received("card.action.trigger", event);
+    let (conversation, id) = ("feishu:main:oc_1".parse().unwrap(), "feishu:main:om_1".parse().unwrap());
+    assert_eq!(stopped, Inbound::Halt { conversation, id, sender: "ou_1".into() });
+    let toast = r#"{"toast":{"type":"info","content":"正在停止 · stopping"}}"#;
+    assert_eq!(platform::ack(&account(), &stopped).body, toast);
+}
+
+#[test]
+fn what_is_replied_to() {
+    let (longest, too_long) = (format!("om_{}", "a".repeat(197)), format!("om_{}", "a".repeat(198)));
+    for (text, parent, root, thread, expected) in [
+        ("hi", None, None, None, None),
+        ("hi", Some("om_p"), Some("om_p"), None, Some(("om_p", false))),
+        ("hi", Some("om_p"), Some("om_r"), None, Some(("om_p", false))),
+        ("hi", Some("om_p"), Some("om_r"), Some("omt_1"), Some(("om_p", false))),
+        // Every message of a topic replies to what began it.
+        ("hi", Some("om_p"), Some("om_p"), Some("omt_1"), Some(("om_p", true))),
+        ("", Some("om_p"), Some("om_r"), None, Some(("om_p", false))),
+        ("hi", Some(&*longest), None, None, Some((&*longest, false))),
+        // They become a part of a path.
+        ("hi", Some(&*too_long), None, None, None),
+        ("hi", Some("om_p/../x"), None, None, None),
+        ("hi", Some(""), None, None, None),
+        // To the relay itself.
+        ("/stop", Some("om_p"), Some("om_r"), None, None),
+    ] {
+        let inbound = written(json!({
+            "content": json!({ "text": text }).to_string(), "parent_id": parent, "root_id": root, "thread_id": thread,
+        }));
+        let Inbound::Message { question, replies_to, .. } = inbound else { panic!("{text} {parent:?}") };
+        let expected = expected.map(|(message, is_topic)| RepliesTo { message: message.into(), is_topic });
+        assert_eq!((question.text.as_str(), replies_to), (text, expected), "{parent:?} {root:?} {thread:?}");
+    }
+}
+
+#[test]
+fn rich_texts_are_markdown_and_files() {
+    let content = json!({
+        "title": "T",
+        "content": [
+            [{ "tag": "text", "text": "a " }, { "tag": "a", "text": "b", "href": "https://b.c" }],
+            [{ "tag": "at", "user_id": "@_user_1", "user_name": "Ada" }, { "tag": "md", "text": " *c*" }],
+            [{ "tag": "img", "image_key": "img_1" }],
+            [{ "tag": "media", "file_key": "file_1", "image_key": "img_2" }],
+            [{ "tag": "emotion", "emoji_type": "OK" }, { "tag": "unknown", "text": "d" }],
+            [{ "tag": "hr" }],
+            [{ "tag": "code_block", "language": "RUST", "text": "x\n" }],
+        ],
+    });
+    let mentions = json!([{ "key": "@_user_1", "id": { "open_id": "ou_a" }, "name": "Ada" }]);
+    let inbound = written(json!({ "message_type": "post", "content": content.to_string(), "mentions": mentions }));
+    let Inbound::Message { question, attached, .. } = inbound else { panic!("{inbound:?}") };
+    let text = "**T**\na [b](https://b.c)\n@Ada *c*\n[image img_1]\n[video file_1]\n:OK:\n---\n```rust\nx\n```";
+    assert_eq!(question.text, text);
+    let files: Vec<_> = attached.iter().map(|file| (file.kind, file.key.as_str())).collect();
+    assert_eq!(files, [(FileKind::Image, "om_1/img_1/image"), (FileKind::Video, "om_1/file_1/file")]);
+}
+
+/// Of a message that says one name again and again as much is read as may be kept, and its writer hears of the rest.
+#[test]
+fn long_names_in_many_places() {
+    let mentions = json!([{ "key": "@_user_1", "id": { "open_id": "ou_a" }, "name": "n".repeat(1_000) }]);
+    let message = |text: &str| message(json!({ "content": json!({ "text": text }).to_string(), "mentions": mentions }));
+    let text = "@_user_1".repeat(10_000);
+    let Event::Message(long) = parse(&of("im.message.receive_v1", message(&text))).unwrap() else { panic!() };
+    assert!((TEXT_BYTES_MAX..TEXT_BYTES_MAX + 1_002).contains(&long.readable(&text, "ou_bot").len()));
+    for (after, is_cut) in [("", false), ("@_all", true), ("x", true)] {
+        let text = format!("{}@_all{after}", "a".repeat(TEXT_BYTES_MAX - "@all".len()));
+        let inbound = received("im.message.receive_v1", message(&text));
+        let Inbound::Message { question, .. } = inbound else { panic!("{after}") };
+        assert_eq!(question.text.ends_with("cut]"), is_cut, "{after}");
+    }
+}
+
+#[test]
+fn answers_are_cut_as_they_are_sent() {
+    // Each is four bytes within a text within a text.
+    let outbound = super::outbound("om_1", "feishu:main:oc_1", 2, &"\"".repeat(50_000));
+    let part = |part: u32| platform::send(&account(), &Outbound { part, ..outbound.clone() });
+    let (first, second) = (part(0).unwrap(), part(1).unwrap());
+    assert_eq!((first.is_last, second.is_last, part(2).is_err()), (false, true, true));
+    let bytes = first.request.body.unwrap().len();
+    assert!((149_990..=150_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn another_way_of_saying_it() {
+    let button = |text: &str| Button { label: text.into(), text: text.into(), style: ButtonStyle::Default };
+    let bare = super::outbound("om_1", "feishu:main:oc_1", 2, "**4**");
+    let asked = Outbound { buttons: vec![button("yes"), button("no")], ..bare.clone() };
+    let instead = |outbound: &Outbound, code: i64| {
+        let body = json!({ "code": code, "msg": "no" }).to_string();
+        let call = platform::instead(&account(), outbound, &HttpResponse { status: 400, retry_after_s: None, body })?;
+        let body: Value = serde_json::from_str(&call.request.body.unwrap()).unwrap();
+        Some((text(&body, "msg_type").to_owned(), text(&body, "content").to_owned()))
+    };
+    // A text as it is; a card in words, which are a rich text again.
+    let plain = Some(("text".to_owned(), r#"{"text":"4"}"#.to_owned()));
+    let content = r#"{"zh_cn":{"content":[[{"tag":"md","text":"**4**\n\n- yes: `yes`\n- no: `no`"}]]}}"#;
+    let words = Some(("post".to_owned(), content.to_owned()));
+    for (code, of_text, of_card) in [
+        (230001, &plain, &words),
+        (230054, &plain, &words),
+        (230099, &plain, &words),
+        // Too long, or a card that is none.
+        (230025, &None, &words),
+        (230055, &None, &words),
+        (230002, &None, &None),
+        (0, &None, &None),
+    ] {
+        assert_eq!((&instead(&bare, code), &instead(&asked, code)), (of_text, of_card), "{code}");
+    }
 }
 
 /// Which button, in a chat that may be a group; its answer is said, and shown in place of the buttons.
@@ -172,13 +344,28 @@ fn a_message_id_that_is_none() {
     assert_eq!(old_message("../../auth", "hi"), Inbound::Ignored("ids of another form"));
 }
 
+/// In schema 1.0, too, only groups need a mention.
+#[test]
+fn old_messages_from_chats_of_two() {
+    let Inbound::Message { question, group, .. } = old_message_in("private", false, "om_1", "hi") else { panic!() };
+    assert_eq!((question.text.as_str(), question.group, group), ("hi", false, None));
+    let unmeant = old_message_in("group", false, "om_1", "hi");
+    assert_eq!(unmeant, Inbound::Ignored("the bot is not mentioned"));
+    let Inbound::Message { group, .. } = old_message("om_1", "hi") else { panic!() };
+    assert_eq!(group.as_deref(), Some("oc_1"));
+}
+
 /// A message of schema 1.0 in a group, which mentions the bot.
 fn old_message(message_id: &str, text: &str) -> Inbound {
+    old_message_in("group", true, message_id, text)
+}
+
+fn old_message_in(chat_type: &str, is_mention: bool, message_id: &str, text: &str) -> Inbound {
     let event = json!({
         "uuid": "u1", "token": "", "type": "event_callback",
         "event": {
             "type": "message", "open_id": "ou_1", "open_chat_id": "oc_1", "open_message_id": message_id,
-            "chat_type": "group", "msg_type": "text", "text_without_at_bot": text, "is_mention": true,
+            "chat_type": chat_type, "msg_type": "text", "text_without_at_bot": text, "is_mention": is_mention,
         },
     });
     feishu::normalise(&"main".parse().unwrap(), &settings(&Value::Null), parse(&event).unwrap())
@@ -245,6 +432,19 @@ fn long_connection_frames() {
     });
 }
 
+/// Fields of later versions, of either fixed length.
+#[test]
+fn frames_of_later_versions_are_read() {
+    let headers = vec![("type".to_owned(), "event".to_owned())];
+    let frame = Frame { seq_id: 1, service: 2, method: 1, headers, payload: Some(b"{}".to_vec()), ..Frame::default() };
+    let mut bytes = frame.encode();
+    bytes.extend([15 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8, 15 << 3 | 5, 1, 2, 3, 4]);
+    assert_eq!(Frame::decode(&bytes), Ok(frame));
+    bytes.pop();
+    assert_eq!(Frame::decode(&bytes), Err(FrameError::Truncated));
+    assert_eq!(Frame::decode(&[15 << 3 | 3]), Err(FrameError::WireType));
+}
+
 fn check_message(id: &str, input: &Value, expected: &Value, received: &Received) {
     let bot = text(input, "bot_open_id");
     let body = match &received.content {
@@ -299,6 +499,31 @@ fn check_message(id: &str, input: &Value, expected: &Value, received: &Received)
         };
         assert_eq!(&actual, value, "{id}: {field}");
     }
+}
+
+/// A message to the bot, of someone who writes to it alone.
+fn written(fields: Value) -> Inbound {
+    received("im.message.receive_v1", message(fields))
+}
+
+fn message(fields: Value) -> Value {
+    let mut message = json!({ "message_id": "om_1", "chat_id": "oc_1", "chat_type": "p2p", "message_type": "text" });
+    message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({ "sender": { "sender_id": { "open_id": "ou_1" }, "sender_type": "user" }, "message": message })
+}
+
+/// What an event of schema 2.0 means.
+fn received(kind: &str, event: Value) -> Inbound {
+    let settings = settings(&json!({ "bot_open_id": "ou_bot" }));
+    feishu::normalise(&"main".parse().unwrap(), &settings, parse(&of(kind, event)).unwrap())
+}
+
+fn of(kind: &str, event: Value) -> Value {
+    json!({ "schema": "2.0", "header": { "event_id": "e", "event_type": kind }, "event": event })
+}
+
+fn account() -> Account {
+    Account { id: "main".parse().unwrap(), default_user: None, platform: Platform::Feishu(settings(&json!({}))) }
 }
 
 /// Reads a plain event through `verify`, as any other.

@@ -58,6 +58,19 @@ fn ed25519() {
     });
 }
 
+#[test]
+fn a_signature_is_good_for_five_minutes() {
+    let (sent_s, body) = (NOW.0 / 1000, "{}");
+    let signature = sign("s", &format!("{sent_s}{body}"));
+    let headers =
+        [("x-signature-ed25519".to_owned(), signature), ("x-signature-timestamp".to_owned(), sent_s.to_string())];
+    let check =
+        |now_s: u64| qq::check_headers(&settings("s"), &Raw::post(&headers, body.as_bytes()), Timestamp(now_s * 1000));
+    for (seconds, expected) in [(300, Ok(())), (301, Err(Rejected::Stale))] {
+        assert_eq!((check(sent_s + seconds), check(sent_s - seconds)), (expected, expected), "{seconds}");
+    }
+}
+
 /// The very body of a vector, without any signature.
 #[test]
 fn an_event_needs_a_signature() {
@@ -295,6 +308,24 @@ fn files_of_answers() {
         (request.url.as_str(), request.body.as_deref()),
         ("https://api.bot.qq.com/v2/groups/G/files", Some(body))
     );
+    // "富媒体消息": 1 is a picture, 2 a video, 3 a recording, 4 anything else.
+    for (media_type, kind) in [
+        ("image/png", 1),
+        ("image/jpeg", 1),
+        ("video/mp4", 2),
+        ("audio/silk", 3),
+        ("audio/wav", 3),
+        ("audio/mpeg", 3),
+        ("image/webp", 4),
+        ("video/quicktime", 4),
+        ("audio/ogg", 4),
+    ] {
+        let Some(Upload::ByUrl(request)) = platform::upload(&account, &outbound, &file("a", media_type)) else {
+            panic!("{media_type}")
+        };
+        let body: Value = serde_json::from_str(&request.body.unwrap()).unwrap();
+        assert_eq!(body["file_type"], kind, "{media_type}");
+    }
     let answer =
         HttpResponse { status: 200, retry_after_s: None, body: r#"{"file_uuid":"u","file_info":"i","ttl":60}"#.into() };
     assert_eq!(platform::verdict(&account, &answer), Verdict::Sent(Sent::Taken));
@@ -369,9 +400,10 @@ fn another_way_of_saying_it() {
     assert_eq!(instead(&usual, 304036).as_deref(), Some(text));
     assert_eq!(instead(&usual, 304003), Some(text.replace("https://", "")));
     assert_eq!(instead(&usual, 40034128), None);
-    let mut proactive = settings("s");
-    proactive.proactive = true;
-    let proactive = Account { platform: Platform::Qq(proactive), ..usual };
+    let with = |settings: Settings| Account { platform: Platform::Qq(settings), ..usual.clone() };
+    // Said without Markdown already.
+    assert_eq!(instead(&with(Settings { markdown: false, ..settings("s") }), 304036), None);
+    let proactive = with(Settings { proactive: true, ..settings("s") });
     let late = r#"{"msg_type":2,"markdown":{"content":"**4** [a](https://b.c)"}}"#;
     assert_eq!(instead(&proactive, 40034128).as_deref(), Some(late));
 }

@@ -1,11 +1,11 @@
 //! WeChat official accounts, and mini programs, whose messages are pushed alike.
 
 use protocol::{File, FileKind, Timestamp};
-use relay::platform::wechat::Settings;
-use relay::platform::wx::{Key, signature};
+use relay::platform::wechat::{self, Settings};
+use relay::platform::wx::{Event, Key, signature};
 use relay::platform::{
     self, Account, Attached, Auth, Download, FILE_PART, Fresh, HttpRequest, HttpResponse, Inbound, Method, NoEvent,
-    Outbound, Platform, Raw, Sent, Verdict,
+    Outbound, Platform, Raw, Rejected, Sent, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -202,8 +202,52 @@ fn files_go_as_pictures_or_links() {
     assert_eq!((call.request.body.as_deref(), call.request.auth, call.is_last), (Some(body), Auth::Query, true));
 }
 
+/// Without a key the body is not signed, and its signature is soon too old.
+#[test]
+fn a_signature_is_good_until_its_last_second() {
+    let safe = json!({ "token": "AAAAA", "receive_id": "wx1", "encoding_aes_key": "A".repeat(43) });
+    for (input, seconds) in [(json!({ "token": "AAAAA" }), 300), (safe, 3_600)] {
+        let at = |now_ms: u64| ask_at(&input, "text", "<Content>hi</Content>", Timestamp(now_ms));
+        let (last, over) = (seconds * 1_000, (seconds + 1) * 1_000);
+        for now_ms in [super::NOW.0 + last, super::NOW.0 - last] {
+            assert!(matches!(at(now_ms), Ok(Inbound::Message { .. })), "{now_ms}");
+        }
+        for now_ms in [super::NOW.0 + over, super::NOW.0 - over, super::NOW.0 + 2 * last] {
+            assert_eq!(at(now_ms), Err(NoEvent::Rejected(Rejected::Stale)), "{now_ms}");
+        }
+    }
+}
+
+/// Both become the address of an answer, in which a `/` stands between them.
+#[test]
+fn readers_and_accounts_have_plain_ids() {
+    let Platform::Wechat(settings) = account(&json!({ "token": "AAAAA" })).platform else { panic!() };
+    for (from, to, is_plain) in [("o1", "gh_1", true), ("o/1", "gh_1", false), ("o1", "gh/1", false)] {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let message =
+            Event::Message { id: "7".into(), from: from.clone(), to: to.clone(), text: Some("hi".into()), file: None };
+        for event in [Event::Followed { from, to }, message] {
+            match wechat::normalise(&"main".parse().unwrap(), &settings, event) {
+                Inbound::Entered { sender, group, conversation, origin } => {
+                    assert_eq!((sender.as_str(), group, conversation.as_str()), ("o1", None, "wechat:main:o1"));
+                    assert!(is_plain && origin.message == "o1/gh_1");
+                }
+                Inbound::Message { question, .. } => assert!(is_plain && question.origin.unwrap().message == "o1/gh_1"),
+                inbound => {
+                    assert_eq!((inbound, is_plain), (Inbound::Ignored("ids of another form"), false));
+                }
+            }
+        }
+    }
+}
+
 /// Sends a message of this kind as the platform would.
 fn ask(input: &Value, kind: &str, fields: &str) -> Inbound {
+    ask_at(input, kind, fields, super::NOW).unwrap()
+}
+
+/// The same, which arrives at another time.
+fn ask_at(input: &Value, kind: &str, fields: &str, now: Timestamp) -> Result<Inbound, NoEvent> {
     let message = format!(
         "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o1]]></FromUserName>\
          <CreateTime>1732233600</CreateTime><MsgType><![CDATA[{kind}]]></MsgType>{fields}<MsgId>7</MsgId></xml>"
@@ -221,7 +265,7 @@ fn ask(input: &Value, kind: &str, fields: &str) -> Inbound {
     };
     let query = format!("{}={}&timestamp=1732233600&nonce=n0nce", signed.0, signed.1);
     let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-    platform::receive(&account(input), &raw, super::NOW).unwrap()
+    platform::receive(&account(input), &raw, now)
 }
 
 fn receive(input: &Value, query: &Value) -> Result<Inbound, NoEvent> {

@@ -223,21 +223,12 @@ fn bot_answers_go_only_to_the_platform() {
 #[test]
 fn bot_files() {
     let input = json!({ "encoding_aes_key": "A".repeat(43) });
-    let received = |event: Value| {
-        let text = event.to_string();
-        let encrypt = key(&input).seal(b"0123456789abcdef", &text, "");
-        let signed = signature(&["token", "1732233600", "n", &encrypt]);
-        let query = format!("msg_signature={signed}&timestamp=1732233600&nonce=n");
-        let body = json!({ "encrypt": encrypt }).to_string();
-        let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
-        platform::receive(&bot(&input), &raw, super::NOW).unwrap()
-    };
     let host = "https://ww-aibot-img-1258476243.cos.ap-guangzhou.myqcloud.com";
     let url = |name: &str| format!("{host}/{name}?sign=q%3D1%26b");
     let check = |fields: Value, text: &str, expected: &[(FileKind, &str)]| {
         let mut event = json!({ "msgid": "m1", "from": { "userid": "u" }, "chattype": "single" });
         event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let Inbound::Message { question, attached, .. } = received(event) else { panic!("{fields}") };
+        let Inbound::Message { question, attached, .. } = bot_received(&event) else { panic!("{fields}") };
         let expected: Vec<_> = expected.iter().map(|&(kind, name)| (kind, url(name))).collect();
         let attached: Vec<_> = attached.into_iter().map(|file| (file.kind, file.key)).collect();
         assert_eq!((question.text.as_str(), attached), (text, expected), "{fields}");
@@ -248,6 +239,8 @@ fn bot_files() {
     check(json!({ "msgtype": "video", "video": { "url": url("v") } }), "", &[(FileKind::Video, "v")]);
     let items = json!([{ "msgtype": "text", "text": { "content": "看" } }, image]);
     check(json!({ "msgtype": "mixed", "mixed": { "msg_item": items } }), "看", &[(FileKind::Image, "i")]);
+    // The platform has written down what was said.
+    check(json!({ "msgtype": "voice", "voice": { "content": "你好" } }), "你好", &[]);
     let quoting = json!({ "msgtype": "text", "text": { "content": "what" }, "quote": image });
     check(quoting, "what", &[(FileKind::Image, "i")]);
     // What is said to the relay itself, also in a group, where the bot is mentioned first.
@@ -259,6 +252,23 @@ fn bot_files() {
     assert_eq!((request.url.clone(), request.auth), (url("i"), Auth::None));
     assert!(platform::may_fetch(&account, &request.url));
     assert!(!platform::may_fetch(&account, "https://ww-aibot-img-1.cos.ap-guangzhou.myqcloud.com/a"));
+}
+
+/// A bot says hello to one person, and only when they come.
+#[test]
+fn bot_events() {
+    let received = |event: &str, fields: Value| {
+        let mut message = json!({ "msgid": "m1", "from": { "userid": "u" }, "msgtype": "event" });
+        message["event"] = json!({ "eventtype": event });
+        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        bot_received(&message)
+    };
+    let entered = received("enter_chat", json!({ "chattype": "single" }));
+    let Inbound::Entered { sender, group: None, conversation, origin } = entered else { panic!("{entered:?}") };
+    assert_eq!((sender.as_str(), conversation.as_str(), origin.message.as_str()), ("u", "wecom-bot:main:u", ""));
+    let none = Inbound::Ignored("event type");
+    assert_eq!(received("enter_chat", json!({ "chattype": "group", "chatid": "g" })), none);
+    assert_eq!(received("feedback_event", json!({ "chattype": "single" })), none);
 }
 
 /// As WeCom's own files: the same, however the bytes come in pieces.
@@ -308,6 +318,39 @@ fn bot_answers_hold_links() {
     (outbound.part, outbound.text) = (0, "字".repeat(20_000));
     assert!(said(&outbound).len() <= 20_480 && said(&outbound).ends_with(links));
     assert_eq!(platform::upload(&account, &outbound, &outbound.files[0]), None);
+    outbound.files = Vec::new();
+    assert!((20_470..=20_480).contains(&said(&outbound).len()), "{}", said(&outbound).len());
+    // Lines of links take 12,000 bytes at most, and what is over is left out.
+    let line = |bytes: usize| {
+        let around = "\n📎 [a]()".len();
+        File { url: "x".repeat(bytes - around), ..file("a", "image/png", 9) }
+    };
+    for (lines, kept) in [(&[12_000][..], 1), (&[12_001], 0), (&[200; 61], 60), (&[11_990, 11], 1), (&[11_990, 100], 1)]
+    {
+        let files = lines.iter().map(|&bytes| line(bytes)).collect();
+        let said = said(&Outbound { text: "hi".into(), files, ..outbound.clone() });
+        assert_eq!(said.matches("📎").count(), kept, "{lines:?}");
+    }
+}
+
+/// Nothing yet is an empty stream, and nothing at all is said in words.
+#[test]
+fn bot_answers_without_words() {
+    let input = json!({ "encoding_aes_key": "A".repeat(43) });
+    let fresh = Fresh { now: super::NOW, nonce: "n".into(), random: [7; 16] };
+    let content = |reply: &platform::Reply| -> Value {
+        let sealed: Value = serde_json::from_str(&reply.body).unwrap();
+        let text = key(&input).open(sealed["encrypt"].as_str().unwrap(), "").unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["stream"]["content"].clone()
+    };
+    for (text, so_far, whole) in
+        [("", "", "（空的回答 · an empty answer）"), (" \n", "", "（空的回答 · an empty answer）"), ("hi", "hi", "hi")]
+    {
+        let outbound = to("m1 ", text);
+        let progress = platform::progress(&bot(&input), &outbound, &fresh).unwrap();
+        let held = platform::passive(&bot(&input), &outbound, &fresh).unwrap();
+        assert_eq!((content(&progress), content(&held.reply)), (json!(so_far), json!(whole)), "{text:?}");
+    }
 }
 
 #[test]
@@ -329,7 +372,9 @@ fn app_files() {
     check(file("a", "image/webp", 9), "file");
     check(file("a", "audio/amr", 2_000_000), "voice");
     check(file("a", "audio/mpeg", 9), "file");
-    check(file("a", "video/mp4", 9), "video");
+    check(file("a", "video/mp4", 10_000_000), "video");
+    check(file("a", "video/mp4", 10_000_001), "file");
+    check(file("a", "video/quicktime", 9), "file");
     check(file("a", "text/csv", 20_000_000), "file");
     for bytes in [5, 20_000_001] {
         assert_eq!(platform::upload(&account, &outbound, &file("a", "text/csv", bytes)), None);
@@ -578,6 +623,17 @@ fn bot_buttons() {
     to_one["userids"] = json!(["alice"]);
     assert_eq!(update(&receipt, &Pressed::Late), to_one);
     assert_eq!(platform::settle(&account, &receipt, "no"), None);
+}
+
+/// What a bot takes this message for, encrypted as the platform does it.
+fn bot_received(message: &Value) -> Inbound {
+    let input = json!({ "encoding_aes_key": "A".repeat(43) });
+    let encrypt = key(&input).seal(b"0123456789abcdef", &message.to_string(), "");
+    let signed = signature(&["token", "1732233600", "n", &encrypt]);
+    let query = format!("msg_signature={signed}&timestamp=1732233600&nonce=n");
+    let body = json!({ "encrypt": encrypt }).to_string();
+    let raw = Raw { query: &query, ..Raw::post(&[], body.as_bytes()) };
+    platform::receive(&bot(&input), &raw, super::NOW).unwrap()
 }
 
 fn file(name: &str, media_type: &str, bytes: u64) -> File {

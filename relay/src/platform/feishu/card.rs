@@ -251,7 +251,13 @@ mod tests {
         let elements = &card["body"]["elements"];
         assert_eq!(elements[0]["content"], "# Hi ＜at id=all>＜/at>");
         assert_eq!(elements[1]["behaviors"], json!([{ "type": "callback", "value": { "stop": "om_1" } }]));
+        let pressed = |value: Value| stopped_by(&protocol::json::parse(&value.to_string()).unwrap()).map(str::to_owned);
+        assert_eq!(pressed(elements[1]["behaviors"][0]["value"].clone()).as_deref(), Some("om_1"));
+        assert_eq!(pressed(json!({ "choice": "om_1" })), None);
+        let update = update_draft(&settings(true), &outbound("x"), &draft());
+        assert_eq!(update.url, "https://open.feishu.cn/open-apis/cardkit/v1/cards/card_1/elements/answer/content");
         let whole = end_draft(&settings(true), &outbound("done"), &draft()).unwrap();
+        assert_eq!(whole.url, "https://open.feishu.cn/open-apis/cardkit/v1/cards/card_1");
         assert_eq!((whole.method.as_str(), &body(&whole)["sequence"]), ("PUT", &json!(7)));
         let card = parsed(&body(&whole)["card"]["data"]);
         assert_eq!(card["config"], json!({ "update_multi": true, "streaming_mode": false }));
@@ -272,6 +278,8 @@ mod tests {
         assert_eq!(end_draft(&settings(true), &outbound(&long), &draft()), None);
         assert_eq!(body(&update_draft(&settings(true), &outbound("  "), &draft()))["content"], "…");
         let fits = "x".repeat(CARD_BYTES_MAX - FRAME_BYTES);
+        assert_eq!(super::shown(&fits), fits);
+        assert!(super::shown(&(fits.clone() + "x")).len() < fits.len());
         assert!(end_draft(&settings(true), &outbound(&fits), &draft()).unwrap().body.unwrap().len() <= 30_000);
     }
 
@@ -282,6 +290,9 @@ mod tests {
             |count| body(&update_draft(&settings(true), &outbound(&table.repeat(count)), &draft()))["content"].clone();
         assert_eq!(shown(3).as_str().unwrap().matches("|---|---|").count(), 3);
         assert!(!shown(4).as_str().unwrap().contains("---"));
+        assert_eq!(finished(&table.repeat(3), []).matches("|---|---|").count(), 3);
+        assert!(!finished(&table.repeat(4), []).contains("---"));
+        assert!(!finished(&table.repeat(5), []).contains("---"));
         assert_eq!(tables("a - b | c\n---\n| - |\n|:--|--:|"), 1);
     }
 
@@ -289,6 +300,8 @@ mod tests {
     fn ids_that_are_none_are_refused() {
         let answer = |body: Value| HttpResponse { status: 200, retry_after_s: None, body: body.to_string() };
         assert_eq!(drafted(&answer(json!({ "code": 0, "data": { "card_id": "7-a_B" } }))), Some("7-a_B".into()));
+        assert_eq!(placed(&answer(json!({ "code": 0, "data": { "message_id": "om_3" } }))), Some("om_3".into()));
+        assert_eq!(placed(&answer(json!({ "code": 0, "data": { "message_id": "om/3" } }))), None);
         for body in [
             json!({ "code": 0, "data": { "card_id": "../x" } }),
             json!({ "code": 0, "data": { "card_id": "" } }),

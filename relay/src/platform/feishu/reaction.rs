@@ -12,8 +12,9 @@ use crate::store::Origin;
 
 /// Adds the reaction; none: the operator wants no answers shown while they are made, or there is no message to react to.
 pub fn mark(settings: &Settings, origin: &Origin) -> Option<HttpRequest> {
+    let url = reactions(settings, origin)?;
     let body = format!(r#"{{"reaction_type":{}}}"#, object! { "emoji_type": TYPING });
-    Some(HttpRequest::post(reactions(settings, origin)?, body, Auth::Bearer))
+    Some(HttpRequest::post(url, body, Auth::Bearer))
 }
 
 /// The reaction's id, in the response to [`mark`].
@@ -85,9 +86,13 @@ mod tests {
         let id = marked(&answer(json!({ "code": 0, "data": { "reaction_id": "ZCaC-3/Z=" } }))).unwrap();
         let gone = unmark(&settings(true), &origin("om_1"), &id);
         assert_eq!((gone.method.as_str(), gone.url), ("DELETE", format!("{url}/ZCaC-3%2FZ%3D")));
+        let sought = find_mark(&settings(true), &origin("om_1")).unwrap();
+        assert_eq!(sought, HttpRequest::get(format!("{url}?reaction_type=Typing&page_size=50"), Auth::Bearer));
         // Not what a bot says hello to, nor where answers come whole.
-        assert_eq!(mark(&settings(true), &origin("oc_1")), None);
-        assert_eq!(mark(&settings(false), &origin("om_1")), None);
+        for (streaming, message) in [(true, "oc_1"), (false, "om_1")] {
+            assert_eq!(mark(&settings(streaming), &origin(message)), None);
+            assert_eq!(find_mark(&settings(streaming), &origin(message)), None);
+        }
         assert_eq!(marked(&answer(json!({ "code": 231003, "data": { "reaction_id": "x" } }))), None);
     }
 

@@ -156,6 +156,9 @@ mod tests {
         check("# Ti", "");
         check("# Ti\n", "# Ti");
         check("| a |\n| b", "");
+        // Trimmed at its end, it is no item; but a block has ended.
+        check("* \n", "");
+        check("```\na\n``` \n", "```\na\n```");
         check("x\n```\na\nb", "x\n```\na");
         check("go to ht", "go to");
         check("go to https://a.b/", "go to");

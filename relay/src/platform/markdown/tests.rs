@@ -16,8 +16,21 @@ fn words_alone() {
             ("***both***, **a *b* c**", "both, a b c"),
             // What is no emphasis.
             ("2 * 3 * 4, a_b_c, __init__, ** x **, *", "2 * 3 * 4, a_b_c, __init__, ** x **, *"),
+            ("a ** b**", "a ** b**"),
+            ("a * b*", "a * b*"),
+            ("a_b_ c ~ab~~", "a_b_ c ~ab~~"),
+            // Marks within marks, as deep as it goes.
+            ("*_a_* **_b_**", "a b"),
+            ("**a *b ~~c _d `e` d_ c~~ b* a**", "a b c d `e` d c b a"),
             (r"\*no\* \# `a\*b`", r"*no* # a\*b"),
-            ("``a`b``", "a`b"),
+            // In code, nothing but its own mark means anything.
+            ("``a`b`` `a``b`", "a`b a``b"),
+            (r"`a\` *b*", r"a\ b"),
+            ("x ` **a**` `**a** ` y", "x  **a** **a**  y"),
+            // A mark without an end leaves the others as they are.
+            ("x `y **b** *c*", "x `y b c"),
+            ("x ``y **b** *c*", "x ``y b c"),
+            ("x ```y **b** *c*", "x ```y b c"),
             ("## Title ##\ntext", "【Title】\ntext"),
             ("# **Bold**", "【Bold】"),
             ("#tag", "#tag"),
@@ -27,23 +40,37 @@ fn words_alone() {
             ("| A | B |\n|---|:-:|\n| 1 | **2** |", "A | B\n1 | 2"),
             ("```rust\nlet a = **b**;\n```\nend", "let a = **b**;\nend"),
             ("```\nopen", "open"),
+            // Only as many marks as began it, or more, alone in their line, end a block.
+            ("````\na\n\n```\n````b\n**c**\n`````\n**d**", "a\n\n```\n````b\n**c**\nd"),
             (
                 "[a](https://b.c \"title\") <https://d.e> https://f.g/h_i_j.",
                 "a (https://b.c) https://d.e https://f.g/h_i_j.",
             ),
             ("[https://b.c](https://b.c)", "https://b.c"),
             ("[wiki](https://a.b/c_(d))", "wiki (https://a.b/c_(d))"),
+            ("[wiki](https://a.b/c_(d(e)f) \"title\")", "wiki (https://a.b/c_(d(e)f))"),
             ("![pic](https://b.c/d.png) ![](https://e.f)", "🖼 pic (https://b.c/d.png) 🖼  (https://e.f)"),
             ("[x](javascript:alert(1)) [y]() [z] (no)", "x (javascript:alert(1)) y [z] (no)"),
+            ("no! x](https://b.c)", "no! x](https://b.c)"),
             ("见https://a.b/c，好", "见https://a.b/c，好"),
+            // An address begins a word, and not every h an address.
+            ("https://a.b/*c* xhttps://a.b/*c* h**d**", "https://a.b/*c* xhttps://a.b/c hd"),
         ],
     );
+}
+
+#[test]
+fn a_mark_means_the_same_far_into_a_line() {
+    let words = "word ".repeat(500);
+    check(&PLAIN, &[(&format!("{words}**a** `b`"), &format!("{words}a b"))]);
 }
 
 #[test]
 fn what_is_shown_stays_as_it_was() {
     let text = "# A\n\n**b** *c* ~~d~~ `e`\n- f\n> g\n[h](https://i.j)\n\n```rust\nk | l\n```\nm \\* n";
     check(&FULL, &[(text, text), ("| A |\n|---|\n| b |", "**A**\nb"), ("~~~\na", "~~~\na\n~~~")]);
+    // Of two that begin, the inner one has an end.
+    check(&FULL, &[("__a_ b", "_*a* b")]);
     let table = "| A |\n|---|\n| b |";
     check(&Style { table: Table::Kept, ..FULL }, &[(table, table)]);
 }
@@ -67,6 +94,7 @@ fn html_holds_nothing_of_the_answers_own() {
             ("a\n```sh\n1 < 2\n3\n```\nb", "a\n<pre>1 &lt; 2\n3</pre>\nb"),
             ("[<b>](https://a.b?c=1&d=2)", "<a href=\"https://a.b?c=1&amp;d=2\">&lt;b&gt;</a>"),
             ("[a](https://b\"onclick=\"c)", "a (https://b\"onclick=\"c)"),
+            ("[a ](https://b.c)", "<a href=\"https://b.c\">a </a>"),
         ],
     );
 }
@@ -90,10 +118,21 @@ fn code_ends_and_begins_again() {
     assert_eq!(parts(text, 9, 40), ["```rust\nlet a = 1;\nlet b = 2;\n```", "```rust\nlet c = 3;\n```\nend"],);
     // Rather before a block than within it.
     assert_eq!(parts("one two three four\n```\na\nb\nc\n```", 9, 31), ["one two three four", "```\na\nb\nc\n```"]);
+    // Unless it began long before.
+    assert_eq!(parts("one two\n```\nabc\ndefghij\n```", 9, 20), ["one two\n```\nabc\n```", "```\ndefghij\n```"]);
     // Nothing is left of a block that ends where a part does.
     assert_eq!(parts("```\nabcdef\n```\n\nend of it", 9, 16), ["```\nabcdef\n```", "end of it"]);
     // One line that is too long.
     assert_eq!(parts("```\nabcdefghij\n```", 9, 12), ["```\nabcd\n```", "```\nefgh\n```", "```\nij\n```"]);
+}
+
+#[test]
+fn no_part_is_longer_once_it_is_cut() {
+    // What was cut in its title is no link any more, and longer: it is cut again, by an eighth each time.
+    let text = format!("[a](https://b.c \"{}x y z\"){}", "t".repeat(8), "w".repeat(40));
+    assert_eq!(parts(&text, 2, 24)[0], "[a](https://b.c \"tttttt");
+    // One character stays, even if it is too long.
+    assert_eq!(part("你好", 0, 9, &FULL, &|part| part.len() <= 2).unwrap(), ("你".to_owned(), false));
 }
 
 #[test]

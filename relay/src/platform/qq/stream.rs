@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn half_a_message_is_shown_and_no_more() {
+        for (chars, is_shown) in [(SHOWN_CHARS_MAX, true), (SHOWN_CHARS_MAX + 1, false)] {
+            let begun = begin_draft(&usual(), &outbound(&"字".repeat(chars)));
+            assert_eq!(matches!(begun, Beginning::Call(_)), is_shown, "{chars}");
+        }
+    }
+
+    #[test]
     fn one_that_cannot_be_the_answer_is_taken_away_or_left() {
         let mut draft = begun("one two");
         let gone = withdraw_draft(&usual(), &answer("x"), &draft).unwrap();

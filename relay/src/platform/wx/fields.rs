@@ -142,7 +142,12 @@ mod tests {
             Some(&[("A", "x]]>"), ("B", ""), ("C", "")]),
         );
         check("<xml><A><a>1</a><b><c>2</c></b></A><B>3</B></xml>", Some(&[("A", ""), ("B", "3")]));
+        check("<xml><A>1<a>2</a></A><B>3</B></xml>", Some(&[("A", ""), ("B", "3")]));
+        check("<xml><A>&apos;&gt;&quot;&lt;&amp;</A></xml>", Some(&[("A", "'>\"<&")]));
         check(r#"{"A":"1","B":2,"C":{"D":3},"E":null}"#, Some(&[("A", "1"), ("B", "2")]));
+        let nested = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
+        check(&nested(DEPTH_MAX), Some(&[("a", "")]));
+        check(&nested(DEPTH_MAX + 1), None);
     }
 
     #[test]
@@ -158,6 +163,8 @@ mod tests {
             "<xml><A>1</A>text</xml>",
             "<xml><A><![CDATA[1</A></xml>",
             "<xml><A b=\"c\">1</A></xml>",
+            "<xml><A b=\"c\"/><B>1</B></xml>",
+            "<xml><></><B>1</B></xml>",
             "<!DOCTYPE x [<!ENTITY e \"1\">]><xml><A>&e;</A></xml>",
             "<xml><A>&e;</A></xml>",
             "<xml><A>&#xD800;</A></xml>",
