@@ -191,18 +191,17 @@ from_json! {
 /// for the answer.
 pub async fn post(config: &Config, user: &UserId, question: Question, hold_ms: u64) -> Result<bool, Error> {
     let response = ask(config, user, "", &Ask::Post { question, hold_ms }).await?;
-    if response.status_code() != 200 {
-        return Err(refused(&response).await);
+    match response.status_code() {
+        200 => Ok(true),
+        ONLY_ACCEPTED => Ok(false),
+        _ => Err(refused(&response).await),
     }
-    let Heard { is_heard } = response.read().await?;
-    Ok(is_heard)
 }
 
-struct Heard {
-    is_heard: bool,
+/// What a Hub answers to [`Ask::Post`]: a status is read without waiting for a body.
+pub fn posted(is_heard: bool) -> Result<Response, Error> {
+    Ok(if is_heard { Response::empty()? } else { ResponseBuilder::new().with_status(ONLY_ACCEPTED).empty()? })
 }
-
-from_json! { struct Heard { is_heard } }
 
 /// Commits what a button says that was pressed, if it is there.
 pub async fn press(config: &Config, user: &UserId, press: Press) -> Result<Pressed, Error> {
@@ -275,7 +274,7 @@ pub fn ask<'a>(config: &'a Config, user: &'a UserId, by: &'a str, ask: &'a Ask) 
 
 async fn try_ask(config: &Config, user: &UserId, by: &str, ask: &Ask) -> Result<Response, Error> {
     let response = send(config, user, by, ask, false).await?;
-    if response.headers().get(UNBORN_HEADER)?.is_none() {
+    if response.status_code() != UNBORN {
         return Ok(response);
     }
     if !db::has_user(&config.db()?, user).await? {
@@ -285,51 +284,57 @@ async fn try_ask(config: &Config, user: &UserId, by: &str, ask: &Ask) -> Result<
 }
 
 async fn send(config: &Config, user: &UserId, by: &str, ask: &Ask, begin: bool) -> Result<Response, Error> {
-    let body = serde_json::to_string(ask).map_err(|error| Error::internal("asking the hub", error))?;
-    let headers = Headers::new();
-    if !by.is_empty() {
-        headers.set(BY_HEADER, by)?;
-    }
-    if begin {
-        headers.set(UNBORN_HEADER, "begin")?;
-    }
+    let body = serde_json::to_string(&Asking { by, begin, ask });
+    let body = body.map_err(|error| Error::internal("asking the hub", error))?;
     // A socket is opened by a GET, which has no body: that one is asked in a header. Nothing else is, since headers are
     // logged and what people write must not be.
     let init = if let Ask::Connect { .. } = ask {
+        let headers = Headers::new();
         headers.set("Upgrade", "websocket")?;
         // Headers are Latin-1, and an agent's name may be anything.
         headers.set(ASK_HEADER, &relay::auth::encode(body.as_bytes()))?;
         RequestInit::new("GET").headers(&headers)
     } else {
-        RequestInit::new("POST").headers(&headers).body(&body)
+        RequestInit::new("POST").body(&body)
     };
     let hub = config.hubs()?.get_by_name(user.as_str())?;
     let asked = hub.fetch(&format!("{HUB}{user}"), &init).await;
     asked.map_err(|error| Error::unavailable("the hub does not answer", error))
 }
 
-/// Whether a Hub that was never begun may be.
-pub fn may_begin(request: &Request) -> Result<bool, Error> {
-    Ok(request.headers().get(UNBORN_HEADER)?.is_some())
-}
-
-/// What a Hub answers that was never begun.
-pub fn unborn() -> Result<Response, Error> {
-    Ok(ResponseBuilder::new().with_header(UNBORN_HEADER, "true")?.empty()?)
-}
-
-/// The session or key that asks; empty: the relay itself.
-pub fn by(request: &Request) -> Result<String, Error> {
-    Ok(request.headers().get(BY_HEADER)?.unwrap_or_default())
+#[derive(Serialize)]
+struct Asking<'a> {
+    by: &'a str,
+    begin: bool,
+    ask: &'a Ask,
 }
 
 /// What a Hub is asked.
-pub async fn asked(request: &Request) -> Result<Ask, Error> {
-    let ask = match request.headers().get(ASK_HEADER)? {
-        Some(header) => String::from_utf8(relay::auth::decode(&header).unwrap_or_default()).unwrap_or_default(),
-        None => request.text().await?,
+pub struct Asked {
+    /// The session or key that asks; empty: the relay itself.
+    pub by: String,
+    /// Whether a Hub that was never begun may be.
+    pub begin: bool,
+    /// What.
+    pub ask: Ask,
+}
+
+from_json! { struct Asked { by, begin, ask } }
+
+/// What a Hub answers that was never begun.
+pub fn unborn() -> Result<Response, Error> {
+    Ok(ResponseBuilder::new().with_status(UNBORN).empty()?)
+}
+
+/// What a Hub is asked.
+pub async fn asked(request: &Request) -> Result<Asked, Error> {
+    let asked = if request.inner().method() == "GET" {
+        let header = request.headers().get(ASK_HEADER)?.unwrap_or_default();
+        String::from_utf8(relay::auth::decode(&header).unwrap_or_default()).unwrap_or_default()
+    } else {
+        request.text().await?
     };
-    json::read(&ask).map_err(|error| Error::internal("asked of the hub", error))
+    json::read(&asked).map_err(|error| Error::internal("asked of the hub", error))
 }
 
 /// Whose Hub is asked.
@@ -355,5 +360,7 @@ impl Problem {
 /// No host: it only names whose Hub it is.
 const HUB: &str = "https://hub/";
 const ASK_HEADER: &str = "x-claw-ask";
-const BY_HEADER: &str = "x-claw-by";
-const UNBORN_HEADER: &str = "x-claw-unborn";
+/// "Accepted": a question is stored, and nobody has it yet.
+const ONLY_ACCEPTED: u16 = 202;
+/// "Misdirected Request": nothing else that a Hub answers.
+const UNBORN: u16 = 421;

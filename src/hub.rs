@@ -20,7 +20,7 @@ use relay::store::Delivery;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::ask::{self, Ask};
+use crate::ask::{self, Ask, Asked};
 use crate::clock::{now, random_bytes};
 use crate::config::Config;
 use crate::error::{self, Error};
@@ -181,17 +181,16 @@ impl Object {
     }
 
     async fn answer(self: &Rc<Self>, request: Request) -> Result<Response, Error> {
-        let ask = ask::asked(&request).await?;
+        let Asked { by, begin, ask } = ask::asked(&request).await?;
         if let Ask::Delete = ask {
             return self.delete().await;
         }
         if !self.is_awake() {
-            if !ask::may_begin(&request)? && !self.is_begun()? {
+            if !begin && !self.is_begun()? {
                 return ask::unborn();
             }
             self.wake(ask::user_of(&request), None).await?;
         }
-        let by = ask::by(&request)?;
         if !by.is_empty() && self.read(|core| core.is_revoked(&by))? {
             return Err(Error::unauthorized("Authorization: this session or key was ended"));
         }
@@ -244,7 +243,7 @@ impl Object {
                 let done = self.handle(Input::Posted(question)).await?;
                 let Posted { seq, new } = done.posted.ok_or_else(no_output)??;
                 let is_heard = new && self.read(|core| Ok(core.is_heard(seq)))?;
-                Ok(Response::json(&object! { "is_heard": is_heard })?)
+                ask::posted(is_heard)
             }
             Ask::Press(press) => {
                 let done = self.handle(Input::Pressed(press)).await?;

@@ -238,7 +238,8 @@ impl Response {
 
 /// A response in the making.
 pub struct ResponseBuilder {
-    headers: Headers,
+    /// Made with the first one: most answers within the relay have none.
+    headers: Option<Headers>,
     init: web_sys::ResponseInit,
 }
 
@@ -256,9 +257,7 @@ extern "C" {
 impl ResponseBuilder {
     /// Status 200, no headers.
     pub fn new() -> ResponseBuilder {
-        let (headers, init) = (Headers::new(), web_sys::ResponseInit::new());
-        init.set_headers(&headers.0);
-        ResponseBuilder { headers, init }
+        ResponseBuilder { headers: None, init: web_sys::ResponseInit::new() }
     }
 
     /// Another status.
@@ -268,8 +267,13 @@ impl ResponseBuilder {
     }
 
     /// One more header.
-    pub fn with_header(self, name: &str, value: &str) -> Result<ResponseBuilder> {
-        self.headers.set(name, value)?;
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<ResponseBuilder> {
+        let headers = self.headers.get_or_insert_with(|| {
+            let headers = Headers::new();
+            self.init.set_headers(&headers.0);
+            headers
+        });
+        headers.set(name, value)?;
         Ok(self)
     }
 
