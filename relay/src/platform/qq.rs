@@ -182,7 +182,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
 pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse) -> Option<Call> {
     let usual = Way { is_markdown: settings.markdown, has_links: true, is_reply: true };
     let way = match read_answer(response).ok()?.code {
-        NO_MARKDOWN if settings.markdown => Way { is_markdown: false, ..usual },
+        code if NO_MARKDOWN.contains(&code) && settings.markdown => Way { is_markdown: false, ..usual },
         code if is_about_links(code) => Way { is_markdown: false, has_links: false, ..usual },
         code if is_too_late(code) && settings.proactive => Way { is_reply: false, ..usual },
         _ => return None,
@@ -452,8 +452,8 @@ pub(super) const QUOTAS: &[Quota] = &[
     },
 ];
 pub(super) const SOURCE: &str = "bot.q.qq.com, “发送消息”";
-/// No permission for Markdown.
-const NO_MARKDOWN: i64 = 304036;
+/// No permission for a message of this kind: for Markdown, which not every bot may send.
+const NO_MARKDOWN: [i64; 2] = [304036, 40034127];
 /// Of one message: below what is known to work.
 const MESSAGE_CHARS_MAX: usize = 4_000;
 /// How a private chat's name begins.

@@ -397,7 +397,9 @@ fn another_way_of_saying_it() {
     };
     let usual = account("s");
     let text = r#"{"msg_type":0,"content":"4 a (https://b.c)","msg_id":"m","msg_seq":57}"#;
-    assert_eq!(instead(&usual, 304036).as_deref(), Some(text));
+    for code in [304036, 40034127] {
+        assert_eq!(instead(&usual, code).as_deref(), Some(text));
+    }
     assert_eq!(instead(&usual, 304003), Some(text.replace("https://", "")));
     assert_eq!(instead(&usual, 40034128), None);
     let with = |settings: Settings| Account { platform: Platform::Qq(settings), ..usual.clone() };

@@ -88,14 +88,24 @@ impl<'a> Spans<'a> {
 
     /// Whether the character before is a letter or digit.
     fn is_within_word(&self) -> bool {
-        let before = self.line.get(..self.at).and_then(|before| before.chars().next_back());
-        before.is_some_and(|before| before.is_ascii_alphanumeric())
+        self.before().is_some_and(|before| before.is_ascii_alphanumeric())
+    }
+
+    /// Whether a mark before `begin` stands behind a word, as a footnote's does: `price*, tax*`. It begins nothing.
+    fn is_footnote(&self, begin: char) -> bool {
+        let is_behind_word = self.before().is_some_and(|before| before.is_ascii_alphanumeric() || !before.is_ascii());
+        is_behind_word && ",.;:!?)，。；：！？）、".contains(begin)
+    }
+
+    fn before(&self) -> Option<char> {
+        self.line.get(..self.at).and_then(|before| before.chars().next_back())
     }
 
     /// What stands between two marks.
     fn pair(&mut self, rest: &'a str, mark: &str, slot: usize, kind: Kind) -> Option<(usize, Span<'a>)> {
         let begin = rest.get(mark.len()..)?.chars().next()?;
-        if kind != Kind::Code && (begin.is_whitespace() || mark == "_" && begin == '_') {
+        let begins_nothing = begin.is_whitespace() || mark == "_" && begin == '_' || self.is_footnote(begin);
+        if kind != Kind::Code && begins_nothing {
             return None;
         }
         let end = self.next(mark, slot, self.at + mark.len() + begin.len_utf8())? - self.at;

@@ -90,7 +90,6 @@ impl<'a> Cutter<'a> {
                     after
                 }
             }
-            None if after.trim().is_empty() => "",
             None => after.trim_start_matches('\n'),
         };
         whole(text)

@@ -19,6 +19,10 @@ fn words_alone() {
             ("a ** b**", "a ** b**"),
             ("a * b*", "a * b*"),
             ("a_b_ c ~ab~~", "a_b_ c ~ab~~"),
+            // A footnote's star; and in Chinese a mark may stand between a word and what is quoted.
+            ("price*, tax* (*: net)", "price*, tax* (*: net)"),
+            ("价格*，税费*。*含税", "价格*，税费*。*含税"),
+            ("这是**“重点”**吗，(**...x**)", "这是“重点”吗，(...x)"),
             // Marks within marks, as deep as it goes.
             ("*_a_* **_b_**", "a b"),
             ("**a *b ~~c _d `e` d_ c~~ b* a**", "a b c d `e` d c b a"),
