@@ -2,7 +2,7 @@
 
 use crate::support::{Sqlite, World, feishu};
 use protocol::Seq;
-use relay::hub::{Input, Options, Pass, Role};
+use relay::hub::{Input, Options, Pass, PeerId, Role};
 use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, SETTLE_STEP, TRIM_ROWS_MAX};
 
 #[test]
@@ -332,6 +332,27 @@ fn a_wake_reads_a_page_of_ids_and_not_the_history() {
         assert!(world.sql.steps() - steps < 100, "{}", world.sql.steps() - steps);
         assert!(world.post("om_new", "/help").unwrap().new);
         world.sql.execute("delete from messages where id = 'feishu:main:om_new' or id like 'reply:%' and seq > 21600");
+    }
+}
+
+/// What writes once at most needs no transaction: pieces of answers and acknowledgements, of which there are the most.
+#[test]
+fn what_comes_often_needs_no_transaction() {
+    let writes_once = |text: &str| Input::received(PeerId(1), text).writes_once();
+    assert!(Input::Flush.writes_once() && !Input::Tick.writes_once());
+    let ack = r#"{"type":"ack","seq":1}"#;
+    let delta = r#"{"type":"delta","reply_to":1,"offset":0,"text":"a"}"#;
+    let unknown = r#"{"type":"of_another_version"}"#;
+    let send = r#"{"type":"send","id":"m1","text":"x"}"#;
+    for (text, expected) in [
+        (ack.to_owned(), true),
+        (delta.to_owned(), true),
+        (format!("[{delta},{delta},{unknown}]"), true),
+        (format!("[{ack},{ack}]"), false),
+        (format!("[{delta},{send}]"), false),
+        (send.to_owned(), false),
+    ] {
+        assert_eq!(writes_once(&text), expected, "{text}");
     }
 }
 

@@ -108,3 +108,16 @@ fn a_page_of_the_log_has_a_place() {
         assert_eq!(read(wrong), Err(()), "{wrong}");
     }
 }
+
+/// Only of what waited for its agent is it said that it was delivered.
+#[test]
+fn what_was_delivered_promptly_is_not_told() {
+    for (wait, line) in [(DELIVERED_PROMPTLY_MS, "accepted 1"), (DELIVERED_PROMPTLY_MS + 1, "delivered 1")] {
+        let mut world = World::new();
+        let agent = world.agent(None);
+        world.post("om_1", "x").unwrap();
+        world.advance_ms(wait);
+        world.acks(agent, 1);
+        assert_eq!(lines(&world, 1), [line], "after {wait} ms");
+    }
+}

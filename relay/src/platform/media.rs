@@ -171,3 +171,21 @@ pub(super) fn secure(url: &str) -> String {
 
 /// Signed URLs of object stores have some 600. They stand in our own, encoded.
 const URL_BYTES_MAX: usize = 1_500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It stands in our own URLs, and is fetched from.
+    #[test]
+    fn a_file_is_at_a_url_that_can_be_fetched() {
+        let key = |url: &str| from_url(FileKind::Image, url).map(|file| file.key);
+        assert_eq!(key("http://a.qpic.cn/?b"), Some("https://a.qpic.cn/?b".to_owned()));
+        let longest = format!("https://a.b/{}", "c".repeat(URL_BYTES_MAX - 12));
+        assert_eq!(key(&longest), Some(longest.clone()));
+        for odd in [format!("{longest}c"), "https://a.b/c d".into(), "https://a.b/你".into(), "https://a.b/\n".into()]
+        {
+            assert_eq!(key(&odd), None, "{odd}");
+        }
+    }
+}

@@ -185,7 +185,7 @@ pub(super) fn instead(settings: &Settings, outbound: &Outbound) -> Option<Call> 
     if !is_card(settings, outbound) {
         return None;
     }
-    let words = Outbound { text: outbound.choices(), part: 0, ..outbound.clone() };
+    let words = Outbound { text: outbound.choices(), ..outbound.clone() };
     let (part, _) = text_part(settings, &words, 0).ok()?;
     Some(Call { request: text_message(settings, outbound, part), is_last: true })
 }
