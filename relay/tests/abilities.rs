@@ -356,3 +356,23 @@ fn outbound(to: &str, text: &str) -> Outbound {
 fn response(body: &Value) -> HttpResponse {
     HttpResponse { status: 200, retry_after_s: None, body: body.to_string() }
 }
+
+/// Where replies are counted, the longest answer leaves one for a word of the relay.
+#[test]
+fn the_longest_answer_leaves_room_for_a_word() {
+    let longest = "x".repeat(protocol::limit::TEXT_BYTES_MAX);
+    for (name, address, expected) in [
+        // 4 replies in private, 5 in a group; 5 customer-service messages.
+        ("qq", "c2c/U/m", 3),
+        ("qq", "group/G/m", 4),
+        ("wechat", "o1/gh_1", 4),
+    ] {
+        let account = account(name);
+        let origin = serde_json::from_value(json!({ "account": "main", "message": address })).unwrap();
+        let mut outbound = Outbound::text(origin, "c".parse().unwrap(), protocol::Seq(2), longest.clone(), None);
+        while !platform::send(&account, &outbound).unwrap().is_last {
+            outbound.part += 1;
+        }
+        assert_eq!(outbound.part + 1, expected, "{name} {address}");
+    }
+}

@@ -126,10 +126,10 @@ test('tenants', async (t) => {
   })
 
   await t.test('headers that say who one is count for nothing', async () => {
+    const asked = { by: owner.session, begin: true, ask: { ask: 'conversations', before: null, limit: 10 } }
     const spoofed = {
-      'x-claw-by': owner.session,
-      'x-claw-ask': Buffer.from('{"ask":"conversations"}').toString('base64url'),
-      'x-claw-unborn': 'begin',
+      // As the Worker asks a Hub.
+      'x-claw-ask': Buffer.from(JSON.stringify(asked)).toString('base64url'),
       'x-forwarded-for': '127.0.0.1',
       'x-user-id': owner.user.id,
     }
