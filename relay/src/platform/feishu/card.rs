@@ -283,6 +283,16 @@ mod tests {
         assert!(end_draft(&settings(true), &outbound(&fits), &draft()).unwrap().body.unwrap().len() <= 30_000);
     }
 
+    /// Cards have Markdown of their own: it stays as it is written, but for pictures.
+    #[test]
+    fn what_a_card_can_show_stays_as_it_is() {
+        let text = "# h\n\n**b** *i* `c` ~~s~~ [t](https://u.v)\n\n- x\n\n```rust\ny\n```";
+        let card: Value = serde_json::from_str(&finished(text, [])).unwrap();
+        assert_eq!(card["body"]["elements"][0]["content"], text);
+        let card = finished("![p](https://u.v/p.png)", []);
+        assert!(card.contains("[🖼 p](https://u.v/p.png)") && !card.contains("!["), "{card}");
+    }
+
     #[test]
     fn more_tables_than_a_card_takes_are_lines() {
         let table = "| a | b |\n|---|---|\n| 1 | 2 |\n\n";
