@@ -293,6 +293,31 @@ mod tests {
         assert!(card.contains("[🖼 p](https://u.v/p.png)") && !card.contains("!["), "{card}");
     }
 
+    /// Each button says by itself which one it is; a press brings that back.
+    #[test]
+    fn a_card_has_its_buttons() {
+        let button = |label: &str, style| protocol::Button { label: label.into(), text: format!("say {label}"), style };
+        let buttons = vec![
+            button("Yes", ButtonStyle::Primary),
+            button("No", ButtonStyle::Danger),
+            button("Later", ButtonStyle::Default),
+        ];
+        let asked = Outbound { buttons: buttons.clone(), ..outbound("Go?") };
+        let card: Value = serde_json::from_str(&whole(&asked).unwrap()).unwrap();
+        let elements = card["body"]["elements"].as_array().unwrap();
+        let looks = |element: &Value| (element["text"]["content"].clone(), element["type"].clone());
+        let shown: Vec<_> = elements.iter().skip(1).map(looks).collect();
+        assert_eq!(
+            shown,
+            [("Yes", "primary"), ("No", "danger"), ("Later", "default")].map(|(a, b)| (json!(a), json!(b)))
+        );
+        let choices = elements.iter().skip(1).zip(&buttons).enumerate().map(|(index, (element, button))| {
+            let value = protocol::json::parse(&element["behaviors"][0]["value"].to_string()).unwrap();
+            choice(&value) == Some(Choice::of(&asked, index, button))
+        });
+        assert!(choices.eq([true; 3]));
+    }
+
     #[test]
     fn more_tables_than_a_card_takes_are_lines() {
         let table = "| a | b |\n|---|---|\n| 1 | 2 |\n\n";
