@@ -275,7 +275,7 @@ pub fn send(settings: &Settings, outbound: &Outbound) -> Result<Call, Unsupporte
     }
     let text = card::without_mentions(&outbound.text);
     if markdown::render(&text, &POST) != markdown::render(&text, &markdown::PLAIN) {
-        return post(settings, outbound, &text, &POST);
+        return post(settings, outbound, &text, true);
     }
     let around = reply_body(outbound, "text", &object! { "text": "" }).len();
     let parts = split(&text, |part| around + sent_bytes(part) <= TEXT_BYTES_MAX);
@@ -294,7 +294,7 @@ pub fn instead(settings: &Settings, outbound: &Outbound, response: &HttpResponse
     }
     let is_form = read_answer(response).is_ok_and(|answer| matches!(answer.code, 230001 | 230054 | 230099));
     let text = card::without_mentions(&outbound.text);
-    is_form.then(|| post(settings, outbound, &text, &markdown::PLAIN).ok()).flatten()
+    is_form.then(|| post(settings, outbound, &text, false).ok()).flatten()
 }
 
 /// Whether a card was refused for what it is.
@@ -303,10 +303,11 @@ fn is_refused_card(response: &HttpResponse) -> bool {
 }
 
 /// A part as a rich text, or, cut in the same places, as a bare one.
-fn post(settings: &Settings, outbound: &Outbound, text: &str, shown: &Style) -> Result<Call, Unsupported> {
+fn post(settings: &Settings, outbound: &Outbound, text: &str, is_rich: bool) -> Result<Call, Unsupported> {
+    let shown = if is_rich { &POST } else { &markdown::PLAIN };
     let fits = |part: &str| sent_bytes(part) <= POST_BYTES_MAX;
     let (part, is_last) = markdown::part_as(text, outbound.text_part(), POSTS_MAX, &POST, shown, &fits)?;
-    if std::ptr::eq(shown, &markdown::PLAIN) {
+    if !is_rich {
         return Ok(reply(settings, outbound, "text", &object! { "text": part }, is_last));
     }
     let node = object! { "tag": "md", "text": part };
