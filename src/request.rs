@@ -11,6 +11,20 @@ pub async fn body(request: &Request, max: usize) -> Result<Vec<u8>, Error> {
     if is_declared(request, max)? {
         return request.bytes().await.map_err(|_| ended_early());
     }
+    pieces(request, max).await
+}
+
+/// The body as text, at most `max` bytes of it: in half the time. What is not UTF-8 becomes U+FFFD, over which no signature
+/// holds.
+pub async fn text(request: &Request, max: usize) -> Result<String, Error> {
+    if is_declared(request, max)? {
+        return request.text().await.map_err(|_| ended_early());
+    }
+    Ok(String::from_utf8_lossy(&pieces(request, max).await?).into_owned())
+}
+
+/// A body that does not say how long it is.
+async fn pieces(request: &Request, max: usize) -> Result<Vec<u8>, Error> {
     let Some(stream) = request.body() else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -21,15 +35,6 @@ pub async fn body(request: &Request, max: usize) -> Result<Vec<u8>, Error> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
-}
-
-/// The body as text, at most `max` bytes of it: in half the time. What is not UTF-8 becomes U+FFFD, over which no signature
-/// holds.
-pub async fn text(request: &Request, max: usize) -> Result<String, Error> {
-    if is_declared(request, max)? {
-        return request.text().await.map_err(|_| ended_early());
-    }
-    Ok(String::from_utf8_lossy(&body(request, max).await?).into_owned())
 }
 
 /// Whether the body says how long it is, so that it can be read in one piece: it is no longer than that.

@@ -34,7 +34,6 @@ pub async fn receive(
 ) -> Result<Response, Error> {
     let arrived = now();
     let body = request::text(&request, WEBHOOK_BYTES_MAX).await?;
-    let body = body.as_bytes();
     let bot = directory::bot(&config, account).await?.filter(|bot| bot.account.platform.name() == platform);
     let Some(bot) = bot else {
         return Err(Error::new(Code::NotFound, "no such bot account on this platform"));
@@ -54,7 +53,8 @@ pub async fn receive(
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let header = |name: &&str| Some(((*name).to_owned(), request.headers().get(name).ok()??));
     let headers: Vec<(String, String)> = platform::headers(account).iter().filter_map(header).collect();
-    let inbound = match platform::receive(account, &Raw { method, query, headers: &headers, body }, now()) {
+    let raw = Raw { method, query, headers: &headers, body: body.as_bytes() };
+    let inbound = match platform::receive(account, &raw, now()) {
         // Refused, it would come again and again and hold up the platform's queue.
         Err(NoEvent::Malformed(Malformed::BadContent)) => Inbound::Ignored("content"),
         received => received?,
@@ -64,7 +64,7 @@ pub async fn receive(
         context.wait_until(async move { directory::note_call(&config, &account).await });
     }
     let mut reply = platform::ack(account, &inbound);
-    let nonce = Raw { method, query, headers: &headers, body }.param("nonce").unwrap_or_default();
+    let nonce = raw.param("nonce").unwrap_or_default();
     let mut waited = Waited::Acknowledge;
     match inbound {
         Inbound::Challenge(_) => {}
