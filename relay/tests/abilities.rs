@@ -2,48 +2,12 @@
 
 use std::fmt::Debug;
 
+use crate::support::accounts::{ACCOUNTS, account, outbound, response, with};
 use protocol::Timestamp;
 use protocol::api::Chats;
 use relay::platform::wx::Key;
-use relay::platform::{
-    self, Account, Auth, Counts, Fresh, HttpRequest, HttpResponse, Inbound, Method, Outbound, may_run_out,
-};
+use relay::platform::{self, Account, Auth, Counts, Fresh, HttpRequest, HttpResponse, Inbound, Method, may_run_out};
 use serde_json::{Value, json};
-
-/// By their names in these tests: the platform's, and what makes it another kind of account.
-const ACCOUNTS: [(&str, &str); 12] = [
-    ("dingtalk", r#"{"app_key":"ding1","app_secret":"s"}"#),
-    ("feishu", r#"{"app_id":"cli_1","app_secret":"s","verification_token":"t"}"#),
-    ("qq", r#"{"app_id":"1020","app_secret":"s"}"#),
-    ("qq, unasked", r#"{"app_id":"1020","app_secret":"s","proactive":true}"#),
-    ("telegram", r#"{"bot_token":"1:a","secret_token":"s"}"#),
-    ("wechat", r#"{"app_id":"wx1","app_secret":"s","token":"t"}"#),
-    ("wechat, unverified", r#"{"app_id":"wx1","app_secret":"s","token":"t","customer_service":false}"#),
-    ("wechat, by calls", r#"{"app_id":"wx1","app_secret":"s","token":"t","passive":false}"#),
-    ("wecom", r#"{"corp_id":"ww1","agent_id":218,"secret":"s","token":"t","encoding_aes_key":"KEY"}"#),
-    (
-        "wecom, by calls",
-        r#"{"corp_id":"ww1","agent_id":218,"secret":"s","token":"t","encoding_aes_key":"KEY","passive":false}"#,
-    ),
-    ("wecom-bot", r#"{"token":"t","encoding_aes_key":"KEY"}"#),
-    ("wecom-bot, by calls", r#"{"token":"t","encoding_aes_key":"KEY","passive":false}"#),
-];
-
-/// The account of this name.
-pub fn account(name: &str) -> Account {
-    with(name, &json!({}))
-}
-
-/// The same with some settings changed.
-fn with(name: &str, changes: &Value) -> Account {
-    let (_, settings) = ACCOUNTS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
-    let mut settings: Value = serde_json::from_str(&settings.replace("KEY", &"A".repeat(43))).unwrap();
-    (settings["id"], settings["platform"]) = (json!("main"), json!(name.split(',').next()));
-    for (field, value) in changes.as_object().unwrap() {
-        settings[field] = value.clone();
-    }
-    serde_json::from_value(settings).unwrap()
-}
 
 /// Asks every account. Those that are named answer as told, all others `otherwise`.
 fn ask<T: Debug + PartialEq>(question: impl Fn(&Account) -> T, named: &[(&str, T)], otherwise: &T) {
@@ -348,15 +312,6 @@ fn an_answer_is_said_in_another_way_where_there_is_one() {
     }
 }
 
-fn outbound(to: &str, text: &str) -> Outbound {
-    let origin = serde_json::from_value(json!({ "account": "main", "message": to })).unwrap();
-    Outbound::text(origin, "c".parse().unwrap(), protocol::Seq(2), text.into(), None)
-}
-
-fn response(body: &Value) -> HttpResponse {
-    HttpResponse { status: 200, retry_after_s: None, body: body.to_string() }
-}
-
 /// Where replies are counted, the longest answer leaves one for a word of the relay.
 #[test]
 fn the_longest_answer_leaves_room_for_a_word() {
@@ -368,8 +323,7 @@ fn the_longest_answer_leaves_room_for_a_word() {
         ("wechat", "o1/gh_1", 4),
     ] {
         let account = account(name);
-        let origin = serde_json::from_value(json!({ "account": "main", "message": address })).unwrap();
-        let mut outbound = Outbound::text(origin, "c".parse().unwrap(), protocol::Seq(2), longest.clone(), None);
+        let mut outbound = outbound(address, &longest);
         while !platform::send(&account, &outbound).unwrap().is_last {
             outbound.part += 1;
         }

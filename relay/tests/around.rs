@@ -1,37 +1,17 @@
 //! The calls around a question and its answer: marks, drafts, names, quotes, files. What each asks, and what is read of the
 //! response; where the platform has no such thing there is no call.
 
+use crate::support::accounts::{self, account};
 use crate::support::feishu;
 use protocol::{File, FileKind, Seq, Timestamp};
 use relay::platform::{self, Account, Beginning, Download, Draft, HttpRequest, HttpResponse, Outbound, Upload};
 use relay::store::Origin;
 use serde_json::{Value, json};
 
-/// One of each platform.
-fn accounts() -> Vec<Account> {
-    ["dingtalk", "feishu", "qq", "telegram", "wechat", "wecom", "wecom-bot"].map(account).to_vec()
-}
-
-fn account(platform: &str) -> Account {
-    let key = "A".repeat(43);
-    let mut settings = match platform {
-        "dingtalk" => json!({ "app_key": "k", "app_secret": "s" }),
-        "feishu" => json!({ "app_id": "cli_1", "app_secret": "s", "verification_token": "t", "bot_open_id": "ou_bot" }),
-        "qq" => json!({ "app_id": "1", "app_secret": "s", "bot_id": "7" }),
-        "telegram" => json!({ "bot_token": "1:a", "secret_token": "s", "username": "b" }),
-        "wechat" => json!({ "app_id": "wx1", "app_secret": "s", "token": "t" }),
-        "wecom" => json!({ "corp_id": "ww1", "agent_id": 1, "secret": "s", "token": "t", "encoding_aes_key": key }),
-        _ => json!({ "token": "t", "encoding_aes_key": key }),
-    };
-    settings["id"] = json!("main");
-    settings["platform"] = json!(platform);
-    serde_json::from_value(settings).unwrap()
-}
-
 /// The names of the platforms for which there is something.
 fn having<T>(mut something: impl FnMut(&Account) -> Option<T>) -> Vec<&'static str> {
-    let accounts = accounts();
-    accounts.iter().filter(|account| something(account).is_some()).map(|account| account.platform.name()).collect()
+    let platforms = ["dingtalk", "feishu", "qq", "telegram", "wechat", "wecom", "wecom-bot"];
+    platforms.into_iter().filter(|name| something(&account(name)).is_some()).collect()
 }
 
 fn origin(message: &str) -> Origin {
@@ -40,11 +20,11 @@ fn origin(message: &str) -> Origin {
 
 /// What there is of the answer to question 7.
 fn outbound(message: &str, text: &str) -> Outbound {
-    Outbound::text(origin(message), "feishu:main:oc_1".parse().unwrap(), Seq(7), text.into(), Some(Seq(7)))
+    Outbound { seq: Seq(7), question: Some(Seq(7)), ..accounts::outbound(message, text) }
 }
 
 fn says(body: Value) -> HttpResponse {
-    HttpResponse { status: 200, retry_after_s: None, body: body.to_string() }
+    accounts::response(&body)
 }
 
 /// `METHOD path`, without the host.

@@ -1,6 +1,6 @@
 //! What a message costs in rows, which is what the platform bills; and that saving rows loses nothing.
 
-use crate::support::{Sqlite, World, feishu};
+use crate::support::{Sqlite, World};
 use protocol::Seq;
 use relay::hub::{Input, Options, Pass, PeerId, Role};
 use relay::limit::{DEDUPE_MS_MIN, HISTORY_MESSAGES_MAX, INSERT_BYTES_MAX, KNOWN_PAGE, SETTLE_STEP, TRIM_ROWS_MAX};
@@ -59,9 +59,7 @@ fn a_long_outbox_is_looked_through_once() {
         let mut world = World::new();
         let agent = world.agent(None);
         let one_more = |world: &mut World, n: u64| {
-            let mut question = feishu(&format!("om_{n}"), "x");
-            question.conversation = format!("feishu:main:oc_{n}").parse().unwrap();
-            let seq = world.input(Input::Posted(question)).unwrap().unwrap().seq;
+            let seq = world.post_in(&format!("feishu:main:oc_{n}"), &format!("om_{n}"), "x").unwrap().seq;
             world.replies(agent, seq.0, "x");
         };
         (0..waiting).for_each(|n| one_more(&mut world, n));
@@ -89,13 +87,7 @@ fn what_is_not_finished_keeps_its_row() {
     world.post("om_slow", "slow").unwrap();
     let slow = world.sql.count("messages");
     world.replies(agent, slow, "slow answer");
-    let from = world.sql.count("messages") + 1;
-    world.sql.execute(&format!(
-        "with recursive n(seq) as (select {from} union all select seq + 1 from n where seq < {HISTORY_MESSAGES_MAX})
-         insert into messages (seq, id, conversation, session, author, via, at_ms, text, outcome, trimmed)
-         select seq, 'm-' || seq, 'web', 0, 'user', 'web', 1800000000000, 'x', 'replied', 0 from n"
-    ));
-    world.hibernate();
+    world.history(HISTORY_MESSAGES_MAX);
     world.advance_ms(DEDUPE_MS_MIN + 1);
     let device = world.device(None);
     for n in 0..100 {

@@ -51,8 +51,7 @@ fn only_where_there_is_a_platform_that_can() {
     // Nor is there a mark to take off where none can be set.
     let mut world = World::new();
     let agent = world.agent(None);
-    let conversation = "dingtalk:main:cid".parse().unwrap();
-    world.input(Input::Posted(relay::store::Question { conversation, ..feishu("om_1", "hello") }));
+    world.post_in("dingtalk:main:cid", "om_1", "hello").unwrap();
     delta(&mut world, agent, 0, "a");
     world.replies(agent, 1, "ab");
     assert_eq!((world.drafts.as_slice(), world.over.as_slice()), ([].as_slice(), [].as_slice()));

@@ -33,8 +33,7 @@ fn says_bytes(world: &mut World, device: PeerId, bytes: usize) -> bool {
 
 #[test]
 fn whoever_says_too_much_is_closed_and_may_come_back() {
-    let options = Options { frames_per_s: 10, ..Default::default() };
-    let mut world = World::with(Sqlite::new(), options);
+    let mut world = world();
     let loud = world.device(None);
     let quiet = world.device(None);
     for n in 0..10 * FLOOD_BURST_S - 1 {

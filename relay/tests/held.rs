@@ -1,6 +1,6 @@
 //! Webhooks that wait, and what the simulation found there: the seeds are those that it was found with.
 
-use crate::support::{self, World};
+use crate::support::World;
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
@@ -136,9 +136,7 @@ fn a_kept_answer_stays_kept_when_nobody_waits_any_more() {
     world.post("om_1", "x").unwrap();
     world.replies(agent, 1, "late");
     assert_eq!(world.ring(|_| Sent::Kept).len(), 1);
-    let (now, until) = (world.now, world.now.plus_ms(5_000));
-    let chat = support::feishu("om_2", "").conversation;
-    let (asked, _) = world.hub_mut().collect(now, &id("om_2"), &chat, until).unwrap().unwrap();
+    let (asked, _) = world.collect(&id("om_2"), 5_000).unwrap();
     world.input(Input::Released(asked));
     assert_eq!(world.ring(|_| Sent::Kept).len(), 0);
     assert_eq!(world.dead_letters(), []);

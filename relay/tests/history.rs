@@ -3,7 +3,7 @@
 use crate::support::{World, feishu};
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{Code, Cursor, Seq};
-use relay::hub::{Input, Refusal};
+use relay::hub::{PeerId, Refusal};
 use relay::limit::*;
 use relay::platform::Sent;
 
@@ -78,9 +78,7 @@ fn history_is_paged_by_cursor() {
 fn conversations_come_in_pages() {
     let mut world = World::new();
     for (n, chat) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
-        let mut question = feishu(&format!("om_{n}"), "hello");
-        question.conversation = format!("feishu:main:{chat}").parse().unwrap();
-        world.input(Input::Posted(question));
+        world.post_in(&format!("feishu:main:{chat}"), &format!("om_{n}"), "hello").unwrap();
     }
     let page = |before, limit| {
         let page = world.hub().conversations(before, limit).unwrap()?;
@@ -97,20 +95,19 @@ fn conversations_come_in_pages() {
 }
 
 /// A question of so many bytes, which its agent ends without a word.
-fn said(world: &mut World, message: &str, bytes: usize) -> Seq {
-    let agent = world.agent(None);
+fn said(world: &mut World, agent: PeerId, message: &str, bytes: usize) {
     let seq = world.post(message, &"x".repeat(bytes)).unwrap().seq;
     world.says(agent, &format!(r#"{{"type":"done","reply_to":{seq}}}"#));
-    seq
 }
 
 #[test]
 fn a_page_holds_a_bounded_number_of_bytes() {
     let mut world = World::new();
+    let agent = world.agent(None);
     let whole = PAGE_BYTES_MAX / TEXT_BYTES_MAX;
     assert_eq!(whole * TEXT_BYTES_MAX, PAGE_BYTES_MAX);
     for n in 0..whole {
-        said(&mut world, &format!("om_{n}"), TEXT_BYTES_MAX);
+        said(&mut world, agent, &format!("om_{n}"), TEXT_BYTES_MAX);
     }
     let conversation = feishu("om", "x").conversation;
     let page = |world: &World| {
@@ -120,7 +117,7 @@ fn a_page_holds_a_bounded_number_of_bytes() {
     let timeline = |world: &World, after| world.hub().timeline(Seq(after)).unwrap().len();
     assert_eq!(page(&world), (whole, None), "exactly as many as there may be");
     assert_eq!(timeline(&world, 0), whole);
-    said(&mut world, "om_more", 1);
+    said(&mut world, agent, "om_more", 1);
     assert_eq!(page(&world), (whole, Some(world.cursor(2))), "the oldest is left out");
     assert_eq!(timeline(&world, 0), whole, "the newest is left out");
     assert_eq!(timeline(&world, 1), whole);

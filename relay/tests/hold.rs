@@ -1,6 +1,6 @@
 //! Webhooks that wait for their answer: it comes in their response, or late, and once.
 
-use crate::support::{World, feishu};
+use crate::support::World;
 use protocol::{MessageId, Timestamp};
 use relay::hub::{Held, Input};
 use relay::limit::KEPT_MS_MAX;
@@ -172,19 +172,14 @@ fn what_can_go_only_in_a_response_waits_for_the_next_one() {
     let question = world.hub().conversations(None, 1).unwrap().unwrap().conversations[0].last_seq.0;
     world.replies(agent, question, "of the second");
     keeps(&mut world);
-    let chat = feishu("om_3", "").conversation;
-    let collect = |world: &mut World, by: &str| {
-        let (now, until) = (world.now, world.now.plus_ms(5_000));
-        world.hub_mut().collect(now, &id(by), &chat, until).unwrap()
-    };
-    let (found, since) = collect(&mut world, "om_3").unwrap();
+    let (found, since) = world.collect(&id("om_3"), 5_000).unwrap();
     assert_eq!(answer(world.held(&found)).0, "of the second");
     world.passes(&found);
     // The same message again hears the same; another one finds nothing.
     world.advance_ms(5_000);
-    assert_eq!(collect(&mut world, "om_3"), Some((found.clone(), since)));
+    assert_eq!(world.collect(&id("om_3"), 5_000), Some((found.clone(), since)));
     assert_eq!(answer(world.held(&found)).0, "of the second");
-    assert_eq!(collect(&mut world, "om_4"), None);
+    assert_eq!(world.collect(&id("om_4"), 5_000), None);
     assert_eq!(world.ring(|_| Sent::Taken).len(), 0);
 }
 
@@ -194,9 +189,7 @@ fn whoever_asks_for_it_waits_while_it_is_made() {
     let agent = world.agent(None);
     asks(&mut world, "om_1");
     world.advance_ms(20_000);
-    let (now, until) = (world.now, world.now.plus_ms(5_000));
-    let (found, _) =
-        world.hub_mut().collect(now, &id("om_2"), &feishu("om_2", "").conversation, until).unwrap().unwrap();
+    let (found, _) = world.collect(&id("om_2"), 5_000).unwrap();
     assert!(matches!(world.held(&found), Held::Open(..)));
     world.replies(agent, 1, "made");
     assert_eq!(answer(world.held(&found)).0, "made");
@@ -229,9 +222,7 @@ fn what_is_kept_while_the_next_one_waits_comes_with_that() {
     assert_eq!(answer(world.held(&id("om_2"))).0, "late");
     world.passes(&id("om_2"));
     // Its own waits for nothing any more, and comes with the next word, be it that it was not even tried.
-    let (now, until) = (world.now, world.now.plus_ms(5_000));
-    let chat = feishu("om_3", "").conversation;
-    let (found, _) = world.hub_mut().collect(now, &id("om_3"), &chat, until).unwrap().unwrap();
+    let (found, _) = world.collect(&id("om_3"), 5_000).unwrap();
     assert_eq!(answer(world.held(&found)).0, "in time");
     keeps(&mut world);
     asks(&mut world, "om_4");
@@ -286,9 +277,8 @@ fn who_asks_for_it_waits_since_then() {
     world.replies(agent, 2, "second");
     world.input(Input::Tick);
     world.advance_ms(1_000);
-    let (now, until) = (world.now, world.now.plus_ms(5_000));
-    let (found, _) = world.hub_mut().collect(now, &id("om_3"), &feishu("", "").conversation, until).unwrap().unwrap();
+    let (found, _) = world.collect(&id("om_3"), 5_000).unwrap();
     assert_eq!(found, id("om_1"));
     let Held::Open(_, since) = world.held(&found) else { panic!() };
-    assert_eq!(since, now);
+    assert_eq!(since, world.now);
 }

@@ -1,12 +1,12 @@
 //! Answers on their way to platforms: parts, rates, alarms that were lost.
 
-use crate::support::{self, World, feishu};
+use crate::support::{self, World};
 use protocol::limit::TEXT_BYTES_MAX;
 use protocol::{AccountId, ConversationId, Seq};
 use relay::hub::Input;
 use relay::limit::*;
 use relay::platform::{self, Account, Outbound, Sent};
-use relay::store::{Origin, Question};
+use relay::store::Origin;
 
 fn account() -> Account {
     serde_json::from_str(
@@ -238,9 +238,7 @@ fn what_is_on_its_way_hides_nothing_that_may_go_too() {
     let mut world = World::new();
     let agent = world.agent(None);
     let answer = |world: &mut World, chat: usize| {
-        let conversation = format!("feishu:main:oc_{chat}").parse().unwrap();
-        let question = Question { conversation, ..feishu(&format!("om_{chat}"), "x") };
-        let seq = world.input(Input::Posted(question)).unwrap().unwrap().seq;
+        let seq = world.post_in(&format!("feishu:main:oc_{chat}"), &format!("om_{chat}"), "x").unwrap().seq;
         world.replies(agent, seq.0, "y");
     };
     (0..2).for_each(|chat| answer(&mut world, chat));

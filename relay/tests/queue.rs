@@ -41,8 +41,7 @@ fn questions_go_to_the_agent_of_their_conversation() {
     world.hibernate();
     says(&mut world, "om_6", "@home five");
     says(&mut world, "om_7", "six");
-    let elsewhere = Question { conversation: "feishu:main:oc_2".parse().unwrap(), ..feishu("om_8", "seven") };
-    world.input(Input::Posted(elsewhere));
+    world.post_in("feishu:main:oc_2", "om_8", "seven").unwrap();
     assert_eq!(world.messages(home), ["one", "three", "five", "seven"]);
     assert_eq!(world.messages(office), ["two", "four", "six"]);
     // An answer by the wrong agent is none.

@@ -263,9 +263,7 @@ fn a_full_window_stays_full_over_hibernation() {
     let mut world = World::new();
     let agent = world.agent(None);
     let post = |world: &mut World, n: u64| {
-        let mut question = feishu(&format!("om_{n}"), &n.to_string());
-        question.conversation = format!("feishu:main:oc_{}", n % 8).parse().unwrap();
-        world.input(Input::Posted(question)).unwrap().unwrap()
+        world.post_in(&format!("feishu:main:oc_{}", n % 8), &format!("om_{n}"), &n.to_string()).unwrap()
     };
     for n in 0..WINDOW_MESSAGES {
         post(&mut world, n);

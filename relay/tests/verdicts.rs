@@ -1,9 +1,8 @@
 //! What each platform's responses mean: to a message, to a request for a token, about the bot, about a person.
 
+use crate::support::accounts::{self, account};
 use relay::platform::{self, Account, HttpResponse, NoToken, Person, Sent, Verdict};
 use serde_json::{Value, json};
-
-use super::abilities::account;
 
 /// The response of a platform: a code of its own with the words "said", or another body as it is.
 fn response(platform: &str, status: u16, body: &str) -> HttpResponse {
@@ -291,7 +290,6 @@ fn people_are_called_as_their_platform_says() {
         ("wecom", &Value::Null, person(None, None)),
         ("telegram", &wecom, person(None, None)),
     ] {
-        let response = HttpResponse { status: 200, retry_after_s: None, body: body.to_string() };
-        assert_eq!(platform::person(&account(platform), &response), expected, "{platform} {body}");
+        assert_eq!(platform::person(&account(platform), &accounts::response(body)), expected, "{platform} {body}");
     }
 }

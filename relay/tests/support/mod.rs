@@ -1,6 +1,7 @@
 //! A Hub on real SQLite, with a clock and peers that remember what they were sent.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod accounts;
 mod rows;
 
 use std::cell::Cell;
@@ -339,6 +340,12 @@ impl World {
         self.input(Input::Posted(feishu(message, text))).unwrap()
     }
 
+    /// The same in another conversation.
+    pub fn post_in(&mut self, conversation: &str, message: &str, text: &str) -> Result<Posted, Refusal> {
+        let question = Question { conversation: conversation.parse().unwrap(), ..feishu(message, text) };
+        self.input(Input::Posted(question)).unwrap()
+    }
+
     /// Someone presses a button at a platform.
     pub fn press(&mut self, press: &Press) -> Result<Pressed, Refusal> {
         self.input(Input::Pressed(press.clone()));
@@ -349,6 +356,12 @@ impl World {
     pub fn hold(&mut self, id: &protocol::MessageId, ms: u64) {
         let now = self.now;
         self.hub.hold(now, id, now.plus_ms(ms)).unwrap();
+    }
+
+    /// Someone asks, by a message, for what they have been waiting for: the question it is of, and since when they ask.
+    pub fn collect(&mut self, by: &protocol::MessageId, ms: u64) -> Option<(protocol::MessageId, Timestamp)> {
+        let (now, conversation) = (self.now, feishu("", "").conversation);
+        self.hub.collect(now, by, &conversation, now.plus_ms(ms)).unwrap()
     }
 
     pub fn held(&mut self, id: &protocol::MessageId) -> relay::hub::Held {
