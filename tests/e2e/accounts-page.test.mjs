@@ -490,10 +490,26 @@ test('the account pages', async (t) => {
     await page.getByTestId('default-user').fill(root.id)
     await page.getByTestId('save-rules').click()
     await page.getByText('Saved', { exact: true }).waitFor()
+    // What is typed before the page has read its change back stays, also when that is what was there before.
+    const list = /\/v1\/admin\/accounts(\?|$)/
+    const typed = Promise.withResolvers()
+    await page.route(
+      list,
+      async (route) => {
+        await typed.promise
+        await route.continue()
+      },
+      { times: 1 },
+    )
     await page.getByTestId('default-user').fill('')
+    const readBack = page.waitForResponse(list)
     await page.getByTestId('save-rules').click()
     await until(() => mock.accounts.get('main').default_user === '', 'nobody to get what strangers write')
     await page.getByTestId('default-user').fill(root.id)
+    typed.resolve()
+    await readBack
+    await page.getByText('Saved', { exact: true }).waitFor()
+    assert.equal(await page.getByTestId('default-user').inputValue(), root.id)
     await page.getByTestId('save-rules').click()
     await until(() => mock.accounts.get('main').default_user === root.id, 'somebody to get it again')
     await page.getByTestId('new-sender').fill('ou_1')

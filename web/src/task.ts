@@ -35,10 +35,17 @@ export function useTask() {
 export function useLoad<T>(load: () => Promise<T>) {
   const value = shallowRef<T | null>(null)
   const { busy, error, problem, run } = useTask()
-  const reload = () =>
-    run(async () => {
-      value.value = await load()
+  // What changed while it loads may not be in what comes: it is loaded once more.
+  let isOld = false
+  const reload = () => {
+    isOld = true
+    return run(async () => {
+      while (isOld) {
+        isOld = false
+        value.value = await load()
+      }
     })
+  }
   void reload()
   return { busy, error, problem, reload, value }
 }
