@@ -131,13 +131,25 @@ impl Config {
 
     /// A rate limit; none when the operator turned them off (`RATE_LIMITS`).
     pub fn limiter(&self, name: &str) -> Result<Option<Limiter>, Error> {
-        match self.text("RATE_LIMITS").as_str() {
-            "" | "on" => {}
-            "off" => return Ok(None),
-            _ => return Err(wrong("RATE_LIMITS: on or off")),
+        if !self.is_on("RATE_LIMITS", true)? {
+            return Ok(None);
         }
         let what = format!("binding {name}, or RATE_LIMITS = \"off\"");
         self.env.limiter(name).map(Some).map_err(|error| Error::unavailable(&what, error))
+    }
+
+    /// Whether a line is logged each time that a user's object wakes (`LOG_WAKES`). It takes an eighth of the wake's time.
+    pub fn logs_wakes(&self) -> Result<bool, Error> {
+        self.is_on("LOG_WAKES", false)
+    }
+
+    fn is_on(&self, name: &str, unless_set: bool) -> Result<bool, Error> {
+        match self.text(name).as_str() {
+            "" => Ok(unless_set),
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err(wrong(&format!("{name}: on or off"))),
+        }
     }
 
     fn text(&self, name: &str) -> String {

@@ -559,7 +559,7 @@ impl Object {
             return Ok(());
         }
         let config = Config::from_env(self.env.clone());
-        let (mut options, keys) = (config.hub_options()?, config.keys()?);
+        let (mut options, keys, logs_wakes) = (config.hub_options()?, config.keys()?, config.logs_wakes()?);
         options.salt = u64::from_le_bytes(random_bytes()?);
         let storage = self.state.storage();
         let alarm = storage.get_alarm().await?.map(|ms| Timestamp(ms.max(0) as u64));
@@ -585,7 +585,9 @@ impl Object {
                 _ => closed.push(id),
             }
         }
-        console_log!("hub restored with {} sockets", self.sockets.len());
+        if logs_wakes {
+            console_log!("hub restored with {} sockets", self.sockets.len());
+        }
         let outputs = {
             let (core, outputs) = transaction(&storage, || {
                 let core = Core::restore(user, Sqlite::new(&storage), options, now(), peers)?;

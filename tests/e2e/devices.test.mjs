@@ -104,7 +104,7 @@ test('devices', async (t) => {
 })
 
 test('everyone sleeps: sockets stay open while the object is out of memory, and all goes on', async (t) => {
-  const world = await startFeishuWorld(t, { delayMs: 20 })
+  const world = await startFeishuWorld(t, { delayMs: 20, vars: { LOG_WAKES: 'on' } })
   await (await createAgent(world)).start().connected()
   const device = await connectDevice(world, world.token)
   device.ask('m-1', 'before')

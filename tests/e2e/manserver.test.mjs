@@ -11,7 +11,7 @@ import { signToken } from './support/token.mjs'
 import { createAgent, startWorld, until } from './support/world.mjs'
 
 test('manserver', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { vars: { LOG_WAKES: 'on' } })
   const agent = await createAgent(world, 'robot')
   const stream = `${world.url}/ocms/v1/stream`
   const robot = (key = agent.key) => openSocket(`${stream}?apiKey=${key}`)

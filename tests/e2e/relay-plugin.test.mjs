@@ -10,7 +10,7 @@ import { request } from './support/people.mjs'
 import { createAgent, startFeishuWorld, until } from './support/world.mjs'
 
 test('the relay plugin', async (t) => {
-  const world = await startFeishuWorld(t)
+  const world = await startFeishuWorld(t, { vars: { LOG_WAKES: 'on' } })
   const agent = await createAgent(world, 'gateway')
   const open = () => openSocket(`${world.url}/openclaw`)
   const plugin = async (token = agent.key) => {

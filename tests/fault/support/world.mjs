@@ -38,6 +38,7 @@ export async function startWorld({ random, users = 1, vars = {}, broken }) {
     SEALING_KEY: newSecret(),
     OPERATOR_TOKEN: operatorToken,
     RATE_LIMITS: 'off',
+    LOG_WAKES: 'on',
   }
   const relay = new Relay(workerOptions({ bindings: { ...vars, ...secrets }, gate, folder, port: await quietPort() }))
   const tokens = mint(secrets.SIGNING_KEY)
