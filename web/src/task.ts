@@ -1,6 +1,7 @@
 // What a person asked for and waits for: whether it runs, and why it did not work.
 
-import { computed, ref, shallowRef } from 'vue'
+import type { Ref } from 'vue'
+import { computed, ref, shallowRef, watch } from 'vue'
 
 import { Refused, Unreachable } from './lib/api'
 import { t } from './settings'
@@ -48,6 +49,26 @@ export function useLoad<T>(load: () => Promise<T>) {
   }
   void reload()
   return { busy, error, problem, reload, value }
+}
+
+/** A field for what is loaded (undefined before). What a person changed since it was loaded or sent stays when it is loaded anew. */
+export function useEdit<T>(loaded: () => T | undefined, initial: T) {
+  const value = ref(initial) as Ref<T>
+  let known = initial
+  watch(
+    loaded,
+    (now) => {
+      if (now === undefined) return
+      if (value.value === known) value.value = now
+      known = now
+    },
+    { immediate: true },
+  )
+  /** The relay has this now. */
+  function sent(now: T): void {
+    known = now
+  }
+  return { sent, value }
 }
 
 /** A list that comes in pages. */

@@ -24,6 +24,11 @@ function initial({ initial, options }: Field): string {
   return initial?.() ?? options?.[0]?.value ?? ''
 }
 
+/** Whether secrets are made here: their operator must take them to the platform, and nobody shows them again. */
+export function makesSecrets({ fields }: Platform): boolean {
+  return fields.some(({ initial, kind }) => kind === 'secret' && initial !== undefined)
+}
+
 /** A name for the account that is still free. */
 export function freeId({ id, hasSecretAddress }: Platform, taken: readonly string[]): string {
   if (hasSecretAddress) return `${id}-${randomWord(16).toLowerCase()}`

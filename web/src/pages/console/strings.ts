@@ -126,6 +126,8 @@ const zh = {
   credentialsText: '在平台上重置了密钥？填新的一套，先用平台校验再启用；已绑定的人不受影响。',
   credentialsChange: '更换凭证',
   credentialsSave: '校验并启用',
+  credentialsChanged: '新密钥已启用',
+  credentialsChangedNote: '请马上把它们填到平台上：在那之前，机器人收不到消息。',
   accountRemove: '删除机器人',
   accountRemoveText: '它收到的消息不再有人回应，凭证会被清除。已有的对话仍保留在用户那里。',
   accountTyped: (id: string) => `输入“${id}”来确认`,
@@ -320,6 +322,8 @@ const en: ConsoleStrings = {
     'Were the secrets reset on the platform? Enter the new set: it is tried there before it is used, and whoever is bound stays bound.',
   credentialsChange: 'Change credentials',
   credentialsSave: 'Try and use',
+  credentialsChanged: 'The new credentials are in use',
+  credentialsChangedNote: 'Enter them at the platform now: until then the bot hears nothing.',
   accountRemove: 'Delete the bot',
   accountRemoveText:
     'What it receives is no longer answered, and its credentials are erased. Conversations stay with their users.',
