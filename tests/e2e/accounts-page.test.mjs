@@ -34,7 +34,9 @@ test('the account pages', async (t) => {
   async function context(t, { frames = [], ...options } = {}) {
     const made = await browser.newContext({ viewport: SIZES.desktop, locale: 'en-GB', ...options })
     t.after(() => made.close())
+    made.sockets = []
     await made.routeWebSocket(/\/v1\/ws/, (socket) => {
+      made.sockets.push(socket)
       socket.onMessage((text) => {
         if (text === 'ping') return socket.send('pong')
         if (JSON.parse(text).type !== 'hello') return
@@ -187,6 +189,53 @@ test('the account pages', async (t) => {
     await page.locator('[data-testid=signed-out][data-why=new]').waitFor()
     await until(() => mock.sessions.size === 0, 'the session to end')
     assert.deepEqual([page.problems, other.problems], [[], []])
+  })
+
+  await t.test('a session that is ended elsewhere signs out at once, wherever its page is', async (t) => {
+    const mock = await world(t)
+    const ada = mock.addUser('Ada')
+    const page = await signedIn(t, mock, ada)
+    await until(() => mock.asked.includes('GET /v1/conversations'), 'the page to be at rest')
+    mock.endSessionsOf(ada.id)
+    await page.context().sockets.at(-1).close({ code: 4401 })
+    await page.locator('[data-testid=signed-out][data-why=revoked]').waitFor()
+    assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('a link that does not work says so to whoever is signed in, and is forgotten', async (t) => {
+    const mock = await world(t)
+    const page = await signedIn(t, mock, mock.addUser('Ada'))
+    await page.goto(`${mock.url}/#link=used-before`)
+    await page.getByTestId('arrival-failed').filter({ hasText: 'you are still here as Ada' }).waitFor()
+    await chat(page)
+    await shoot(page, 'link-failed')
+    await page.getByTestId('arrival-failed').getByRole('button').click()
+    await page.getByTestId('arrival-failed').waitFor({ state: 'detached' })
+    assert.deepEqual(page.problems, [])
+  })
+
+  await t.test('a reload keeps what was begun, and asks before it loses files', async (t) => {
+    const mock = await world(t)
+    const page = await signedIn(t, mock, mock.addUser('Ada'))
+    const composer = page.getByTestId('composer')
+    await composer.fill('写到一半')
+    await page.reload()
+    await chat(page)
+    assert.equal(await composer.inputValue(), '写到一半')
+    // Back from elsewhere the keyboard is where it was.
+    await page.getByTestId('to-settings').click()
+    await heading(page, 'Profile')
+    await page.getByTestId('to-chat').click()
+    await until(() => composer.evaluate((field) => field === document.activeElement), 'the keyboard')
+    await page.keyboard.type('…')
+    assert.equal(await composer.inputValue(), '写到一半…')
+    // Signed out by hand, nothing is left for the next one.
+    await page.getByTestId('to-settings').click()
+    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-out').click()
+    await page.locator('[data-testid=signed-out]').waitFor()
+    assert.equal(await page.evaluate(() => sessionStorage.getItem('claw-relay.place')), null)
+    assert.deepEqual(page.problems, [])
   })
 
   await t.test('a password that is wrong, and tries that are too many', async (t) => {
@@ -380,6 +429,37 @@ test('the account pages', async (t) => {
     const before = await key.getAttribute('data-id')
     await page.getByTestId('rotate-key').click()
     await page.getByTestId('confirm').click()
+    // However often one presses Escape: it is shown once.
+    const keyText = page.getByTestId('key-text')
+    await keyText.waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    assert.ok(await keyText.isVisible())
+    // Where there is no clipboard API, as over plain HTTP in a LAN, it is copied all the same …
+    await page.evaluate(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })
+    })
+    await keyText.getByTestId('copy').click()
+    await keyText.getByRole('status').filter({ hasText: 'Copied' }).waitFor()
+    await page.evaluate(() => delete navigator.clipboard)
+    assert.equal(
+      await page.evaluate(() => navigator.clipboard.readText()),
+      await keyText.getByTestId('copy-text').textContent(),
+    )
+    // … and what the browser forbids is said, and marked.
+    await page.evaluate(() => {
+      const refuse = () => Promise.reject(new Error('NotAllowedError'))
+      Object.defineProperty(navigator, 'clipboard', { value: { writeText: refuse }, configurable: true })
+      document.execCommand = () => false
+    })
+    await keyText.getByTestId('copy').click()
+    await keyText.getByTestId('copy-refused').waitFor()
+    assert.equal(
+      await page.evaluate(() => String(getSelection())),
+      await keyText.getByTestId('copy-text').textContent(),
+    )
+    await shoot(page, 'copy-refused')
     await page.getByTestId('key-done').click()
     await until(async () => (await key.getAttribute('data-id')) !== before, 'another key')
     await page.getByTestId('revoke-key').click()
@@ -624,6 +704,22 @@ test('the account pages', async (t) => {
     assert.match([...mock.accounts.keys()].at(-1), /^dingtalk-\w{16}$/)
     await until(async () => (await page.getByTestId('account').count()) === 7, 'all bots')
     await shoot(page, 'bots')
+    // Other credentials come with another secret, which the platform must be told.
+    await page.getByTestId('account').filter({ hasText: 'Telegram' }).getByRole('link').click()
+    await page.getByTestId('change-credentials').click()
+    await page.getByTestId('credentials').getByTestId('bot-token').fill('123:NEW')
+    await page.getByTestId('save-credentials').click()
+    const dialog = page.getByTestId('dialog')
+    await dialog.getByText('Enter them at the platform now').waitFor()
+    await shoot(page, 'bot-credentials-made')
+    await dialog.getByTestId('set-webhook').getByTestId('copy').click()
+    const told = await page.evaluate(() => navigator.clipboard.readText())
+    const { bot_token, secret_token } = [...mock.accounts.values()].find(({ platform }) => platform === 'telegram')
+    assert.ok(told.includes(`bot${bot_token}/`) && told.includes(`secret_token=${secret_token}`), told)
+    assert.equal(bot_token, '123:NEW')
+    await dialog.getByTestId('done').click()
+    await page.goto(`${mock.url}/#/console/accounts`)
+    await heading(page, 'Bots')
     // The next one of a platform has another name; a name that is taken is refused here.
     await page.getByTestId('new-account').click()
     await page.getByTestId('on-qq').click()

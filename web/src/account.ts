@@ -8,6 +8,7 @@ import { call, Refused, Unreachable } from './lib/api'
 import { file } from './lib/codec'
 import { uploadPath } from './lib/files'
 import type { File } from './lib/frame'
+import { forgetPlace } from './lib/place'
 import type { SignedOutWhy, User } from './lib/session'
 import { SESSION_KEY, SessionKeeper } from './lib/session'
 import { saveUnsent } from './lib/unsent'
@@ -16,7 +17,10 @@ export const session = new SessionKeeper(sessionSurroundings, (now, because) => 
   user.value = now
   why.value = because
   // Signed out by a person: nothing of theirs stays in this tab.
-  if (now === null && (because === 'new' || because === 'deleted')) saveUnsent(tabStorage, '', [])
+  if (now === null && (because === 'new' || because === 'deleted')) {
+    saveUnsent(tabStorage, '', [])
+    forgetPlace(tabStorage)
+  }
 })
 export const user = shallowRef<User | null>(session.user)
 /** Why nobody is signed in. */

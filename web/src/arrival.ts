@@ -84,6 +84,7 @@ export async function welcome(now: Session): Promise<void> {
   // Whoever was signed in here goes: nobody could reach that session any more.
   if (before !== null) await signOut()
   keepInvitation(null)
+  arrivalError.value = null
   session.begin(now)
   // A link may be anybody's: nobody should write to their agent in another one's account unawares.
   switched.value = before !== null && before.id !== now.user.id

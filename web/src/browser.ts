@@ -130,13 +130,15 @@ function exclusively<T>(run: () => Promise<T>): Promise<T> {
   })
 }
 
-export function browserSurroundings(request: Request): Surroundings {
+/** `ended`: see [`Surroundings`]. */
+export function browserSurroundings(request: Request, ended: () => void): Surroundings {
   return {
     now: () => Date.now(),
     random: () => Math.random(),
     after: (ms, run) => setTimeout(run, ms),
     cancel: (timer) => clearTimeout(timer as number | undefined),
     address: () => socketAddress(request, location.origin),
+    ended,
     open(url, subprotocol, on) {
       const socket = new WebSocket(url, subprotocol)
       socket.onopen = () => on.opened()
@@ -187,16 +189,30 @@ export function downloadFrom(address: string, name: string): void {
   link.click()
 }
 
-export async function copyText(text: string): Promise<void> {
-  // The clipboard API exists in secure contexts only.
-  if (navigator.clipboard) return navigator.clipboard.writeText(text)
+/** Whether it is on the clipboard now: a browser may forbid it, and then the person marks it by hand. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    // Exists in secure contexts only.
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    return copySelected(text)
+  }
+}
+
+function copySelected(text: string): boolean {
+  const focused = document.activeElement
   const area = document.createElement('textarea')
   area.value = text
   area.style.cssText = 'position:fixed;opacity:0'
-  document.body.append(area)
+  // Outside a modal dialog nothing can be selected.
+  const parent = [...document.querySelectorAll('dialog:modal')].at(-1) ?? document.body
+  parent.append(area)
   area.select()
-  document.execCommand('copy')
+  const isCopied = document.execCommand('copy')
   area.remove()
+  if (focused instanceof HTMLElement) focused.focus()
+  return isCopied
 }
 
 /** Letters and digits that nobody guesses. */

@@ -244,6 +244,18 @@ test('close 4409 stops it', async () => {
   expect(world.dials).toBe(1)
 })
 
+test('close 4401 comes back with a fresh token, and stops when that is refused', async () => {
+  const world = new World()
+  await world.online()
+  world.socket.on.closed(4401)
+  expect(world.ended).toBe(1)
+  expect(world.status.state).toBe('waiting')
+  world.address = { refused: 401 }
+  await world.redial()
+  expect(world.status).toEqual({ state: 'stopped', why: 'unauthorized' })
+  expect([world.dials, world.ended]).toEqual([2, 1])
+})
+
 test('waking dials at once, and tests a connection that may have slept', async () => {
   const world = new World()
   await world.online()

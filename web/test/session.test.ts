@@ -294,6 +294,36 @@ test('signing out ends the session on the relay too, and here at once', async ()
   ])
 })
 
+test('a session that is said to have ended is asked for anew, and ends when that is refused', async () => {
+  const tab = world.tab()
+  tab.keeper.begin(world.session())
+  await tab.get()
+  tab.keeper.doubt()
+  await tab.get()
+  expect(world.calls.filter(({ path }) => path === '/v1/auth/refresh')).toHaveLength(1)
+  world.isRevoked = true
+  tab.keeper.doubt()
+  await expect(tab.get()).rejects.toBeInstanceOf(Refused)
+  expect(tab.seen.at(-1)).toEqual({ user: null, why: 'revoked' })
+})
+
+test('an account that is deleted was deleted, whoever says first that it is gone', async () => {
+  const tab = world.tab()
+  tab.keeper.begin(world.session())
+  await tab.keeper.delete(async () => {
+    world.isRevoked = true
+    tab.keeper.doubt()
+    await tab.get().catch(() => {})
+  })
+  expect(tab.seen.slice(1)).toEqual([{ user: null, why: 'deleted' }])
+  const kept = world.tab()
+  world.isRevoked = false
+  kept.keeper.begin(world.session())
+  await expect(kept.keeper.delete(() => Promise.reject(new Error('offline')))).rejects.toThrow('offline')
+  kept.keeper.end('forbidden')
+  expect(kept.seen.at(-1)).toEqual({ user: null, why: 'forbidden' })
+})
+
 test.each([0, 20])(
   'with the relay away, signing out works here (%i minutes after the last request)',
   async (minutes) => {

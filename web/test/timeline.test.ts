@@ -66,6 +66,14 @@ test('expired ends a question like a failure does, with its reason', () => {
   expect(timeline.streams[1]).toEqual({ text: 'Hel', live: false })
 })
 
+test('an answer without words takes the place of what was shown on the way', () => {
+  const silent = play(message(1), delta(0, '⏳ search'), state(1, 'replied'), delta(8, ' …'))
+  expect(silent.streams).toEqual({})
+  expect(items(silent, 'web').map(({ key }) => key)).toEqual(['m-1'])
+  // The question may be older than what is shown here.
+  expect(play(delta(0, '⏳'), state(1, 'replied')).streams).toEqual({})
+})
+
 test('what an agent said before it was stopped becomes its answer, and there is nothing more to stop', () => {
   const stopped = play(message(1), delta(0, 'Hel'), answer(2, 1, 'Hel ⏹'))
   expect(openQuestions(stopped, 'web')).toEqual([])

@@ -8,6 +8,7 @@ import type { ServerFrame } from '../src/lib/frame'
 export class World {
   address: Address = { url: 'wss://relay/v1/ws?ticket=1' }
   dials = 0
+  ended = 0
   frames: ServerFrame[] = []
   nowMs = 0
   random = 1
@@ -31,6 +32,7 @@ export class World {
         this.dials++
         return Promise.resolve(this.address)
       },
+      ended: () => this.ended++,
       open: (_url, _subprotocol, on) => (this.socket = new FakeSocket(on)),
     },
     {

@@ -14,6 +14,8 @@ export interface Surroundings {
   cancel(timer: Timer): void
   /** A fresh address for every connection: tickets are spent by one use. */
   address(): Promise<Address>
+  /** The relay closed the connection because the session ended: the next address needs a fresh access token. */
+  ended(): void
   open(url: string, subprotocol: string, on: SocketEvents): Socket
 }
 export type Timer = unknown
@@ -216,6 +218,8 @@ export class Client {
   private lost(connection: Connection, code: number): void {
     if (connection !== this.connection) return
     if (code === CLOSE_REPLACED) return this.end('replaced')
+    // A ticket would still be had for the old token, and be refused where a page cannot see why.
+    if (code === CLOSE_ENDED) this.around.ended()
     // The relay did not understand the cursor: begin anew.
     if (code === CLOSE_BAD_HELLO) this.epoch = null
     this.drop(connection)
@@ -272,6 +276,7 @@ const ACK_MESSAGES = 32
 /** … or after so long. */
 const ACK_AFTER_MS = 200
 const CLOSE_BAD_HELLO = 4400
+const CLOSE_ENDED = 4401
 const CLOSE_REPLACED = 4409
 /** A relay that asks for more pings than this would only be paying for them. */
 const PING_MS_MIN = 1_000

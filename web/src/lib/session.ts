@@ -46,6 +46,7 @@ export type SignedOutWhy = 'deleted' | 'elsewhere' | 'expired' | 'forbidden' | '
 
 export class SessionKeeper {
   private access: { token: string; staleAtMs: number } | null = null
+  private isDeleting = false
   private known: Kept | null
   private refreshing: Promise<string> | null = null
 
@@ -82,7 +83,23 @@ export class SessionKeeper {
     this.access = null
     this.known = null
     this.around.storage.removeItem(SESSION_KEY)
-    this.onChange(null, why)
+    this.onChange(null, this.isDeleting ? 'deleted' : why)
+  }
+
+  /** Ends with what `remove` takes away for good, whoever hears of that first: its answer or the connection. */
+  async delete(remove: () => Promise<unknown>): Promise<void> {
+    this.isDeleting = true
+    try {
+      await remove()
+      this.end('deleted')
+    } finally {
+      this.isDeleting = false
+    }
+  }
+
+  /** The relay says that this session ended: whether it did, a new access token shows. */
+  doubt(): void {
+    this.access = null
   }
 
   /** Another tab wrote the storage: signed out, in as somebody else, or merely refreshed. */

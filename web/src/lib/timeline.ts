@@ -121,18 +121,13 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
     case 'presence':
       return { ...timeline, agents: frame.agents }
     case 'state': {
+      const streams = ended(timeline.streams, frame)
       const at = find(timeline.messages, frame.seq)
       const message = timeline.messages[at]
-      if (message?.seq !== frame.seq) return timeline
+      if (message?.seq !== frame.seq) return streams === timeline.streams ? timeline : { ...timeline, streams }
       const { reason: _, ...rest } = message
       const changed = { ...rest, state: frame.state, ...(frame.reason === undefined ? {} : { reason: frame.reason }) }
-      const over = isOver(frame.state)
-      const stream = timeline.streams[frame.seq]
-      return {
-        ...timeline,
-        messages: splice(timeline.messages, at, 1, changed),
-        streams: over && stream ? { ...timeline.streams, [frame.seq]: { ...stream, live: false } } : timeline.streams,
-      }
+      return { ...timeline, messages: splice(timeline.messages, at, 1, changed), streams }
     }
     case 'welcome':
       return reduceWelcome(timeline, frame)
@@ -141,6 +136,14 @@ function reduceFrame(timeline: Timeline, frame: ServerFrame): Timeline {
     case 'unknown':
       return timeline
   }
+}
+
+/** What was said before a failure stays; an answer takes the place of its pieces, also one without words. */
+function ended(streams: Timeline['streams'], { seq, state }: { seq: Seq; state: State }): Timeline['streams'] {
+  const stream = streams[seq]
+  if (stream === undefined) return streams
+  if (state === 'replied') return without(streams, seq)
+  return isOver(state) ? { ...streams, [seq]: { ...stream, live: false } } : streams
 }
 
 /** Whether a question in this state will not be answered, or its answer did not get to where it was asked. */
@@ -153,9 +156,9 @@ function reduceDelta(timeline: Timeline, delta: { reply_to: Seq; offset: number;
   // A piece that was under way when the final answer arrived must not open the stream again.
   if (timeline.messages.some((message) => message.reply_to === delta.reply_to && message.from.kind === 'agent'))
     return timeline
-  // Nor one that comes after its question was stopped.
+  // Nor one that comes after its question was stopped, or answered without words.
   const question = timeline.messages[find(timeline.messages, delta.reply_to)]
-  if (question?.seq === delta.reply_to && isOver(question.state)) return timeline
+  if (question?.seq === delta.reply_to && (isOver(question.state) || question.state === 'replied')) return timeline
   const shown = timeline.streams[delta.reply_to]?.text ?? ''
   if (delta.offset > shown.length) return timeline
   const text = shown.slice(0, delta.offset) + delta.text

@@ -30,8 +30,9 @@ export interface DraftSurroundings {
   send(conversation: string, text: string, files: File[]): void
 }
 
-export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
-  const texts = ref<Record<string, string>>({})
+/** `begun`: what was being written before, by conversation. */
+export function useDrafts(active: Ref<string>, around: DraftSurroundings, begun: Record<string, string> = {}) {
+  const texts = ref({ ...begun })
   const all = shallowRef<readonly Attachment[]>([])
   const running = new Map<number, AbortController>()
   /** What goes as soon as its files are there, by conversation. */
@@ -49,8 +50,8 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
   })
   const attachments = computed(() => beside(active.value))
   const isLeaving = computed(() => active.value in leaving.value)
-  /** Whether any waits for its files: it is nowhere else yet. */
-  const areLeaving = computed(() => Object.keys(leaving.value).length > 0)
+  /** Whether any files wait here, in any conversation: unlike texts, a reload loses them. */
+  const hasFiles = computed(() => all.value.length > 0)
 
   // It is about the choice that was just made, here.
   watch(active, () => (rejected.value = []))
@@ -154,7 +155,7 @@ export function useDrafts(active: Ref<string>, around: DraftSurroundings) {
     all.value = []
   })
 
-  return { areLeaving, attach, attachments, detach, isLeaving, rejected, retry, retryLost, submit, text }
+  return { attach, attachments, detach, hasFiles, isLeaving, rejected, retry, retryLost, submit, text, texts }
 }
 
 /** More at a time would leave a browser no connection for anything else: it has six to one address. */

@@ -11,13 +11,15 @@ export type Trouble = 'gone' | 'lost' | 'unshowable'
 
 export function useFile(props: { file: File }) {
   const address = computed(() => readPath(props.file.url))
+  /** Without a size it is still at its platform (docs/protocol.md §4), and may come at the next try. */
+  const isHere = computed(() => props.file.bytes !== undefined)
   const trouble = ref<Trouble | null>(null)
 
   /** It did not come, and an element does not say why: ask. True when the relay does have it. */
   async function check(): Promise<boolean> {
     const status = await fileStatus(address.value)
     const isThere = status === 200 || status === 206
-    if (!isThere) trouble.value = GONE.includes(status) ? 'gone' : 'lost'
+    if (!isThere) trouble.value = isHere.value && GONE.includes(status) ? 'gone' : 'lost'
     return isThere
   }
 

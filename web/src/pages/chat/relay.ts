@@ -2,7 +2,7 @@
 
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 
-import { request } from '../../account'
+import { request, session } from '../../account'
 import { browserSurroundings, newMessageId, tabStorage } from '../../browser'
 import type { ConversationRow } from '../../lib/api'
 import { conversations, history } from '../../lib/api'
@@ -23,11 +23,11 @@ export type Earlier = 'failed' | 'loading' | 'more' | 'none'
 /** Whether there is something to stop in the open conversation, and whether that is possible now. */
 export type Stoppable = 'asked' | 'no' | 'offline' | 'yes'
 
-export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void) {
+export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void, conversation = WEB) {
   const timeline = shallowRef(EMPTY)
   const status = ref<Status>({ state: 'connecting' })
   const rows = shallowRef<ConversationRow[]>([])
-  const active = ref(WEB)
+  const active = ref(conversation)
   /** Conversations whose older messages are on the way (or failed to come). */
   const fetching = ref<Record<string, 'failed' | 'loading'>>({})
   /** Per conversation: the newest message that was on the screen. */
@@ -37,7 +37,10 @@ export function useRelay(user: string, onSignedOut: (why: SignedOutWhy) => void)
   /** Questions that the relay was asked to stop, over this connection. */
   const stopping = ref<Seq[]>([])
 
-  const client = new Client(browserSurroundings(request), { client: CLIENT, last: 100, onFrame: take, onStatus })
+  const client = new Client(
+    browserSurroundings(request, () => session.doubt()),
+    { client: CLIENT, last: 100, onFrame: take, onStatus },
+  )
 
   const { askAgain, replays } = useReplays(request)
 
