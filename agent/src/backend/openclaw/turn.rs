@@ -182,9 +182,14 @@ impl<'a> Turn<'a> {
             match self.look(peer).await {
                 Ok(Standing::Answered(whole)) if !whole.artifacts.is_empty() => return whole,
                 Ok(Standing::Answered(whole)) if whole.text == said.text => return said,
-                Ok(Standing::Answered(_) | Standing::Busy | Standing::Running { .. }) if Instant::now() < until => {
-                    sleep(LOOK_SOON).await;
-                }
+                // Over or interrupted is what a run looks like whose last row is not written yet.
+                Ok(
+                    Standing::Answered(_)
+                    | Standing::Busy
+                    | Standing::Interrupted { .. }
+                    | Standing::Running { .. }
+                    | Standing::Silent,
+                ) if Instant::now() < until => sleep(LOOK_SOON).await,
                 _ => return said,
             }
         }
