@@ -76,17 +76,25 @@ export function usePages<T>(load: (cursor?: string) => Promise<{ rows: T[]; next
   const rows = shallowRef<T[] | null>(null)
   const next = ref<string>()
   const { busy, problem, run } = useTask()
-  const reload = () =>
-    run(async () => {
+  let isOld = false
+  const refresh = async () => {
+    while (isOld) {
+      isOld = false
       const page = await load()
       rows.value = page.rows
       next.value = page.next
-    })
+    }
+  }
+  const reload = () => {
+    isOld = true
+    return run(refresh)
+  }
   const more = () =>
     run(async () => {
       const page = await load(next.value)
       rows.value = [...(rows.value ?? []), ...page.rows]
       next.value = page.next
+      await refresh()
     })
   void reload()
   return { busy, more, next, problem, reload, rows }
