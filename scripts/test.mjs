@@ -34,7 +34,7 @@ const PARTS = {
     const folder = join(ROOT, 'tests', 'e2e')
     const files = readdirSync(folder).filter((name) => name.endsWith('.test.mjs') && !name.startsWith('openclaw'))
     // Two files at a time: each runs a relay, an agent and sometimes a browser of its own, and mostly waits.
-    const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=240000']
+    const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=900000']
     await run('node', [...options, ...files.map((name) => join(folder, name))], { env: { CHROMIUM: browser } })
   },
   async openclaw(tools) {

@@ -184,8 +184,7 @@ test('the account pages', async (t) => {
     await page.getByTestId('sign-in').click()
     await heading(page, 'Profile')
     await chat(other)
-    await page.getByTestId('sign-out').click()
-    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-out').dblclick()
     await page.locator('[data-testid=signed-out][data-why=new]').waitFor()
     await until(() => mock.sessions.size === 0, 'the session to end')
     assert.deepEqual([page.problems, other.problems], [[], []])
@@ -231,8 +230,7 @@ test('the account pages', async (t) => {
     assert.equal(await composer.inputValue(), '写到一半…')
     // Signed out by hand, nothing is left for the next one.
     await page.getByTestId('to-settings').click()
-    await page.getByTestId('sign-out').click()
-    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-out').dblclick()
     await page.locator('[data-testid=signed-out]').waitFor()
     assert.equal(await page.evaluate(() => sessionStorage.getItem('claw-relay.place')), null)
     assert.deepEqual(page.problems, [])
@@ -509,6 +507,7 @@ test('the account pages', async (t) => {
     const page = await signedIn(t, mock, mock.addUser('Ada'))
     await page.getByTestId('composer').fill('half a sentence')
     const tickets = () => mock.asked.filter((name) => name === 'POST /v1/tickets').length
+    await until(() => tickets() > 0, 'the connection to be asked for')
     const before = tickets()
     await page.getByTestId('to-settings').click()
     await heading(page, 'Profile')
@@ -659,9 +658,10 @@ test('the account pages', async (t) => {
     const page = await open(made, `${mock.url}/#link=${mock.addLink(root.id)}`)
     await chat(page)
     await page.goto(`${mock.url}/#/console/accounts`)
-    const copied = async (field) => {
-      await page.getByTestId(field).getByTestId('copy').click()
-      return page.evaluate(() => navigator.clipboard.readText())
+    const copied = async (field, within = page) => {
+      await page.evaluate(() => navigator.clipboard.writeText(''))
+      await within.getByTestId(field).getByTestId('copy').click()
+      return until(() => page.evaluate(() => navigator.clipboard.readText()), 'it to be on the clipboard')
     }
     for (const [platform, filled] of Object.entries(BOTS)) {
       await page.getByTestId('new-account').click()
@@ -712,8 +712,7 @@ test('the account pages', async (t) => {
     const dialog = page.getByTestId('dialog')
     await dialog.getByText('Enter them at the platform now').waitFor()
     await shoot(page, 'bot-credentials-made')
-    await dialog.getByTestId('set-webhook').getByTestId('copy').click()
-    const told = await page.evaluate(() => navigator.clipboard.readText())
+    const told = await copied('set-webhook', dialog)
     const { bot_token, secret_token } = [...mock.accounts.values()].find(({ platform }) => platform === 'telegram')
     assert.ok(told.includes(`bot${bot_token}/`) && told.includes(`secret_token=${secret_token}`), told)
     assert.equal(bot_token, '123:NEW')

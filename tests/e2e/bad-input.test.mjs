@@ -279,7 +279,7 @@ test('bad input', async (t) => {
       device.send(frame)
       await until(() => device.closed || device.frames.length, `an answer to ${String(frame).slice(0, 40)}`)
       const { code, detail } = device.frames[0] ?? {}
-      const closed = await until(() => device.closed, 'a close frame, which need not come', 300).then(
+      const closed = await until(() => device.closed, 'a close frame, which need not come', 1_000).then(
         ({ code }) => code,
         () => null,
       )

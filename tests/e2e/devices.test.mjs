@@ -43,7 +43,7 @@ test('devices', async (t) => {
   await t.test(
     'a device that drops in the middle of an answer comes back with its cursor and ends with the same text',
     async () => {
-      const words = Array.from({ length: 40 }, (_, n) => `word${n}🚀`).join(' ')
+      const words = Array.from({ length: 120 }, (_, n) => `word${n}🚀`).join(' ')
       one.ask('m-2', words)
       const seq = await until(
         () => [...one.messages.values()].find((message) => message.id === 'm-2')?.seq,
@@ -119,7 +119,7 @@ test('everyone sleeps: sockets stay open while the object is out of memory, and 
   assert.equal(restored().length, 1)
   device.ask('m-2', 'after a long sleep')
   await until(() => device.answerTo(3), 'the second answer')
-  assert.equal(restored().length, 2, 'it was out of memory in between')
+  await until(() => restored().length === 2, 'the log to say that it was out of memory in between')
   assert.equal(restored().at(-1), 'hub restored with 2 sockets', 'the agent and the device')
   assert.equal(device.answerTo(3).text, answerTo('after a long sleep'))
   assert.ok(device.streams.get(3).length > 0, 'deltas too')

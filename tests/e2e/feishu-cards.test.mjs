@@ -64,9 +64,12 @@ test('feishu cards', async (t) => {
     const ids = Array.from({ length: 40 }, (_, n) => `om_many_${n}`)
     const listed = feishu.listed
     await Promise.all(ids.map((id, n) => world.webhook(messageEvent(id, id, { chat: `oc_many_${n}` }))))
-    await until(() => ids.every((id) => feishu.repliesTo(id).length === 1), 'every answer', 20_000)
+    await until(() => ids.every((id) => feishu.repliesTo(id).length === 1), 'every answer', 60_000)
     const marked = ids.filter((id) => marksOf(id).length > 0)
-    assert.ok(marked.length > 0 && marked.length <= 20, `${marked.length} of 40 have a reaction`)
+    // Half of 25 at once, then half of 50 a second.
+    const times = marked.map((id) => marksOf(id)[0].atMs).sort((a, b) => a - b)
+    const most = 13 + (times.at(-1) - times[0]) / 40
+    assert.ok(marked.length > 0 && marked.length <= most, `${marked.length} of 40 have a reaction, not ${most}`)
     await until(() => marked.every((id) => isUnmarked(id)()), 'the reactions to go')
     // That one has none is known, too.
     assert.equal(feishu.listed, listed)

@@ -152,7 +152,7 @@ test('manserver', async (t) => {
       mediaUrl: null,
       conversationId: 'sleepier',
     })
-    assert.match(world.process.output(), /hub restored with 2 sockets/)
+    await until(() => /hub restored with 2 sockets/.test(world.process.output()), 'the log')
     asker.say({ type: 'ping' })
     assert.deepEqual(await asker.hear(), { type: 'pong' })
     await Promise.all([asker.close(), running.close()])

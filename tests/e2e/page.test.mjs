@@ -52,7 +52,7 @@ test('the page', async (t) => {
     const page = await open(demo.link)
     await online(page)
     assert.ok(!page.url().includes('link'), 'the link does not stay in the address')
-    const words = Array.from({ length: 60 }, (_, n) => `word${n}`).join(' ')
+    const words = Array.from({ length: 250 }, (_, n) => `word${n}`).join(' ')
     await ask(page, words)
     await streaming(page).waitFor()
     const text = () => streaming(page).getByTestId('message-text').textContent()
@@ -66,7 +66,7 @@ test('the page', async (t) => {
       resumed.startsWith('echo: word0') && resumed.length >= first.length,
       'the stream so far is there after a reload',
     )
-    const final = answers(page).filter({ has: page.locator('[data-testid=message-text]', { hasText: 'word59' }) })
+    const final = answers(page).filter({ has: page.locator('[data-testid=message-text]', { hasText: 'word249' }) })
     await final.and(page.locator('[data-streaming=false], :not([data-streaming])')).waitFor()
     assert.equal((await answers(page).getByTestId('message-text').textContent()).trim(), `echo: ${words}`)
     await page.locator('[data-testid=message][data-from=user][data-state=replied]').waitFor()
@@ -86,7 +86,7 @@ test('the page', async (t) => {
   })
 
   await t.test('every state of a message is shown, and why it failed', async (t) => {
-    const world = await startFeishuWorld(t, { delayMs: 80 })
+    const world = await startFeishuWorld(t, { delayMs: 300 })
     const agent = await createAgent(world)
     const { code } = await world.call(world.token, 'POST', '/v1/me/links')
     const page = await open(`${world.url}/#link=${code}`, { ours: world.url })

@@ -61,7 +61,7 @@ test('queue', async (t) => {
     const began = Date.now()
     assert.match(await told(await writes('/stop')), /Stopped: 3/)
     await until(() => world.model.streaming === 0, 'the model to be left alone')
-    assert.ok(Date.now() - began < 2000, `${Date.now() - began} ms`)
+    assert.ok(Date.now() - began < 4000, `${Date.now() - began} ms`)
     world.model.delayMs = 0
     // What comes after is answered; what was stopped never is. What was shown of it stays on the devices.
     assert.equal(await told(await writes('after the stop')), answerTo('after the stop'))

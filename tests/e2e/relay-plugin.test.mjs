@@ -63,7 +63,7 @@ test('the relay plugin', async (t) => {
     await client.hear()
     await sleep(14_000)
     await feishu.ask('om_sleep_2', 'meanwhile')
-    assert.match(world.process.output(), /hub restored with 1 sockets/)
+    await until(() => /hub restored with 1 sockets/.test(world.process.output()), 'the log')
     client.say({ type: 'llm_request', content: 'after' })
     assert.equal(await feishu.answerTo('om_sleep_1'), 'after')
     assert.equal((await client.hear()).messageId, 'om_sleep_2')

@@ -157,7 +157,7 @@ export async function startFeishu() {
       const { emoji_type: type } = JSON.parse(body).reaction_type
       must(/^(Typing|OnIt|Get|DONE)$/.test(type), 'the kind of a reaction')
       const reaction = { message, type, by: APP.app_id, id: `Z+${fake.reactions.length + 1}/n=` }
-      fake.reactions.push({ ...reaction, isGone: false })
+      fake.reactions.push({ ...reaction, atMs: Date.now(), isGone: false })
       return ok({ reaction_id: reaction.id, operator: { operator_id: APP.app_id, operator_type: 'app' } })
     }
     if (request.method === 'GET') {
