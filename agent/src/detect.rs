@@ -9,7 +9,7 @@ use crate::error::Stop;
 
 /// `claw-agent detect`: prints `URL MODEL`.
 pub async fn command() -> Result<(), Stop> {
-    match find(&openai::client()?, CANDIDATES).await {
+    match find(&openai::client(LM_STUDIO)?, CANDIDATES).await {
         Some((url, model)) => {
             println!("{url} {model}");
             Ok(())
@@ -29,7 +29,9 @@ pub async fn find(client: &Client, candidates: &[&str]) -> Option<(String, Strin
 }
 
 /// LM Studio and Ollama, at their usual places.
-pub const CANDIDATES: &[&str] = &["http://127.0.0.1:1234/v1", "http://127.0.0.1:11434/v1"];
+pub const CANDIDATES: &[&str] = &[LM_STUDIO, "http://127.0.0.1:11434/v1"];
+/// Where LM Studio is.
+pub const LM_STUDIO: &str = "http://127.0.0.1:1234/v1";
 /// What to do when nothing is found.
 pub const NOT_FOUND: &str = "no model server with a model found on this machine: start LM Studio (its local server, \
      port 1234) or Ollama (port 11434), or pass --openai-url URL, or try the connection with --backend echo";
@@ -57,7 +59,7 @@ mod tests {
 
     #[tokio::test]
     async fn takes_the_first_that_lists_a_model() {
-        let client = openai::client().unwrap();
+        let client = openai::client(LM_STUDIO).unwrap();
         let empty = serve_once(r#"{"data":[]}"#);
         let full = serve_once(r#"{"data":[{"id":"text-embedding-x"},{"id":"qwen3"},{"id":"other"}]}"#);
         let found = find(&client, &["http://127.0.0.1:9/v1", &empty, &full]).await;

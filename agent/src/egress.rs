@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::error::Stop;
-use crate::tls;
+use crate::http;
 
 /// Makes calls.
 pub struct Egress {
@@ -49,7 +49,7 @@ impl Egress {
             ))
         })?;
         let builder = || {
-            let builder = Client::builder().tls_backend_preconfigured(tls::client_config()?);
+            let builder = http::client(relay)?;
             Ok::<_, Stop>(builder.connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none()))
         };
         let failed = |error| Stop::Failed(format!("cannot set up HTTP: {error}"));

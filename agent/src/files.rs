@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::backend::shorten;
 use crate::error::Stop;
-use crate::tls;
+use crate::http;
 
 /// The files of one relay.
 pub struct Files {
@@ -45,8 +45,7 @@ enum Trouble {
 impl Files {
     /// `relay` is the WebSocket's URL, `key` visible ASCII.
     pub fn new(relay: &Url, key: &str) -> Result<Files, Stop> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config()?)
+        let client = http::client(relay)?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .redirect(Policy::none())

@@ -37,6 +37,7 @@ mod detect;
 mod egress;
 
 mod backoff;
+mod http;
 mod tls;
 
 fn main() -> ExitCode {

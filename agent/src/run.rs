@@ -115,7 +115,7 @@ async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
         }
     }
     let files = Files::new(&config.relay, &config.key)?;
-    let client = openai::client()?;
+    let client = openai::client(config.openai_url.as_deref().unwrap_or(detect::LM_STUDIO))?;
     let (base, model) = match &config.openai_url {
         Some(base) => (base.clone(), config.openai_model.clone()),
         None => {
@@ -128,8 +128,9 @@ async fn choose_backend(config: &Config) -> Result<Backend, Stop> {
     // A model server that is down now may be up when a question comes: each question tries again.
     match openai.model().await {
         Ok(_) => {}
-        Err(Fault::Final(failure) | Fault::Unfit(failure)) => warn!("cannot list models: {}", failure.reason),
-        Err(Fault::Passing { why, .. }) => warn!("cannot list models: {why}"),
+        Err(Fault::Final(failure) | Fault::Unfit(failure) | Fault::Passing { failure, .. }) => {
+            warn!("cannot list models: {}", failure.reason);
+        }
     }
     Ok(Backend::OpenAi(openai))
 }

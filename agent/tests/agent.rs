@@ -137,6 +137,8 @@ async fn a_model_is_asked_with_the_talk_so_far_and_asked_again_when_it_stumbles(
         Script::Stream(&["whole"]),
         Script::Status(404, r#"{"error":{"message":"model 'x' not found"}}"#),
         Script::Raw("data: {\"error\":{\"message\":\"context too long\",\"code\":400}}\n\n"),
+        Script::Raw("data: {\"error\":{\"message\":\"context too long\",\"code\":400}}\n\n"),
+        Script::Raw("data: {\"error\":{\"message\":\"context too long\",\"code\":400}}\n\n"),
         Script::Stream(&[]),
         Script::Later(2),
         Script::Stream(&["again"]),
@@ -175,12 +177,48 @@ async fn a_model_is_asked_with_the_talk_so_far_and_asked_again_when_it_stumbles(
     assert_eq!(asked[0], json!({ "model": "fake-model", "messages": [system, user("one")], "stream": true }));
     assert_eq!(asked[1], asked[0]);
     assert_eq!(
-        asked[8]["messages"],
+        asked[10]["messages"],
         json!([user("one"), assistant("Hello 😀"), user("two"), assistant("whole"), user("six")])
     );
     agent.terminate();
     let (_, log) = agent.exit().await;
     assert!(log.contains("answering with fake-model at http://127.0.0.1"), "{log}");
+}
+
+/// A talk grows past what a model reads: it goes on with less of it. What a model's limit cut says so.
+#[tokio::test]
+async fn a_talk_that_is_too_long_goes_on_with_less_of_it() {
+    const OVER: &str =
+        r#"{"error":{"message":"request (4390 tokens) exceeds the available context size (4096 tokens)"}}"#;
+    const CUT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"half\"},\"finish_reason\":\"length\"}]}\n\n";
+    const SPENT: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n";
+    let model = Model::start(vec![
+        Script::Stream(&["1"]),
+        Script::Stream(&["2"]),
+        Script::Stream(&["3"]),
+        Script::Status(400, OVER),
+        Script::Status(500, OVER),
+        Script::Stream(&["4"]),
+        Script::Raw(CUT),
+        Script::Raw(SPENT),
+    ])
+    .await;
+    let (relay, state) = (Relay::start().await, tempdir().unwrap());
+    let agent = Agent::run(&relay.url, &state, &["--openai-url", &model.url]);
+    let (mut peer, _) = relay.accept().await;
+    peer.started().await;
+    let mut answers = Vec::new();
+    for (seq, text) in [(1, "one"), (2, "two"), (3, "three"), (4, "four"), (5, "five"), (6, "six")] {
+        peer.ask(seq, text).await;
+        answers.push(peer.answer(seq).await.text);
+    }
+    assert_eq!(answers[3], Ok("4".into()));
+    assert_eq!(answers[4], Ok("half\n… [cut: the model's limit of tokens]".into()));
+    assert!(answers[5].as_ref().is_err_and(|why| why.contains("give it a larger context")), "{:?}", answers[5]);
+    let asked = model.asked.lock().unwrap().clone();
+    let before = |at: usize| asked[at]["messages"].as_array().unwrap().len() / 2;
+    assert_eq!([before(3), before(4), before(5)], [3, 1, 0]);
+    drop(agent);
 }
 
 #[tokio::test]

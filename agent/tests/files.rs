@@ -107,6 +107,7 @@ async fn a_model_that_takes_no_images_is_asked_again_without_them_once() {
         Script::Stream(&["I see no picture."]),
         Script::Status(500, r#"{"error":{"message":"image input is not supported - hint: mmproj"}}"#),
         Script::Status(400, refusal),
+        Script::Status(400, refusal),
         Script::Status(500, "boom"),
         Script::Stream(&["a cat"]),
     ])
@@ -119,7 +120,7 @@ async fn a_model_that_takes_no_images_is_asked_again_without_them_once() {
     let files = [file("cat.png", "image", Some("image/png"), Some(4), &at("cat"))];
     peer.send(with_files(1, "", &files)).await;
     assert_eq!(peer.answer(1).await.text, Ok("I see no picture.".into()));
-    // It does not like the text either.
+    // It does not like the text either, nor without the talk before it.
     peer.send(with_files(2, "two", &files)).await;
     let failed = "the model server answered 400: this model takes no pictures";
     assert_eq!(peer.answer(2).await.text, Err(failed.into()));
@@ -132,8 +133,9 @@ async fn a_model_that_takes_no_images_is_asked_again_without_them_once() {
     assert_eq!(last(0)[0], json!({ "type": "text", "text": "[file: cat.png, image/png, 4 B]" }));
     assert_eq!(last(1), json!("[file: cat.png, image/png, 4 B — cannot be read by this backend]"));
     assert_eq!(last(3), json!("two\n[file: cat.png, image/png, 4 B — cannot be read by this backend]"));
-    assert_eq!(last(5), last(4));
-    assert_eq!(last(5)[1]["type"], json!("image_url"));
+    assert_eq!(last(4), last(3));
+    assert_eq!(last(6), last(5));
+    assert_eq!(last(6)[1]["type"], json!("image_url"));
     agent.terminate();
     let (_, log) = agent.exit().await;
     assert!(log.contains("the model server answered 400, asked with images: it is asked again without them"), "{log}");

@@ -65,6 +65,17 @@ impl Failure {
     pub fn new(reason: String) -> Failure {
         Failure { reason, said: String::new() }
     }
+
+    /// After so long: the last of many, or the first if the other side wants to be left alone for longer than anyone
+    /// would wait.
+    pub fn given_up(self, elapsed: Duration, after: Option<Duration>) -> Failure {
+        let tried = match elapsed.as_secs() / 60 {
+            0 => String::new(),
+            minutes => format!("; given up after {minutes} minutes"),
+        };
+        let wants = after.map(|after| format!("; it wants to be left alone for {} s", after.as_secs()));
+        Failure { reason: self.reason + &tried + &wants.unwrap_or_default(), ..self }
+    }
 }
 
 /// What went wrong with one attempt at an answer.
@@ -74,12 +85,13 @@ pub enum Fault {
     Final(Failure),
     /// It may pass: try again, not before `after` if the other side said so.
     Passing {
-        /// In a few words, without secrets or messages.
-        why: String,
+        /// What happened this time.
+        failure: Failure,
         /// How long the other side wants to be left alone.
         after: Option<Duration>,
     },
-    /// It was not taken as it was put: another attempt without its files may end otherwise.
+    /// It was not taken as it was put: another attempt without its files, or with less of the talk before it, may end
+    /// otherwise.
     Unfit(Failure),
 }
 
@@ -91,7 +103,7 @@ impl Fault {
 
     /// A passing fault, of which nobody knows for how long.
     pub fn passing(why: &str) -> Fault {
-        Fault::Passing { why: why.to_owned(), after: None }
+        Fault::Passing { failure: Failure::new(why.to_owned()), after: None }
     }
 }
 

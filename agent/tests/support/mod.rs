@@ -444,6 +444,8 @@ impl Agent {
         }
         // Neither the tester's own config file nor the tester's own log level.
         command.env("XDG_CONFIG_HOME", "/nonexistent").env("RUST_LOG", "trace");
+        // A proxy that answers nobody, and that nothing on this machine needs.
+        command.env("HTTP_PROXY", "http://127.0.0.1:9").env("ALL_PROXY", "http://127.0.0.1:9").env_remove("NO_PROXY");
         let mut child = command.args(args).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));

@@ -73,7 +73,7 @@ impl Problem {
     pub fn into_fault(self) -> Fault {
         if self.may_pass() {
             return Fault::Passing {
-                why: format!("the OpenClaw gateway is not ready ({})", self.code),
+                failure: Failure::new(format!("the OpenClaw gateway is not ready ({})", self.code)),
                 after: self.after(),
             };
         }
@@ -168,7 +168,7 @@ mod tests {
         };
         let passing = |code: &str, after| {
             let why = format!("the OpenClaw gateway is not ready ({code})");
-            Fault::Passing { why, after }
+            Fault::Passing { failure: Failure::new(why), after }
         };
         check(r#"{"code":"UNAVAILABLE","message":"x"}"#, passing("UNAVAILABLE", None));
         let soon = Some(Duration::from_millis(250));

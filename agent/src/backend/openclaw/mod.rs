@@ -87,7 +87,7 @@ impl OpenClaw {
             let (why, after) = match turn.attempt(&peer).await {
                 Ok(()) => return Ok(()),
                 Err(Fault::Final(failure) | Fault::Unfit(failure)) => return Err(failure),
-                Err(Fault::Passing { why, after }) => (why, after),
+                Err(Fault::Passing { failure, after }) => (failure.reason, after),
             };
             // A turn may take hours: only the time without a word of it counts.
             if turn.take_heard() {

@@ -289,8 +289,7 @@ impl<'a> Turn<'a> {
         let mut params = self.session.clone();
         params.insert("artifactId".to_owned(), json!(id));
         let payload = peer.call("artifacts.download", Value::Object(params)).await.map_err(|fault| match fault {
-            Fault::Final(failure) | Fault::Unfit(failure) => failure.reason,
-            Fault::Passing { why, .. } => why,
+            Fault::Final(failure) | Fault::Unfit(failure) | Fault::Passing { failure, .. } => failure.reason,
         })?;
         let bytes = match (payload.get("data").and_then(Value::as_str), payload.get("url").and_then(Value::as_str)) {
             (Some(data), _) => Base64::decode_vec(data).map_err(|_| UNREADABLE.to_owned())?,
