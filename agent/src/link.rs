@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Utf8Bytes};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tracing::{debug, info, warn};
 
 use crate::backend::Failure;
@@ -30,6 +30,7 @@ use crate::desk::{Desk, Link, fail};
 use crate::egress::Egress;
 use crate::error::Stop;
 use crate::store::{Store, StoreError, Welcomed};
+use crate::tcp;
 
 /// An open connection.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -87,7 +88,13 @@ impl Dialer {
         let limits =
             WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
         let connector = Connector::Rustls(Arc::clone(&self.tls));
-        let connect = connect_async_tls_with_config(self.request.clone(), Some(limits), true, Some(connector));
+        let connect = async {
+            let uri = self.request.uri();
+            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
+            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+            let stream = tcp::connect(host, port).await.map_err(WsError::Io)?;
+            client_async_tls_with_config(self.request.clone(), stream, Some(limits), Some(connector)).await
+        };
         match timeout(DIAL_TIMEOUT, connect).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(WsError::Http(response))) => {

@@ -38,6 +38,7 @@ mod egress;
 
 mod backoff;
 mod http;
+mod tcp;
 mod tls;
 
 fn main() -> ExitCode {
