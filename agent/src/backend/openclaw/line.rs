@@ -73,18 +73,13 @@ impl Line {
             Status::Down(why) => why.clone(),
             _ => "the OpenClaw gateway cannot be reached".to_owned(),
         };
-        Err(given_up(&why))
+        Err(Failure::new(why).given_up(PATIENCE, None))
     }
 
     /// Where parameters of `chat.abort` go, also while the line is down.
     pub fn aborts(&self) -> mpsc::Sender<Value> {
         self.aborts.clone()
     }
-}
-
-/// What to say after [`PATIENCE`].
-pub fn given_up(why: &str) -> Failure {
-    Failure::new(format!("{why}; given up after {} minutes", PATIENCE.as_secs() / 60))
 }
 
 async fn keep(gateway: Gateway, status: watch::Sender<Status>, mut aborts: mpsc::Receiver<Value>) {

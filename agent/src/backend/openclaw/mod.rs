@@ -17,7 +17,7 @@ use tracing::warn;
 
 use self::device::Device;
 use self::hello::Hello;
-use self::line::{Gateway, Line, PATIENCE, given_up};
+use self::line::{Gateway, Line, PATIENCE};
 use self::turn::Turn;
 use crate::backend::{Failure, Fault, Pieces, Question};
 use crate::backoff::Backoff;
@@ -84,10 +84,10 @@ impl OpenClaw {
         let mut deadline = Instant::now() + PATIENCE;
         loop {
             let peer = self.line.peer(deadline).await?;
-            let (why, after) = match turn.attempt(&peer).await {
+            let (failure, after) = match turn.attempt(&peer).await {
                 Ok(()) => return Ok(()),
                 Err(Fault::Final(failure) | Fault::Unfit(failure)) => return Err(failure),
-                Err(Fault::Passing { failure, after }) => (failure.reason, after),
+                Err(Fault::Passing { failure, after }) => (failure, after),
             };
             // A turn may take hours: only the time without a word of it counts.
             if turn.take_heard() {
@@ -96,9 +96,9 @@ impl OpenClaw {
             }
             let delay = backoff.next(fastrand::f64()).max(after.unwrap_or_default());
             if Instant::now() + delay > deadline {
-                return Err(given_up(&why));
+                return Err(failure.given_up(PATIENCE, None));
             }
-            warn!("{why}; next attempt in {} ms", delay.as_millis());
+            warn!("{}; next attempt in {} ms", failure.reason, delay.as_millis());
             sleep(delay).await;
         }
     }
