@@ -32,20 +32,31 @@ export function useTask() {
   return { busy, error, problem, run }
 }
 
+/** What changes while something loads may not be in what comes: `refresh` loads once more when it was spoiled meanwhile. */
+function useFreshness(load: () => Promise<void>) {
+  let isOld = false
+  async function refresh(): Promise<void> {
+    while (isOld) {
+      isOld = false
+      await load()
+    }
+  }
+  function spoil(): void {
+    isOld = true
+  }
+  return { refresh, spoil }
+}
+
 /** What a page shows and loads anew after every change; what was there stays until the new is. */
 export function useLoad<T>(load: () => Promise<T>) {
   const value = shallowRef<T | null>(null)
   const { busy, error, problem, run } = useTask()
-  // What changed while it loads may not be in what comes: it is loaded once more.
-  let isOld = false
+  const { refresh, spoil } = useFreshness(async () => {
+    value.value = await load()
+  })
   const reload = () => {
-    isOld = true
-    return run(async () => {
-      while (isOld) {
-        isOld = false
-        value.value = await load()
-      }
-    })
+    spoil()
+    return run(refresh)
   }
   void reload()
   return { busy, error, problem, reload, value }
@@ -76,17 +87,13 @@ export function usePages<T>(load: (cursor?: string) => Promise<{ rows: T[]; next
   const rows = shallowRef<T[] | null>(null)
   const next = ref<string>()
   const { busy, problem, run } = useTask()
-  let isOld = false
-  const refresh = async () => {
-    while (isOld) {
-      isOld = false
-      const page = await load()
-      rows.value = page.rows
-      next.value = page.next
-    }
-  }
+  const { refresh, spoil } = useFreshness(async () => {
+    const page = await load()
+    rows.value = page.rows
+    next.value = page.next
+  })
   const reload = () => {
-    isOld = true
+    spoil()
     return run(refresh)
   }
   const more = () =>

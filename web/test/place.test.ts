@@ -1,17 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { forgetPlace, loadPlace, savePlace } from '../src/lib/place'
-import type { Storage } from '../src/lib/storage'
-
-function memory(): Storage & { map: Map<string, string> } {
-  const map = new Map<string, string>()
-  return {
-    map,
-    getItem: (key) => map.get(key) ?? null,
-    setItem: (key, value) => void map.set(key, value),
-    removeItem: (key) => void map.delete(key),
-  }
-}
+import { memory } from './storage'
 
 const PLACE = { conversation: 'feishu:main:oc_1', texts: { 'feishu:main:oc_1': '写到一半', web: '' } }
 

@@ -1,17 +1,7 @@
 import { expect, test } from 'vitest'
 
-import type { Storage } from '../src/lib/storage'
 import { loadUnsent, saveUnsent } from '../src/lib/unsent'
-
-function memory(): Storage & { map: Map<string, string> } {
-  const map = new Map<string, string>()
-  return {
-    map,
-    getItem: (key) => map.get(key) ?? null,
-    setItem: (key, value) => void map.set(key, value),
-    removeItem: (key) => void map.delete(key),
-  }
-}
+import { memory } from './storage'
 
 const message = { id: 'm-1', conversation: 'web', text: '你好 🚀', at_ms: 1 }
 
